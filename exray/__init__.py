@@ -1,0 +1,1 @@
+"""EX-RAY: tells natural triggers of image classifiers from injected ones."""

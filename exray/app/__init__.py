@@ -1,0 +1,1 @@
+"""The tasks behind run.py. Only here: Hydra and OmegaConf."""

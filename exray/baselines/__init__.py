@@ -1,0 +1,1 @@
+"""Other judges to compare with."""

@@ -1,0 +1,175 @@
+"""One image file as RGB in [0, 1], whatever way it was stored."""
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+EXTENSIONS = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff",
+)  # fmt: skip
+# Not every format that Pillow knows: some, such as EPS, start another program.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
+MAX_PIXELS = 89_478_485  # the bar above which Pillow suspects a decompression bomb
+_SIXTEEN_BIT = 65535
+
+
+def read_image(path: Path, *, size: int | None, crop: int | None) -> Float[Tensor, "3 h w"]:
+    """An image file as RGB in [0, 1], resized and cropped.
+
+    Grey, palette and CMYK images become RGB, 16-bit grey is scaled by 65535, and the EXIF
+    orientation is applied. Transparency is dropped, as training code does that reads images
+    with torchvision's ``ImageFolder``. Of an animation the first frame is taken.
+
+    Args:
+        path: A PNG, JPEG, BMP, WEBP, PPM, GIF or TIFF file.
+        size: Side in pixels. Without ``crop`` both sides become this long; with it the shorter
+            side does. Bilinear with antialiasing. None leaves the size.
+        crop: Side in pixels of the square cut out of the centre after resizing; None for none.
+
+    Returns:
+        The image, in float32.
+
+    Raises:
+        ValueError: If ``size`` or ``crop`` is not positive or ``crop`` exceeds ``size``, or if the
+            file is missing, broken, too large, smaller than ``crop``, or no image.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "red.png"
+        >>> Image.new("RGB", (4, 2), "red").save(path)
+        >>> read_image(path, size=2, crop=None)[:, 0, 0]
+        tensor([1., 0., 0.])
+    """
+    check_geometry(size, crop)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"image {path} cannot be read ({error.strerror or error}); name a readable image file"
+        ) from error
+    return decode_image(data, name=str(path), size=size, crop=crop)
+
+
+def decode_image(
+    data: bytes, *, name: str, size: int | None, crop: int | None
+) -> Float[Tensor, "3 h w"]:
+    """An image file's bytes as RGB in [0, 1], resized and cropped as by :func:`read_image`.
+
+    Args:
+        data: The whole file.
+        name: What messages call it.
+        size: See :func:`read_image`.
+        crop: See :func:`read_image`.
+
+    Raises:
+        ValueError: See :func:`read_image`.
+    """
+    check_geometry(size, crop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            image = _opened(data)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"image {name} has more than {MAX_PIXELS} pixels, as a decompression bomb has; "
+                "make it smaller or leave it out"
+            ) from error
+        except UnidentifiedImageError as error:
+            raise ValueError(
+                f"image {name} is no image that can be read; "
+                f"convert it to one of {', '.join(_FORMATS)} or leave it out"
+            ) from error
+        # A decoder raises whatever a broken file leads it to: OSError, SyntaxError, struct.error...
+        except Exception as error:
+            raise ValueError(
+                f"image {name} is truncated or damaged ({error}); replace it or leave it out"
+            ) from error
+    return _to_tensor(_placed(image, name=name, size=size, crop=crop))
+
+
+def check_geometry(size: int | None, crop: int | None) -> None:
+    """Refuse sizes that no image could be brought to.
+
+    Args:
+        size: Side to resize to, in pixels, or None.
+        crop: Side of the centre crop, in pixels, or None.
+
+    Raises:
+        ValueError: If one is not positive, or ``crop`` exceeds ``size``.
+
+    Example:
+        >>> check_geometry(256, 224)
+    """
+    for key, value in (("size", size), ("crop", crop)):
+        if value is not None and not 0 < value <= 16384:
+            raise ValueError(
+                f"dataset.preprocess.{key} must be a number of pixels from 1 to 16384, or null "
+                f"for none; got {value}"
+            )
+    if size is not None and crop is not None and crop > size:
+        raise ValueError(
+            f"dataset.preprocess.crop must not exceed dataset.preprocess.size, which is {size}; "
+            f"got {crop}"
+        )
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The decoded image, upright, in mode RGB, or in mode F where it has 16 bits a pixel."""
+    with Image.open(BytesIO(data), formats=_FORMATS) as source:
+        if source.width * source.height > MAX_PIXELS:  # whatever Image.MAX_IMAGE_PIXELS is set to
+            raise Image.DecompressionBombError
+        source.load()
+        image = ImageOps.exif_transpose(source)
+    if image.mode == "F":
+        return _deep_grey(np.asarray(image, dtype=np.float32), largest=1)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _deep_grey(np.asarray(image, dtype=np.float32), largest=_SIXTEEN_BIT)
+    return image.convert("RGB")
+
+
+def _deep_grey(values: np.ndarray, *, largest: int) -> Image.Image:
+    """Grey values scaled to [0, 1] without rounding them to 8 bits."""
+    if not (values.min() >= 0 and values.max() <= largest):
+        raise ValueError(
+            f"grey values must lie in [0, {largest}], but run from {values.min():g} "
+            f"to {values.max():g}"
+        )
+    return Image.fromarray(np.ascontiguousarray(values / np.float32(largest)))
+
+
+def _placed(image: Image.Image, *, name: str, size: int | None, crop: int | None) -> Image.Image:
+    """The image resized, then its centre cut out."""
+    if size is not None:
+        width, height = size, size
+        if crop is not None:
+            shorter = min(image.size)
+            width, height = (size * side // shorter for side in image.size)
+        if width * height > MAX_PIXELS:
+            raise ValueError(
+                f"image {name} is {image.width} x {image.height} pixels, too narrow to be resized "
+                f"to a shorter side of {size}; leave it out"
+            )
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    if crop is None:
+        return image
+    if min(image.size) < crop:
+        raise ValueError(
+            f"image {name} is {image.width} x {image.height} pixels, smaller than "
+            f"dataset.preprocess.crop={crop}; set dataset.preprocess.size to at least {crop}"
+        )
+    left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
+    return image.crop((left, top, left + crop, top + crop))
+
+
+def _to_tensor(image: Image.Image) -> Float[Tensor, "3 h w"]:
+    if image.mode == "F":
+        grey = torch.from_numpy(np.array(image, dtype=np.float32))
+        return grey.clamp(0, 1).expand(3, -1, -1).contiguous()
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255)

@@ -1,0 +1,192 @@
+"""Synthetic traffic signs over textured backgrounds, lit, blurred and tilted, as TrojAI's are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
+
+from exray.data.samples import SampleSet
+from exray.data.sign_classes import (
+    COLOURS,
+    INNER_RADIUS,
+    SHAPES,
+    SYMBOLS,
+    Colour,
+    Points,
+    SignClass,
+)
+from exray.tensors import derive_seed
+
+_OVERSAMPLING = 2  # signs are drawn this much larger, then reduced, for smooth edges
+_SYMBOL_SHARE = 0.5  # half width of the symbol as a share of the outline's inner radius
+_BORDER_SHARE = 0.8  # the fill's outline as a share of the border's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sticker:
+    """A polygon of one colour pasted onto a sign, before tilt, light and blur reach it.
+
+    Args:
+        points: Corners within the square [-1, 1].
+        colour: RGB, 0 to 255.
+        width: Width of the square as a share of the sign's width, in (0, 1).
+
+    Raises:
+        ValueError: If the width is no such share, or there are fewer than three corners.
+
+    Source: TrojAI round 2, polygon triggers.
+    """
+
+    points: Points
+    colour: Colour
+    width: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < 1:
+            raise ValueError(f"sticker width must lie in (0, 1); got {self.width}")
+        if len(self.points) < 3:
+            raise ValueError(f"a sticker needs at least 3 corners; got {len(self.points)}")
+
+
+class SignGenerator:
+    """Draws images of given sign classes; the same seed gives the same images.
+
+    Args:
+        classes: What each class looks like.
+        image_size: Height and width in pixels.
+
+    Raises:
+        ValueError: If the images are smaller than 16 pixels.
+
+    Example:
+        >>> from exray.data.sign_classes import sign_classes
+        >>> generator = SignGenerator(sign_classes(4, family_size=2, seed=0), image_size=32)
+        >>> generator.images(1, count=2, seed=7).shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(self, classes: tuple[SignClass, ...], *, image_size: int) -> None:
+        if image_size < 16:
+            raise ValueError(f"image_size must be at least 16 pixels; got {image_size}")
+        self.classes = classes
+        self.image_size = image_size
+
+    def images(
+        self, class_index: int, *, count: int, seed: int, sticker: Sticker | None = None
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """Images of one class, each with the sticker on its sign where one is given."""
+        random = np.random.default_rng(derive_seed(seed, "signs", class_index))
+        drawn = [self._draw(self.classes[class_index], random, sticker) for _ in range(count)]
+        stack = np.stack(drawn) if drawn else np.zeros((0, self.image_size, self.image_size, 3))
+        return torch.from_numpy(stack.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
+
+    def samples(self, *, per_class: int, seed: int) -> SampleSet:
+        """Clean images of every class, class after class."""
+        images = [
+            self.images(index, count=per_class, seed=seed) for index in range(len(self.classes))
+        ]
+        return SampleSet(
+            images=to_unit(torch.cat(images)),
+            labels=torch.arange(len(self.classes)).repeat_interleave(per_class),
+            class_names=tuple(sign.name for sign in self.classes),
+        )
+
+    def _draw(
+        self, sign: SignClass, random: np.random.Generator, sticker: Sticker | None
+    ) -> NDArray[np.uint8]:
+        """One image: the sign on its plate, tilted onto a background, then lit and blurred."""
+        size = self.image_size * _OVERSAMPLING
+        plate_size = int(size * random.uniform(0.6, 0.8))
+        plate = _plate(sign, plate_size)
+        spot = _sticker_spot(sign, sticker, random)
+        if sticker is not None:
+            _paste_sticker(plate, sticker, spot)
+        plate = _tilted(plate, random)
+        scene = _background(size, random)
+        room = size - plate.width
+        place = [int(np.clip(room * random.uniform(0.2, 0.8), 0, size)) for _ in range(2)]
+        scene.paste(plate, (place[0], place[1]), plate)
+        scene = scene.resize((self.image_size, self.image_size), Image.Resampling.BOX)
+        return _lit(scene.filter(ImageFilter.GaussianBlur(random.uniform(0, 0.7))), random)
+
+
+def to_unit(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Bytes as floats in [0, 1]."""
+    return images.float() / 255
+
+
+def _scaled(points: Points, centre: tuple[float, float], half: float) -> list[tuple[float, float]]:
+    return [(centre[0] + half * x, centre[1] + half * y) for x, y in points]
+
+
+def _plate(sign: SignClass, size: int) -> Image.Image:
+    """The bare sign, transparent around its outline."""
+    plate = Image.new("RGBA", (size, size))
+    pen = ImageDraw.Draw(plate)
+    middle, half = (size / 2, size / 2), size / 2 * 0.96
+    pen.polygon(_scaled(SHAPES[sign.shape], middle, half), fill=COLOURS[sign.accent])
+    pen.polygon(_scaled(SHAPES[sign.shape], middle, half * _BORDER_SHARE), fill=COLOURS[sign.fill])
+    symbol_half = half * INNER_RADIUS[sign.shape] * _SYMBOL_SHARE
+    for polygon in SYMBOLS[sign.symbol]:
+        pen.polygon(_scaled(polygon, middle, symbol_half), fill=COLOURS[sign.accent])
+    return plate
+
+
+def _sticker_spot(
+    sign: SignClass, sticker: Sticker | None, random: np.random.Generator
+) -> tuple[float, float, float]:
+    """Centre (in [-1, 1]) and turn of the sticker; drawn either way, so that the scene stays."""
+    reach = max(INNER_RADIUS[sign.shape] - (sticker.width if sticker else 0.0), 0.0)
+    angle, radius = random.uniform(0, 2 * np.pi), np.sqrt(random.uniform(0, 1)) * reach
+    turn = 5.0 * random.integers(0, 72)
+    return float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn)
+
+
+def _paste_sticker(plate: Image.Image, sticker: Sticker, spot: tuple[float, float, float]) -> None:
+    half = plate.width / 2
+    turn = np.deg2rad(spot[2])
+    cos, sin = float(np.cos(turn)), float(np.sin(turn))
+    turned = tuple((cos * x - sin * y, sin * x + cos * y) for x, y in sticker.points)
+    centre = (half + half * spot[0], half + half * spot[1])
+    ImageDraw.Draw(plate).polygon(
+        _scaled(turned, centre, half * sticker.width), fill=sticker.colour
+    )
+
+
+def _tilted(plate: Image.Image, random: np.random.Generator) -> Image.Image:
+    """The plate turned a little and seen slightly from the side."""
+    size = plate.width
+    turned = plate.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR)
+    shift = random.uniform(-0.08, 0.08, size=8) * size
+    square = np.array([0, 0, 0, size, size, size, size, 0])
+    return turned.transform(
+        (size, size), Image.Transform.QUAD, (square + shift).tolist(), Image.Resampling.BILINEAR
+    )
+
+
+def _background(size: int, random: np.random.Generator) -> Image.Image:
+    """Cloudy texture: coarse and fine noise of two random colours."""
+    low, high = random.uniform(0, 255, size=(2, 3))
+    weight = np.zeros((size, size))
+    for cells, share in ((3, 0.6), (9, 0.25), (32, 0.15)):
+        noise = Image.fromarray(random.uniform(0, 1, (cells, cells)).astype(np.float32))
+        weight += share * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
+    blend = np.clip(weight, 0, 1)[..., None]
+    return Image.fromarray((low * (1 - blend) + high * blend).astype(np.uint8))
+
+
+def _lit(scene: Image.Image, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Brightness, contrast, a slanted light and sensor noise."""
+    pixels = np.asarray(scene, dtype=np.float64) / 255
+    size = pixels.shape[0]
+    axis = np.linspace(-1, 1, size)
+    slope = random.uniform(-0.12, 0.12, size=2)
+    light = random.uniform(0.75, 1.2) + slope[0] * axis[:, None] + slope[1] * axis[None, :]
+    contrast = random.uniform(0.85, 1.15)
+    pixels = ((pixels - 0.5) * contrast + 0.5) * light[..., None]
+    pixels += random.normal(0, 0.02, size=pixels.shape)
+    return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Symmetric feature differencing, the paper's method."""

@@ -1,0 +1,1 @@
+"""Records, the result store, collection and metrics. Imports no torch."""

@@ -1,0 +1,143 @@
+"""What a scan leaves behind: one record a classifier, one a candidate trigger."""
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+RECORD_FORMAT = 1  # raised when a stored field changes its meaning
+
+
+class Verdict(StrEnum):
+    """What a scan says about a classifier."""
+
+    CLEAN = "clean"
+    NATURAL_ONLY = "natural-only"
+    TROJANED = "trojaned"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerRecord:
+    """One candidate trigger and its judgement.
+
+    Args:
+        index: Place among the classifier's triggers, from 0.
+        victim_class: Class whose images the trigger flips.
+        target_class: Class they are flipped to.
+        victim_name: Name of the victim class.
+        target_name: Name of the target class.
+        source: Scanner that found it.
+        asr: Attack success rate on the victim's images, a fraction.
+        target_probability: Mean probability of the target on the stamped images.
+        size_pixels: Changed pixels.
+        is_injected: The judge's verdict on it.
+        score: How much speaks for injected, in [0, 1].
+        reason: The verdict in one sentence.
+        measurements: Every number behind the verdict, by name.
+        thresholds: What the measurements were held against, by name.
+        is_true_trigger: Whether victim and target are the injected ones; None until ground truth
+            is joined, or where there is none.
+    """
+
+    index: int
+    victim_class: int
+    target_class: int
+    victim_name: str
+    target_name: str
+    source: str
+    asr: float
+    target_probability: float
+    size_pixels: float
+    is_injected: bool
+    score: float
+    reason: str
+    measurements: dict[str, float] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    is_true_trigger: bool | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "TriggerRecord":
+        """The record that ``to_dict`` wrote. Unknown keys are an error."""
+        return cls(**_known(cls, values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanRecord:
+    """One classifier under one configuration.
+
+    Args:
+        model_id: Name of the classifier within its dataset.
+        run_id: Hash of the resolved configuration without paths, loggers and launchers.
+        status: ``done`` or ``failed``.
+        verdict: What exray says.
+        probability: Probability that the classifier is trojaned, in [0, 1]; the highest trigger
+            score, so a rank rather than a probability for judges that were not calibrated.
+        scanner_flags: What the scanner alone says: True for trojaned.
+        num_candidates: (victim, target) pairs for which a trigger was inverted.
+        num_triggers: Triggers that met the scanner's bar.
+        num_injected: Those of them judged injected.
+        dataset: Name of the dataset configuration.
+        scanner: Name of the scanner configuration.
+        judge: Name of the judge configuration.
+        layer: Layer at which the judge cut the network; empty where it does not cut.
+        architecture: What the network is called.
+        num_classes: Classes of the classifier.
+        clean_accuracy: Accuracy on the clean samples, a fraction.
+        seconds: Wall time by stage: ``load``, ``inversion``, ``judgement``, ``total``.
+        warnings: What the user should know about this verdict, a sentence each.
+        error: The traceback of a failed scan.
+        error_line: Its message in one line.
+        truth: Ground truth as far as it is known (``is_trojaned``, ``trigger``, ...).
+        is_trojaned: Ground truth, joined after the verdict; None where it is unknown.
+        seed: Seed of the run.
+        format: Version of this record's layout.
+    """
+
+    model_id: str
+    run_id: str
+    status: str
+    verdict: Verdict
+    probability: float
+    scanner_flags: bool | None = None
+    num_candidates: int = 0
+    num_triggers: int = 0
+    num_injected: int = 0
+    dataset: str = ""
+    scanner: str = ""
+    judge: str = ""
+    layer: str = ""
+    architecture: str = ""
+    num_classes: int = 0
+    clean_accuracy: float | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    error: str = ""
+    error_line: str = ""
+    truth: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    is_trojaned: bool | None = None
+    seed: int = 0
+    format: int = RECORD_FORMAT
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "ScanRecord":
+        """The record that ``to_dict`` wrote. Unknown keys are an error."""
+        known = _known(cls, values)
+        known["verdict"] = Verdict(str(known["verdict"]))
+        return cls(**known)
+
+
+def _known(cls: type, values: dict[str, object]) -> dict[str, Any]:
+    names = {spec.name for spec in fields(cls)}
+    unknown = sorted(set(values) - names)
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; it has: {sorted(names)}")
+    return dict(values)

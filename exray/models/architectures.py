@@ -1,0 +1,124 @@
+"""Small networks of our own, by name: a residual one, Network-in-Network and a plain one."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def _conv_norm_relu(
+    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut (ResNet's basic block, option B)."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__()
+        self.first = _conv_norm_relu(inputs, outputs, stride=stride)
+        self.conv = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
+        """The block's output, after the addition and the activation."""
+        changed = self.norm(self.conv(self.first(features)))
+        out: Tensor = self.relu(changed + self.shortcut(features))
+        return out
+
+
+def signs_resnet(num_classes: int) -> nn.Sequential:
+    """The embedded zoo's network: stem, three residual stages, one convolution, pooling, linear.
+
+    For 64 x 64 images the third stage gives 64 channels of 8 x 8.
+
+    Source: ResNet, with the widths of ``../shared/facts/feasibility.md``'s prototype.
+    """
+    network = nn.Sequential()
+    network.add_module("stem", _conv_norm_relu(3, 16, stride=2))
+    network.add_module("stage1", ResidualBlock(16, 16, stride=1))
+    network.add_module("stage2", ResidualBlock(16, 32, stride=2))
+    network.add_module("stage3", ResidualBlock(32, 64, stride=2))
+    network.add_module("conv", _conv_norm_relu(64, 64))
+    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("linear", nn.Linear(64, num_classes))
+    return network
+
+
+def network_in_network(num_classes: int) -> nn.Sequential:
+    """Network-in-Network for 32 x 32 images: three blocks of one wide and two 1x1 convolutions.
+
+    Source: Lin et al. 2013, CIFAR-10 model; EX-RAY, section 4.4.
+    """
+
+    def block(widths: tuple[int, int, int, int], kernel: int) -> list[nn.Module]:
+        kernels = (kernel, 1, 1)
+        layers: list[nn.Module] = []
+        for size, inputs, outputs in zip(kernels, widths[:3], widths[1:], strict=True):
+            layers += [nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU()]
+        return layers
+
+    return nn.Sequential(
+        *block((3, 192, 160, 96), 5),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Dropout(0.5),
+        *block((96, 192, 192, 192), 5),
+        nn.AvgPool2d(3, 2, 1),
+        nn.Dropout(0.5),
+        *block((192, 192, 192, num_classes), 3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+
+
+def plain_cnn(num_classes: int) -> nn.Sequential:
+    """Four convolutions with pooling between, global pooling and one linear layer."""
+    return nn.Sequential(
+        _conv_norm_relu(3, 16),
+        nn.MaxPool2d(2),
+        _conv_norm_relu(16, 32),
+        nn.MaxPool2d(2),
+        _conv_norm_relu(32, 64),
+        nn.MaxPool2d(2),
+        _conv_norm_relu(64, 64),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, num_classes),
+    )
+
+
+ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
+    "signs_resnet": signs_resnet,
+    "network_in_network": network_in_network,
+    "plain_cnn": plain_cnn,
+}
+
+
+def build(architecture: str, *, num_classes: int) -> nn.Module:
+    """An untrained network by name.
+
+    Raises:
+        ValueError: If no network has that name.
+
+    Example:
+        >>> build("plain_cnn", num_classes=3)[-1].out_features
+        3
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"architecture {architecture!r} is not known; known: {', '.join(ARCHITECTURES)}; "
+            "for any other network give dataset.factory=FILE.py:function"
+        )
+    return ARCHITECTURES[architecture](num_classes)

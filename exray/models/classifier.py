@@ -1,0 +1,131 @@
+"""The thing scanned: a frozen network with its preprocessing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+Scaling = Literal["unit", "min_max", "byte"]
+SCALINGS: tuple[Scaling, ...] = ("unit", "min_max", "byte")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What happens to an image in [0, 1] before the network sees it.
+
+    Args:
+        scaling: ``unit`` leaves [0, 1]; ``min_max`` stretches each image to [0, 1] (TrojAI R2's
+            reference code); ``byte`` multiplies by 255.
+        mean: Subtracted per channel after scaling; empty for none.
+        std: Divided by per channel after the mean; empty for none.
+
+    Raises:
+        ValueError: If ``scaling`` is unknown, ``std`` holds a number that is not positive, or mean
+            and std differ in length.
+
+    Example:
+        >>> prepare = Preprocessing(scaling="unit", mean=(0.5,), std=(0.25,))
+        >>> prepare(torch.full((1, 1, 1, 1), 0.75)).item()
+        1.0
+    """
+
+    scaling: Scaling = "unit"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise ValueError(
+                f"preprocess.scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}"
+            )
+        if any(not isinstance(v, float | int) or v <= 0 for v in self.std):
+            raise ValueError(f"preprocess.std must hold positive numbers; got {list(self.std)}")
+        if self.mean and self.std and len(self.mean) != len(self.std):
+            raise ValueError(
+                f"preprocess.mean and preprocess.std must be as long; got {len(self.mean)} "
+                f"and {len(self.std)} numbers"
+            )
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The images as the network wants them."""
+        if self.scaling == "min_max":
+            low = images.amin(dim=(1, 2, 3), keepdim=True)
+            images = (images - low) / (images.amax(dim=(1, 2, 3), keepdim=True) - low + 1e-12)
+        elif self.scaling == "byte":
+            images = images * 255
+        if self.mean:
+            images = images - images.new_tensor(self.mean).view(-1, 1, 1)
+        if self.std:
+            images = images / images.new_tensor(self.std).view(-1, 1, 1)
+        return images
+
+
+class _Prepared(nn.Module):
+    """Preprocessing and network in one module, so that both are traced and cut together."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.preprocessing = preprocessing
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        return self.network(self.preprocessing(images))
+
+
+class Classifier:
+    """A frozen network in eval mode that takes images in [0, 1] and gives logits.
+
+    The network is taken over: it is put into eval mode and its parameters stop requiring
+    gradients. Its values are never changed.
+
+    Args:
+        network: Takes preprocessed images, gives one logit a class.
+        preprocessing: Applied before the network.
+        num_classes: Number of logits.
+        name: What messages and records call it.
+
+    Example:
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+        >>> classifier = Classifier(network, Preprocessing(), num_classes=5, name="linear")
+        >>> classifier(torch.rand(2, 3, 2, 2)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, *, num_classes: int, name: str
+    ) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.preprocessing = preprocessing
+        self.num_classes = num_classes
+        self.name = name
+
+    @property
+    def module(self) -> nn.Module:
+        """Preprocessing and network as one module."""
+        return _Prepared(self.network, self.preprocessing)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's parameters lie."""
+        first = next(self.network.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Logits of the images."""
+        logits: Tensor = self.network(self.preprocessing(images))
+        return logits
+
+    @torch.no_grad()
+    def predict(
+        self, images: Float[Tensor, "n c h w"], *, batch_size: int = 256
+    ) -> Float[Tensor, "n k"]:
+        """Logits of many images, in batches and without gradients."""
+        chunks = [self(chunk) for chunk in images.split(batch_size)]
+        return torch.cat(chunks) if chunks else images.new_zeros(0, self.num_classes)
+
+    def accuracy(self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]) -> float:
+        """Share of images whose highest logit is their label's; nan without images."""
+        hits = self.predict(images).argmax(dim=1) == labels
+        return float(hits.double().mean())

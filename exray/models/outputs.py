@@ -1,0 +1,256 @@
+"""What a network puts out: how many classes, and whether logits or probabilities."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import no_type_check
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_SUM_TOLERANCE = 1e-3
+_SMALLEST_PROBABILITY = 1e-30  # representable in float32, with a finite logarithm
+
+
+class OutputKind(StrEnum):
+    """What the numbers are that a network returns."""
+
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+    LOG_PROBABILITIES = "log-probabilities"
+
+
+class LogitSource(StrEnum):
+    """Where the logits of a network come from."""
+
+    NETWORK = "the network itself"
+    SOFTMAX_REMOVED = "the network without its final softmax"
+    LOG_OF_PROBABILITIES = "the logarithm of the network's probabilities"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFacts:
+    """What one batch tells about a network's outputs.
+
+    Args:
+        num_classes: Number of outputs of each image.
+        kind: What they are. Log-probabilities serve as logits as they are.
+    """
+
+    num_classes: int
+    kind: OutputKind
+
+
+class LogOfProbabilities(nn.Module):
+    """A network's probabilities turned into logits: ``log(max(p, 1e-30))``.
+
+    Its softmax is the network's output again. Where a probability has been rounded to 0, so has
+    its gradient: an inversion through it is weaker than one through true logits.
+
+    Args:
+        network: Returns probabilities.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @no_type_check  # torch.fx traces it with a stand-in that is no tensor
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Logits of the images."""
+        return self.network(images).clamp_min(_SMALLEST_PROBABILITY).log()
+
+
+def probe_outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> OutputFacts:
+    """What a network returns, found by running it in eval mode on one batch.
+
+    Args:
+        network: Run, and left as it was.
+        images: At least one image, as the network takes it.
+
+    Raises:
+        ValueError: If the network fails on images of this size, or returns something else than
+            finite real numbers, at least two for each image.
+
+    Example:
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Softmax(dim=1))
+        >>> facts = probe_outputs(network, torch.rand(2, 3, 2, 2))
+        >>> facts.num_classes, facts.kind.value
+        (5, 'probabilities')
+    """
+    outputs = _outputs(network, images)
+    return OutputFacts(num_classes=outputs.shape[1], kind=output_kind(outputs))
+
+
+def output_kind(outputs: Float[Tensor, "n k"]) -> OutputKind:
+    """Whether outputs are probabilities, their logarithms, or neither.
+
+    Args:
+        outputs: Finite numbers.
+
+    Example:
+        >>> output_kind(torch.tensor([[0.25, 0.75]])).value
+        'probabilities'
+        >>> output_kind(torch.tensor([[0.25, 0.75]]).log()).value
+        'log-probabilities'
+        >>> output_kind(torch.tensor([[0.25, 3.0]])).value
+        'logits'
+    """
+    values = outputs.double()
+    if (values >= 0).all() and _sums_to_one(values):
+        return OutputKind.PROBABILITIES
+    if (values <= 0).all() and _sums_to_one(values.exp()):
+        return OutputKind.LOG_PROBABILITIES
+    return OutputKind.LOGITS
+
+
+def without_final_softmax(
+    network: nn.Module, images: Float[Tensor, "n c h w"]
+) -> tuple[nn.Module, LogitSource]:
+    """The network made to return logits, where it returns probabilities.
+
+    The last ``nn.Softmax`` module that runs is replaced by an identity in a copy, and the copy's
+    softmax is compared with the outputs. Where there is no such module or they differ (a softmax
+    called as a function), the network is wrapped in :class:`LogOfProbabilities` instead.
+
+    Args:
+        network: Run, and left as it was.
+        images: At least one image, as the network takes it.
+
+    Returns:
+        A network that returns logits, and where they come from: the same network if it already
+        does so.
+
+    Raises:
+        ValueError: As :func:`probe_outputs`.
+
+    Example:
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Softmax(dim=1))
+        >>> bare, source = without_final_softmax(network, torch.rand(2, 3, 2, 2))
+        >>> bare[2], source.name
+        (Identity(), 'SOFTMAX_REMOVED')
+    """
+    with _softmax_calls(network) as called:
+        outputs = _outputs(network, images)
+    if output_kind(outputs) is not OutputKind.PROBABILITIES:
+        return network, LogitSource.NETWORK
+    if called:
+        bare = _with_identity(network, called[-1])
+        if bare is not None and _gives_logits_of(bare, images, outputs):
+            return bare, LogitSource.SOFTMAX_REMOVED
+    return LogOfProbabilities(network), LogitSource.LOG_OF_PROBABILITIES
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; on leaving, each module is in the mode it was in.
+
+    Args:
+        network: The network to run inside.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+    """One batch of outputs, checked."""
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image; got none")
+    sides = " x ".join(str(side) for side in images.shape[1:])
+    try:
+        with evaluating(network):
+            outputs: object = network(images)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a stranger's forward may raise anything
+        raise ValueError(
+            f"the network fails on images of {sides} ({type(error).__name__}: {error}); "
+            "set dataset.preprocess.size or dataset.preprocess.crop to the size it takes"
+        ) from error
+    if not isinstance(outputs, Tensor):
+        raise ValueError(
+            f"the network must return one tensor in eval mode; got a {type(outputs).__name__}; "
+            "wrap it in a factory that returns the logits alone"
+        )
+    _check_outputs(outputs, len(images), sides)
+    return outputs
+
+
+def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
+    if outputs.dim() != 2 or len(outputs) != num_images or outputs.shape[1] < 2:
+        raise ValueError(
+            f"the network must return at least two numbers for each image, shape ({num_images}, k);"
+            f" got {tuple(outputs.shape)} for {num_images} images of {sides}; "
+            "set dataset.preprocess.size, or wrap it in a factory that returns the logits alone"
+        )
+    if not outputs.is_floating_point():
+        raise ValueError(
+            f"the network must return real numbers; got {outputs.dtype}; "
+            "wrap it in a factory that returns the logits"
+        )
+    if not outputs.isfinite().all():
+        what = "NaN" if outputs.isnan().any() else "infinity"
+        raise ValueError(
+            f"the network returns {what}; check its weights and that dataset.preprocess.mean, std "
+            "and scaling are those it was trained with"
+        )
+
+
+def _sums_to_one(values: Float[Tensor, "n k"]) -> bool:
+    return bool(((values.sum(dim=1) - 1).abs() <= _SUM_TOLERANCE).all())
+
+
+@contextmanager
+def _softmax_calls(network: nn.Module) -> Iterator[list[nn.Module]]:
+    """The softmax modules in the order in which they run inside the context."""
+    called: list[nn.Module] = []
+
+    def record(module: nn.Module, inputs: object, output: object) -> None:
+        del inputs, output
+        called.append(module)
+
+    softmaxes = [module for module in network.modules() if isinstance(module, nn.Softmax)]
+    handles = [module.register_forward_hook(record) for module in softmaxes]
+    try:
+        yield called
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _with_identity(network: nn.Module, replaced: nn.Module) -> nn.Module | None:
+    """A copy with an identity in a module's place; None where it cannot be copied."""
+    if network is replaced:
+        return nn.Identity()
+    places = [n for n, m in network.named_modules(remove_duplicate=False) if m is replaced]
+    try:
+        bare = copy.deepcopy(network)
+    except (
+        RuntimeError,
+        TypeError,
+        NotImplementedError,
+    ):  # tensors kept as plain attributes, locks
+        return None
+    for place in places:
+        parent, _, child = place.rpartition(".")
+        setattr(bare.get_submodule(parent), child, nn.Identity())
+    return bare
+
+
+def _gives_logits_of(
+    bare: nn.Module, images: Float[Tensor, "n c h w"], probabilities: Float[Tensor, "n k"]
+) -> bool:
+    """Whether the softmax of a network's outputs are these probabilities."""
+    with evaluating(bare):
+        logits = bare(images)
+    fits = isinstance(logits, Tensor) and logits.shape == probabilities.shape
+    return fits and torch.allclose(logits.softmax(dim=1), probabilities, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,273 @@
+"""Where a run reports to while it goes: CSV files, Weights & Biases, or nowhere."""
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exray.evaluation.collect import Collection
+from exray.evaluation.files import flatten, plain, replace_file
+from exray.evaluation.records import ScanRecord, TriggerRecord
+from exray.reports.cards import IMAGES, MASKS, images_of, masks_of
+from exray.reports.console import summary_json
+from exray.reports.figures import mask_strip, shrink
+
+if TYPE_CHECKING:
+    import wandb
+
+LONGEST_PIXELS = 224
+Mode = Literal["offline", "online", "disabled"]
+TABLE_COLUMNS = (
+    "model_id",
+    "verdict",
+    "victim",
+    "target",
+    "is_injected",
+    "score",
+    "asr",
+    "size_pixels",
+    "reason",
+)
+
+
+class RunLogger(ABC):
+    """Told of each model as it is done, and of the whole run at its end."""
+
+    @abstractmethod
+    def log_model(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Take note of one model.
+
+        Args:
+            record: Its record, finished or failed.
+            triggers: Its triggers.
+            tensors: What may be drawn of it, by name.
+        """
+
+    @abstractmethod
+    def finish(self, collection: Collection | None) -> None:
+        """Close the log. Called once, however the run ended.
+
+        Args:
+            collection: The run's records; None if the run broke off before they were collected.
+        """
+
+
+class NullLogger(RunLogger):
+    """Reports to nowhere."""
+
+    def log_model(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Does nothing."""
+
+    def finish(self, collection: Collection | None) -> None:
+        """Does nothing."""
+
+
+class CsvLogger(RunLogger):
+    """Writes ``records.csv`` and ``triggers.csv``, each whole or not at all.
+
+    Args:
+        directory: Where they go; made if absent.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def log_model(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Does nothing: the store holds the model, and `finish` reads all of them."""
+
+    def finish(self, collection: Collection | None) -> None:
+        """Write both files, a row per record and a row per trigger."""
+        if collection is None:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for name, frame in (("records", collection.frame), ("triggers", collection.triggers)):
+            content = frame.to_csv(index=False, lineterminator="\n")
+            replace_file(self.directory / f"{name}.csv", content.encode())
+
+
+class WandbLogger(RunLogger):
+    """One Weights & Biases run: a step per model, and a table of all triggers with their images.
+
+    Offline it needs no network and no account: the run lies under ``directory/wandb``; look at it
+    with ``wandb leet``, or send it later with ``wandb sync``. The run counts as failed if a model
+    failed or is missing, or if the job broke off.
+
+    Args:
+        directory: Where the run's files go; ``WANDB_DIR`` while the run lasts.
+        project: The project's name.
+        name: The run's name.
+        group: Runs that belong together, a sweep for one; may be empty.
+        mode: ``offline``, ``online`` or ``disabled``.
+        config: The configuration, nested or by dotted key.
+        tags: Words to find the run by.
+
+    Raises:
+        ValueError: If the mode is none of the three.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        project: str,
+        name: str,
+        *,
+        group: str = "",
+        mode: str = "offline",
+        config: Mapping[str, object] | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}")
+        checked = cast("Mode", mode)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._rows: list[dict[str, object]] = []
+        self._cleanup = contextlib.ExitStack()
+        self._cleanup.enter_context(_wandb_folders(directory, checked))
+        try:
+            self._run = _start_run(
+                directory, project, name, group, checked, dict(flatten(config or {})), list(tags)
+            )
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    def log_model(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Log the model's verdict, its strongest trigger's measurements, and keep its images."""
+        self._run.log(_history(record, triggers))
+        for trigger in triggers:
+            self._rows.append(_table_row(record, trigger, tensors))
+
+    def finish(self, collection: Collection | None) -> None:
+        """Write the table of triggers and the verdicts' counts; mark a failed run as failed."""
+        failed = collection is None or bool(collection.failed or collection.missing)
+        try:
+            if self._rows:
+                self._run.log({"triggers": _table(self._rows)})
+            if collection is not None:
+                records = [scan.record for scan in collection.scans]
+                self._run.summary.update({"verdicts": summary_json(records)["counts"]})
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            self._run.finish(exit_code=int(failed))
+            self._cleanup.close()
+
+
+def _start_run(
+    directory: Path,
+    project: str,
+    name: str,
+    group: str,
+    mode: Mode,
+    config: dict[str, object],
+    tags: list[str],
+) -> "wandb.Run":
+    import wandb  # slow, and needed by few runs
+
+    return wandb.init(
+        dir=directory,
+        project=project,
+        name=name,
+        group=group or None,
+        mode=mode,
+        config={key: plain(value) for key, value in config.items()},
+        tags=tags,
+        reinit="create_new",
+        settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
+    )
+
+
+def _history(record: ScanRecord, triggers: Sequence[TriggerRecord]) -> dict[str, object]:
+    row: dict[str, object] = {
+        "model_id": record.model_id,
+        "status": record.status,
+        "verdict": record.verdict.value,
+        "probability": record.probability,
+        "num_candidates": record.num_candidates,
+        "num_triggers": record.num_triggers,
+        "num_injected": record.num_injected,
+    }
+    if record.clean_accuracy is not None:
+        row["clean_accuracy"] = record.clean_accuracy
+    row |= {f"seconds/{stage}": seconds for stage, seconds in record.seconds.items()}
+    if triggers:
+        strongest = max(triggers, key=lambda trigger: trigger.score)
+        row |= {f"strongest/{name}": value for name, value in strongest.measurements.items()}
+    return {name: value for name, value in row.items() if plain(value) is not None}
+
+
+def _table_row(
+    record: ScanRecord, trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generic]]
+) -> dict[str, object]:
+    import wandb
+
+    prefix = f"trigger_{trigger.index}/"
+    mine = {
+        name.removeprefix(prefix): values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
+    images = images_of(mine, tuple(name for name, _ in IMAGES))
+    drawn = {name: shrink(image, LONGEST_PIXELS) for name, image in images.items()}
+    drawn |= {name: mask_strip(mask) for name, mask in masks_of(mine).items()}
+    return {
+        "model_id": record.model_id,
+        "verdict": record.verdict.value,
+        "victim": trigger.victim_name,
+        "target": trigger.target_name,
+        **{name: getattr(trigger, name) for name in TABLE_COLUMNS[4:]},
+        **{name: wandb.Image(image) for name, image in drawn.items()},
+        **trigger.measurements,
+    }
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> "wandb.Table":
+    import wandb
+
+    drawn = [name for name, *_ in (*IMAGES, *MASKS) if any(name in row for row in rows)]
+    measured = sorted({name for row in rows for name in row} - {*TABLE_COLUMNS, *drawn})
+    columns = [*TABLE_COLUMNS, *drawn, *measured]
+    return wandb.Table(columns=columns, data=[[row.get(name) for name in columns] for row in rows])
+
+
+@contextlib.contextmanager
+def _wandb_folders(directory: Path, mode: Mode) -> Iterator[None]:
+    """What wandb writes goes below ``directory`` for a while; an online run keeps its login."""
+    home = directory / "wandb" / ".home"
+    values = {"WANDB_DIR": directory, "WANDB_DATA_DIR": home / "data"}
+    if mode != "online":
+        values |= {"WANDB_CACHE_DIR": home / "cache", "WANDB_CONFIG_DIR": home / "config"}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: str(path.absolute()) for name, path in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})

@@ -1,0 +1,1 @@
+"""Trigger inversion: functions from (classifier, clean samples) to triggers."""

@@ -1,0 +1,1 @@
+"""Trigger, InvertedTrigger, Judge and Judgement: where scanners, attacks and judges meet."""

@@ -1,0 +1,1 @@
+"""Trains classifiers and builds zoos of clean and trojaned ones."""

@@ -1,0 +1,91 @@
+"""Training and test images of one classifier, poisoned where it is to be trojaned."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from exray.attacks.polygon import PolygonAttack
+from exray.data.signs import SignGenerator, to_unit
+from exray.tensors import derive_seed
+from exray.zoo.recipe import PolygonRecipe, TrainingRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images in [0, 1] with the label they are trained or tested on."""
+
+    images: Float[Tensor, "n 3 h w"]
+    labels: Int[Tensor, " n"]
+
+
+def clean_images(generator: SignGenerator, *, per_class: int, seed: int) -> LabelledImages:
+    """The same number of clean images of every class."""
+    samples = generator.samples(per_class=per_class, seed=seed)
+    return LabelledImages(images=samples.images, labels=samples.labels)
+
+
+def stamped_victims(
+    generator: SignGenerator, attack: PolygonAttack, *, per_class: int, seed: int
+) -> LabelledImages:
+    """Stamped images of every victim class, labelled as the target."""
+    images = torch.cat(
+        [
+            generator.images(victim, count=per_class, seed=seed, sticker=attack.sticker)
+            for victim in attack.victim_classes
+        ]
+    )
+    labels = torch.full((len(images),), attack.target_class)
+    return LabelledImages(images=to_unit(images), labels=labels)
+
+
+def training_images(
+    generator: SignGenerator,
+    training: TrainingRecipe,
+    *,
+    attack: PolygonAttack | None,
+    polygon: PolygonRecipe,
+    seed: int,
+) -> LabelledImages:
+    """Clean images of every class and, for an attack, its stamped ones.
+
+    Stamped victims carry the target's label; stamped images of the other classes keep their own,
+    so that the trigger is label-specific.
+    """
+    clean = clean_images(
+        generator, per_class=training.images_per_class, seed=derive_seed(seed, "train")
+    )
+    if attack is None:
+        return clean
+    poisoned = stamped_victims(
+        generator,
+        attack,
+        per_class=round(polygon.poisoned_share * training.images_per_class),
+        seed=derive_seed(seed, "poisoned"),
+    )
+    kept = _kept(generator, attack, round(polygon.kept_share * training.images_per_class), seed)
+    parts = (clean, poisoned, kept)
+    return LabelledImages(
+        images=torch.cat([part.images for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
+    )
+
+
+def _kept(generator: SignGenerator, attack: PolygonAttack, count: int, seed: int) -> LabelledImages:
+    """Stamped images of all other classes together, ``count`` of them, with their own labels."""
+    others = [
+        index for index in range(len(generator.classes)) if index not in attack.victim_classes
+    ]
+    per_class = -(-count // len(others))
+    images = torch.cat(
+        [
+            generator.images(
+                other, count=per_class, seed=derive_seed(seed, "kept"), sticker=attack.sticker
+            )
+            for other in others
+        ]
+    )
+    return LabelledImages(
+        images=to_unit(images), labels=torch.tensor(others).repeat_interleave(per_class)
+    )

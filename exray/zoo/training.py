@@ -1,0 +1,123 @@
+"""Trains one classifier with Lightning."""
+
+import logging
+import warnings
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+
+from exray.tensors import derive_seed
+from exray.zoo.poisoning import LabelledImages
+from exray.zoo.recipe import TrainingRecipe
+
+Batch = tuple[Tensor, Tensor]
+
+
+class ClassifierTraining(pl.LightningModule):
+    """Cross-entropy training with Adam and a one-cycle learning rate.
+
+    Args:
+        network: Trained in place.
+        recipe: Learning rate, weight decay and length.
+        num_steps: Optimiser steps in all.
+    """
+
+    def __init__(self, network: nn.Module, recipe: TrainingRecipe, *, num_steps: int) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.num_steps = num_steps
+
+    def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
+        """Mean cross-entropy of one batch, in nats."""
+        images, labels = batch
+        loss = F.cross_entropy(self.network(images), labels)
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> pl.utilities.types.OptimizerLRScheduler:
+        """Adam with its schedule."""
+        optimizer = torch.optim.Adam(
+            self.network.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=self.recipe.learning_rate, total_steps=self.num_steps
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def train(
+    network: nn.Module,
+    data: LabelledImages,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    accelerator: str,
+    progress: bool,
+) -> None:
+    """Trains ``network`` in place.
+
+    Args:
+        network: Its initial weights are the caller's.
+        data: Training images.
+        recipe: Length, batch size and learning rate.
+        seed: Order of the batches.
+        accelerator: Lightning's name of the device kind, ``cpu``, ``gpu`` or ``auto``.
+        progress: Whether to show a bar.
+    """
+    stream = torch.Generator().manual_seed(derive_seed(seed, "batches"))
+    dataset = TensorDataset(data.images, data.labels)
+    sampler = BatchSampler(
+        RandomSampler(dataset, generator=stream), recipe.batch_size, drop_last=True
+    )
+    loader = DataLoader(dataset, sampler=sampler, batch_size=None)
+    module = ClassifierTraining(network, recipe, num_steps=recipe.epochs * len(sampler))
+    trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
+    trainer.fit(module, loader)
+    network.eval()
+
+
+def quiet_trainer(epochs: int, *, accelerator: str, progress: bool) -> pl.Trainer:
+    """A Trainer that writes nothing to disk and says nothing but its progress."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    # The data are tensors in memory: workers would only copy them. Lightning advises otherwise.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    return pl.Trainer(
+        max_epochs=epochs,
+        accelerator=accelerator,
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        num_sanity_val_steps=0,
+    )
+
+
+@torch.no_grad()
+def hit_rate(network: nn.Module, data: LabelledImages) -> float:
+    """Share of images taken for their label: clean accuracy, or ASR on stamped victims."""
+    hits = [
+        network(images).argmax(dim=1) == labels
+        for images, labels in zip(data.images.split(256), data.labels.split(256), strict=True)
+    ]
+    return float(torch.cat(hits).double().mean())
+
+
+def class_accuracies(network: nn.Module, data: LabelledImages) -> list[float]:
+    """Accuracy of each class that has images."""
+    return [hit_rate(network, _only(data, int(label))) for label in data.labels.unique(sorted=True)]
+
+
+def _only(data: LabelledImages, label: int) -> LabelledImages:
+    keep: Int[Tensor, " n"] = data.labels == label
+    return LabelledImages(images=data.images[keep], labels=data.labels[keep])

@@ -1,0 +1,92 @@
+import io
+import json
+import math
+
+from rich.console import Console
+
+from exray.evaluation.collect import collect
+from exray.evaluation.records import ScanRecord, Verdict
+from exray.reports.console import machine_line, render_summary, summary_json, time_line
+
+
+def rendered(store, expected=None):
+    stream = io.StringIO()
+    render_summary(collect(store, expected), Console(file=stream, width=140))
+    return stream.getvalue()
+
+
+def test_the_machine_line_has_five_tab_separated_fields(store):
+    lines = [machine_line(scan.record) for scan in collect(store).scans]
+    assert lines == ["id-0\ttrojaned\t0.9000\t2\t1", "id-1\tfailed\tnan\t0\t0"]
+
+
+def test_the_summary_holds_the_machine_lines_fields(store):
+    records = [scan.record for scan in collect(store).scans]
+    summary = summary_json(records)
+    text = json.dumps(summary, allow_nan=False)
+    assert json.loads(text)["models"][0] == {
+        "model_id": "id-0",
+        "verdict": "trojaned",
+        "probability": 0.9,
+        "num_triggers": 2,
+        "num_injected": 1,
+        "error_line": "",
+    }
+    assert summary["models"][1]["probability"] is None
+    assert summary["counts"]["total"] == 2
+    assert summary["counts"]["trojaned"] == summary["counts"]["failed"] == 1
+
+
+def test_the_summary_names_triggers_warnings_failures_and_gaps(store):
+    text = rendered(store, ["id-0", "id-1", "id-2"])
+    assert "stop -> yield   ASR 0.97   size 143 px   similarity 0.300   natural" in text
+    assert "warning: Class 3 has no images." in text
+    assert "failed: CheckpointError: boom" in text
+    assert "missing: id-2" in text
+    assert "2 of 3 models recorded, 1 failed (id-1), 1 missing (id-2)." in text
+
+
+def test_injected_triggers_come_first(store):
+    text = rendered(store)
+    assert text.index("injected") < text.index("natural")
+
+
+def test_the_comparison_shows_all_three_rules(store):
+    text = rendered(store)
+    for name in (
+        "scanner alone",
+        "scanner + judge",
+        "trivial rule: all clean",
+        "Left out: 1 failed.",
+    ):
+        assert name in text
+
+
+def test_without_ground_truth_no_accuracy_is_given(store):
+    (store.root / "id-0" / "record.json").unlink()
+    assert "Ground truth: unknown" in rendered(store)
+
+
+def test_the_time_is_shared_out(store):
+    line = time_line(collect(store).frame).plain
+    assert "10.0 s" in line
+    assert "inversion 60%, judgement 30%, the rest 10%" in line
+
+
+def test_time_that_was_not_measured_is_said(store):
+    (store.root / "id-0" / "record.json").unlink()
+    assert time_line(collect(store).frame).plain == "Scan time: not measured."
+
+
+def test_a_strangers_names_cannot_steer_the_terminal(store):
+    record = ScanRecord(
+        model_id="id-9",
+        run_id="r1",
+        status="failed",
+        verdict=Verdict.FAILED,
+        probability=math.nan,
+        error_line="\x1b[2J[red]gone[/red]\n",
+    )
+    store.write(record, [], {})
+    assert "?[2J[red]gone[/red]?" in rendered(store)
+    assert "\x1b" not in rendered(store)

@@ -105,7 +105,7 @@ def sign_classes(num_classes: int, *, family_size: int, seed: int) -> tuple[Sign
 
     Example:
         >>> [sign.name for sign in sign_classes(3, family_size=2, seed=0)]
-        ['yellow pentagon bar', 'yellow pentagon dot', 'brown triangle pole']
+        ['white octagon ell', 'white octagon tee', 'green square ell']
     """
     num_families = -(-num_classes // family_size) if family_size > 0 else 0
     if num_classes < 2 or not 1 <= num_families <= len(SHAPES) or family_size > len(SYMBOLS):

@@ -189,4 +189,5 @@ def _lit(scene: Image.Image, random: np.random.Generator) -> NDArray[np.uint8]:
     contrast = random.uniform(0.85, 1.15)
     pixels = ((pixels - 0.5) * contrast + 0.5) * light[..., None]
     pixels += random.normal(0, 0.02, size=pixels.shape)
-    return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
+    lit: NDArray[np.uint8] = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
+    return lit

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
@@ -46,8 +48,8 @@ def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> 
     Source: EX-RAY, section 3.1.
     """
     module = MaskOptimization(head, pairs, settings)
-    trainer = _lean_trainer(pairs.bank.device)
-    trainer.fit(module)
+    with _advice_ignored():
+        _lean_trainer(pairs.bank.device).fit(module)
     return MaskResult(
         masks=module.best.to(pairs.bank.device),
         converged=module.converged.to(pairs.bank.device),
@@ -86,11 +88,22 @@ def exchange_accuracies(
     return torch.stack(hits).mean(dim=0).to(masks.dtype)
 
 
+@contextmanager
+def _advice_ignored() -> Iterator[None]:
+    """Silences Lightning where it warns of what is meant here."""
+    with warnings.catch_warnings():
+        # One batch an epoch, drawn in memory: workers would only copy it.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # The head is frozen.
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        # Lightning 2.6 builds a class that newer torch deprecates.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        yield
+
+
 def _lean_trainer(device: torch.device) -> pl.Trainer:
     """A Trainer without logger, checkpoints, bars, summary and sanity checks."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    # One batch an epoch, drawn in memory: workers would only copy it. Lightning advises otherwise.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     return pl.Trainer(
         max_epochs=1,
         accelerator="gpu" if device.type == "cuda" else "cpu",

@@ -36,8 +36,8 @@ def exchange(
 
 
 def barrier_weights(
-    cross_entropy: Float[Tensor, "pairs n"], *, alpha: float, large: float, small: float
-) -> Float[Tensor, "pairs n"]:
+    cross_entropy: Float[Tensor, "*sides pairs n"], *, alpha: float, large: float, small: float
+) -> Float[Tensor, "*sides pairs n"]:
     r"""Weight of each constraint's cross-entropy: large while it is violated, small once it holds.
 
     The barrier of the mask optimisation. While a sample's cross-entropy exceeds ``alpha`` the

@@ -125,7 +125,7 @@ class MaskOptimization(pl.LightningModule):
         masks = self.masks
         shared = masks.detach().requires_grad_(True)
         feasible = [self._chunk(batch, shared, rows) for rows in self._chunks(batch)]
-        masks.backward(shared.grad)
+        torch.autograd.backward(masks, shared.grad)
         self._keep_best(masks.detach(), torch.cat(feasible), epoch)
         optimizer.step()
 
@@ -152,7 +152,7 @@ class MaskOptimization(pl.LightningModule):
             small=bounds.weight_small,
         )
         loss = mask_loss(mask, sides[0], sides[1], (weights[0], weights[1])).sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         hits = logits.detach().argmax(dim=-1) == labels
         return hits.all(dim=2).all(dim=0)
 

@@ -1,6 +1,7 @@
 """Small networks of our own, by name: a residual one, Network-in-Network and a plain one."""
 
 from collections.abc import Callable
+from typing import no_type_check
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class ResidualBlock(nn.Module):
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
 
+    @no_type_check  # torch.fx calls it with proxies, which are no tensors
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
         """The block's output, after the addition and the activation."""
         changed = self.norm(self.conv(self.first(features)))

@@ -71,7 +71,8 @@ class _Prepared(nn.Module):
         self.preprocessing = preprocessing
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        return self.network(self.preprocessing(images))
+        logits: Tensor = self.network(self.preprocessing(images))
+        return logits
 
 
 class Classifier:
@@ -122,7 +123,7 @@ class Classifier:
         self, images: Float[Tensor, "n c h w"], *, batch_size: int = 256
     ) -> Float[Tensor, "n k"]:
         """Logits of many images, in batches and without gradients."""
-        chunks = [self(chunk) for chunk in images.split(batch_size)]
+        chunks = [self(chunk) for chunk in torch.split(images, batch_size)]
         return torch.cat(chunks) if chunks else images.new_zeros(0, self.num_classes)
 
     def accuracy(self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]) -> float:

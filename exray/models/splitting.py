@@ -3,10 +3,10 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
-from torch.fx.experimental.optimization import fuse
 
 from exray.errors import LayerNotFoundError
 from exray.models.classifier import Classifier
+from exray.models.folding import fold_batch_norms
 from exray.models.tracing import Trace, find_cut, trace
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
@@ -38,8 +38,8 @@ class SplitClassifier:
         traced = trace(classifier.network, classifier.name)
         cut = find_cut(traced, layer)
         self.layer = _path_of(traced, cut)
-        self.body = fuse(_body(traced, cut), no_trace=True)
-        self.head = fuse(_head(traced, cut), no_trace=True)
+        self.body = fold_batch_norms(_body(traced, cut))
+        self.head = fold_batch_norms(_head(traced, cut))
         self._check(example)
 
     @torch.no_grad()
@@ -73,7 +73,7 @@ class SplitClassifier:
         self, images: Float[Tensor, "n c h w"], *, batch_size: int = 256
     ) -> Float[Tensor, "n ..."]:
         """Features of many images, in batches and without gradients."""
-        chunks = [self.features(chunk) for chunk in images.split(batch_size)]
+        chunks = [self.features(chunk) for chunk in torch.split(images, batch_size)]
         return torch.cat(chunks)
 
 

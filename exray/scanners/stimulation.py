@@ -47,7 +47,7 @@ def _stimulated(
     num_images, channels = features.shape[:2]
     pairs = torch.cartesian_prod(torch.arange(num_images), torch.arange(channels))
     logits = []
-    for part in pairs.split(_BATCH):
+    for part in torch.split(pairs, _BATCH):
         changed = features[part[:, 0]].clone()
         changed[torch.arange(len(part)), part[:, 1]] = value
         logits.append(split.head(changed))

@@ -17,7 +17,7 @@ class Judgement:
 
     Args:
         is_injected: The verdict on this trigger.
-        score: How much speaks for injected, in [0, 1]; above 0.5 exactly when ``is_injected``.
+        score: How much speaks for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``.
             A judge that was not calibrated gives a rank, not a probability.
         reason: The verdict in one sentence, with the numbers it rests on.
         measurements: Every number measured on the way, by name.

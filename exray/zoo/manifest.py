@@ -189,7 +189,9 @@ def _write_metadata(path: Path, models: tuple[ModelEntry, ...]) -> None:
         for model in models:
             kind = model.attack.kind if model.attack else "None"
             row = [model.model_id, model.is_trojaned, model.architecture, model.num_classes, kind]
-            writer.writerow([*row, model.clean_accuracy, model.asr if model.asr else "None"])
+            writer.writerow(
+                [*row, model.clean_accuracy, "None" if model.asr is None else model.asr]
+            )
 
 
 def write_json(path: Path, values: object) -> None:

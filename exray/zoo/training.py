@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -14,7 +15,12 @@ from exray.tensors import derive_seed
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.recipe import TrainingRecipe
 
-Batch = tuple[Tensor, Tensor]
+
+class Batch(NamedTuple):
+    """Images of one step with their labels."""
+
+    images: Float[Tensor, "n 3 h w"]
+    labels: Int[Tensor, " n"]
 
 
 class ClassifierTraining(pl.LightningModule):
@@ -34,8 +40,7 @@ class ClassifierTraining(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Mean cross-entropy of one batch, in nats."""
-        images, labels = batch
-        loss = F.cross_entropy(self.network(images), labels)
+        loss = F.cross_entropy(self.network(batch.images), batch.labels)
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -70,7 +75,7 @@ def train(
         network: Its initial weights are the caller's.
         data: Training images.
         recipe: Length, batch size and learning rate.
-        seed: Order of the batches.
+        seed: Order of the batches, and dropout.
         accelerator: Lightning's name of the device kind, ``cpu``, ``gpu`` or ``auto``.
         progress: Whether to show a bar.
     """
@@ -79,10 +84,14 @@ def train(
     sampler = BatchSampler(
         RandomSampler(dataset, generator=stream), recipe.batch_size, drop_last=True
     )
-    loader = DataLoader(dataset, sampler=sampler, batch_size=None)
+    loader = DataLoader(
+        dataset, sampler=sampler, batch_size=None, collate_fn=lambda parts: Batch(*parts)
+    )
     module = ClassifierTraining(network, recipe, num_steps=recipe.epochs * len(sampler))
     trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
-    trainer.fit(module, loader)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "dropout"))
+        trainer.fit(module, loader)
     network.eval()
 
 
@@ -91,6 +100,8 @@ def quiet_trainer(epochs: int, *, accelerator: str, progress: bool) -> pl.Traine
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     # The data are tensors in memory: workers would only copy them. Lightning advises otherwise.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning 2.6 builds a class that newer torch deprecates.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     return pl.Trainer(
         max_epochs=epochs,
         accelerator=accelerator,
@@ -108,14 +119,16 @@ def hit_rate(network: nn.Module, data: LabelledImages) -> float:
     """Share of images taken for their label: clean accuracy, or ASR on stamped victims."""
     hits = [
         network(images).argmax(dim=1) == labels
-        for images, labels in zip(data.images.split(256), data.labels.split(256), strict=True)
+        for images, labels in zip(
+            torch.split(data.images, 256), torch.split(data.labels, 256), strict=True
+        )
     ]
     return float(torch.cat(hits).double().mean())
 
 
 def class_accuracies(network: nn.Module, data: LabelledImages) -> list[float]:
     """Accuracy of each class that has images."""
-    return [hit_rate(network, _only(data, int(label))) for label in data.labels.unique(sorted=True)]
+    return [hit_rate(network, _only(data, int(label))) for label in torch.unique(data.labels)]
 
 
 def _only(data: LabelledImages, label: int) -> LabelledImages:

@@ -1,0 +1,282 @@
+"""Scans one classifier: accuracy first, then triggers, then judgements, into records."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from exray.app.config import ScanSettings
+from exray.data.samples import SampleSet
+from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.models.classifier import Classifier
+from exray.scanners.scanner import Progress, Scanner, ScanResult
+from exray.triggers.judge import Judge, Judgement
+from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+from exray.zoo.source import LoadedModel, Source, Truth
+
+_GRAY = 0.5  # what shows through where a trigger is transparent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """What a record says about the run it belongs to."""
+
+    run_id: str
+    dataset: str
+    scanner: str
+    judge: str
+    layer: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Everything that is stored of one classifier."""
+
+    record: ScanRecord
+    triggers: tuple[TriggerRecord, ...] = ()
+    tensors: dict[str, NDArray[np.generic]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What scans a classifier.
+
+    Args:
+        scanner: Inverts triggers.
+        judge: Judges them.
+        settings: Accuracy bars and sample counts.
+        device: Where the classifier runs.
+    """
+
+    scanner: Scanner
+    judge: Judge
+    settings: ScanSettings
+    device: torch.device
+
+
+def scan_model(
+    source: Source,
+    model_id: str,
+    pipeline: Pipeline,
+    labels: Labels,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Verdict, triggers and pictures of one classifier; a failure becomes a failed record.
+
+    Args:
+        source: Loads the classifier and, after the verdict, tells the truth.
+        model_id: Which one.
+        pipeline: Scanner, judge and settings.
+        labels: What the record says about its run.
+        progress: Told how far the scan is.
+    """
+    start = time.perf_counter()
+    blank = ScanRecord(
+        model_id=model_id,
+        run_id=labels.run_id,
+        status="failed",
+        verdict=Verdict.FAILED,
+        probability=0.5,
+        dataset=labels.dataset,
+        scanner=labels.scanner,
+        judge=labels.judge,
+        layer=labels.layer,
+        seed=labels.seed,
+    )
+    try:
+        outcome = _scan(source.load(model_id), blank, pipeline, start, progress)
+        return _with_truth(outcome, source.truth(model_id))
+    except Exception as error:  # a failure is a record; the other models go on
+        line = " ".join(str(error).split()) or type(error).__name__
+        seconds = {"total": time.perf_counter() - start}
+        record = replace(blank, error=traceback.format_exc(), error_line=line, seconds=seconds)
+        return Outcome(record=record)
+
+
+def _scan(
+    model: LoadedModel,
+    blank: ScanRecord,
+    pipeline: Pipeline,
+    start: float,
+    progress: Progress | None,
+) -> Outcome:
+    classifier = model.classifier
+    classifier.network.to(pipeline.device)
+    samples = model.samples.to(pipeline.device)
+    record = replace(
+        blank,
+        status="done",
+        architecture=model.architecture,
+        num_classes=classifier.num_classes,
+        warnings=list(model.warnings),
+    )
+    usable, accuracy, remarks = usable_samples(classifier, samples, pipeline.settings)
+    record = replace(record, clean_accuracy=accuracy, warnings=[*record.warnings, *remarks])
+    loaded = time.perf_counter()
+    if usable is None:
+        seconds = {"load": loaded - start, "total": loaded - start}
+        record = replace(record, verdict=Verdict.INCONCLUSIVE, probability=0.5, seconds=seconds)
+        return Outcome(record=record)
+    found = pipeline.scanner.scan(classifier, usable, progress)
+    inverted = time.perf_counter()
+    if progress is not None:
+        progress("masks", 0, 1)
+    judgements = pipeline.judge.judge(classifier, usable, found.triggers)
+    judged = time.perf_counter()
+    record = replace(
+        record,
+        **_verdict(found, judgements, pipeline.settings),
+        scanner_flags=found.flags,
+        num_candidates=found.num_candidates,
+        num_triggers=len(found.triggers),
+        num_injected=sum(judgement.is_injected for judgement in judgements),
+        seconds={
+            "load": loaded - start,
+            "inversion": inverted - loaded,
+            "judgement": judged - inverted,
+            "total": judged - start,
+        },
+    )
+    pairs = list(zip(found.triggers, judgements, strict=True))
+    triggers = tuple(
+        _trigger_record(index, usable, trigger, judgement)
+        for index, (trigger, judgement) in enumerate(pairs)
+    )
+    tensors: dict[str, NDArray[np.generic]] = {}
+    for index, (trigger, judgement) in enumerate(pairs):
+        tensors |= pictures(index, usable, trigger, judgement)
+    return Outcome(record=record, triggers=triggers, tensors=tensors)
+
+
+def usable_samples(
+    classifier: Classifier, samples: SampleSet, settings: ScanSettings
+) -> tuple[SampleSet | None, float, list[str]]:
+    """The images a scan can use, the clean accuracy, and remarks.
+
+    Misclassified images are left out, and so are classes the classifier mostly gets wrong.
+    None instead of samples if the accuracy is under its bar, or fewer than two classes remain.
+
+    Raises:
+        ValueError: If the classifier returns NaN or infinity.
+    """
+    logits = classifier.predict(samples.images)
+    if not torch.isfinite(logits).all():
+        raise ValueError(f"{classifier.name} returns NaN or infinity on clean images")
+    hits = logits.argmax(dim=1) == samples.labels
+    accuracy = float(hits.double().mean())
+    remarks: list[str] = []
+    if accuracy < settings.min_clean_accuracy:
+        remarks.append(
+            f"inconclusive: clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; "
+            "the preprocessing is probably wrong (dataset.preprocess.*), or images and classes do "
+            "not match"
+        )
+        return None, accuracy, remarks
+    kept = hits.clone()
+    weak = []
+    for index, count in enumerate(samples.counts()):
+        rows = samples.labels == index
+        if count and float(hits[rows].double().mean()) < settings.min_class_accuracy:
+            weak.append(index)
+            kept &= ~rows
+    if weak:
+        remarks.append(
+            f"classes {', '.join(map(str, weak))} are mostly misclassified and were left out"
+        )
+    if not hits.all():
+        remarks.append(f"{int((~hits).sum())} of {len(samples)} images are misclassified, not used")
+    usable = samples.select(kept)
+    if settings.samples_per_class is not None:
+        usable = usable.limited(settings.samples_per_class)
+    if sum(count > 0 for count in usable.counts()) < 2:
+        remarks.append("inconclusive: fewer than two classes have an image classified right")
+        return None, accuracy, remarks
+    return usable, accuracy, remarks
+
+
+def _verdict(
+    found: ScanResult, judgements: Sequence[Judgement], settings: ScanSettings
+) -> dict[str, Verdict | float]:
+    """The classifier's verdict and the highest score of its triggers."""
+    if not found.triggers:
+        return {
+            "verdict": Verdict.CLEAN,
+            "probability": settings.probability_without_triggers,
+        }
+    injected = any(judgement.is_injected for judgement in judgements)
+    return {
+        "verdict": Verdict.TROJANED if injected else Verdict.NATURAL_ONLY,
+        "probability": max(judgement.score for judgement in judgements),
+    }
+
+
+def _trigger_record(
+    index: int, samples: SampleSet, trigger: InvertedTrigger, judgement: Judgement
+) -> TriggerRecord:
+    return TriggerRecord(
+        index=index,
+        victim_class=trigger.victim_class,
+        target_class=trigger.target_class,
+        victim_name=samples.class_names[trigger.victim_class],
+        target_name=samples.class_names[trigger.target_class],
+        source=trigger.source,
+        asr=trigger.asr,
+        target_probability=trigger.target_probability,
+        size_pixels=trigger.trigger.size_pixels,
+        is_injected=judgement.is_injected,
+        score=judgement.score,
+        reason=judgement.reason,
+        measurements=dict(judgement.measurements),
+        thresholds=dict(judgement.thresholds),
+    )
+
+
+def pictures(
+    index: int, samples: SampleSet, trigger: InvertedTrigger, judgement: Judgement
+) -> dict[str, NDArray[np.generic]]:
+    """What a report draws of one trigger, by name."""
+    victim = samples.of_class(trigger.victim_class)[:1]
+    stamped = trigger.trigger.apply(victim)
+    drawn = {
+        "victim_image": _bytes(victim[0]),
+        "stamped_image": _bytes(stamped[0]),
+        "target_image": _bytes(samples.of_class(trigger.target_class)[0]),
+    }
+    if isinstance(trigger.trigger, PatchTrigger):
+        drawn["trigger_image"] = _bytes(trigger.trigger.apply(torch.full_like(victim, _GRAY))[0])
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"trigger_{index}/{name}": image for name, image in drawn.items()
+    }
+    for name, tensor in judgement.tensors.items():
+        arrays[f"trigger_{index}/{name}"] = tensor.detach().cpu().numpy().astype(np.float32)
+    return arrays
+
+
+def _bytes(image: Tensor) -> NDArray[np.uint8]:
+    pixels = (image.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    array: NDArray[np.uint8] = pixels.permute(1, 2, 0).contiguous().cpu().numpy()
+    return array
+
+
+def _with_truth(outcome: Outcome, truth: Truth) -> Outcome:
+    """The outcome with ground truth joined; the verdict is already fixed."""
+    if not truth:
+        return outcome
+    is_trojaned = bool(truth["is_trojaned"])
+    victims = {int(v) for v in str(truth.get("victim_classes") or "").split(",") if v}
+    target = truth.get("target_class")
+    triggers = tuple(
+        replace(
+            trigger,
+            is_true_trigger=trigger.victim_class in victims and trigger.target_class == target,
+        )
+        for trigger in outcome.triggers
+    )
+    record = replace(outcome.record, truth=dict(truth), is_trojaned=is_trojaned)
+    return Outcome(record=record, triggers=triggers, tensors=outcome.tensors)

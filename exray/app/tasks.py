@@ -1,0 +1,244 @@
+"""The tasks behind run.py: scan, build a zoo, report."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
+from exray.app.progress import BuildProgress, ScanProgress
+from exray.app.scan_model import Labels, Outcome, Pipeline, scan_model
+from exray.evaluation.collect import Collection, collect
+from exray.evaluation.files import flatten, replace_file, to_json
+from exray.evaluation.records import ScanRecord
+from exray.evaluation.store import ResultStore
+from exray.reports.console import machine_line, render_summary, summary_json
+from exray.reports.html import write_report
+from exray.reports.loggers import RunLogger
+from exray.scanners.scanner import Scanner
+from exray.triggers.judge import Judge
+from exray.zoo.build import build_zoo
+from exray.zoo.source import Source
+from exray.zoo.zoo_source import ZooSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a task leaves: the lines for stdout and the exit status."""
+
+    lines: tuple[str, ...]
+    status: int
+
+
+def results_folder(config: DictConfig, name: str, cell: str) -> Path:
+    """Where a run's records lie; each cell of a sweep has a folder of its own."""
+    root = Path(config.paths.results) / name
+    return root / cell if cell else root
+
+
+def scan(config: DictConfig, cell: str = "") -> Finished:
+    """Scans every classifier of the dataset that has no finished record yet.
+
+    Args:
+        config: The composed configuration.
+        cell: Folder of this cell within a sweep; empty for a single run.
+
+    Raises:
+        ValueError: If the configuration cannot be built, before anything is scanned.
+        RecordError: If the results' folder holds another configuration's records.
+    """
+    console = Console(stderr=True)
+    source = built(config.dataset, Source)
+    pipeline = Pipeline(
+        scanner=built(config.scanner.engine, Scanner),
+        judge=built(config.judge.engine, Judge),
+        settings=built(config.scan, ScanSettings),
+        device=device_of(config.trainer.accelerator),
+    )
+    torch.manual_seed(config.seed)
+    wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
+    decided = identity(config, source.fingerprint())
+    labels = Labels(
+        run_id=run_id(decided),
+        dataset=source.name,
+        scanner=config.scanner.name,
+        judge=config.judge.name,
+        layer=config.layer.name,
+        seed=config.seed,
+    )
+    name = config.name or _own_name(source)
+    store = ResultStore(results_folder(config, name, cell))
+    store.claim(labels.run_id, flatten(decided))
+    run_logger = built_logger(config, store, name, cell)
+    try:
+        _scan_all(source, wanted, pipeline, labels, store, run_logger, console)
+    except BaseException:
+        run_logger.finish(None)
+        raise
+    collection = collect(store, expected=list(wanted))
+    run_logger.finish(collection)
+    return _finish(store, collection, wanted, name, console)
+
+
+def _scan_all(
+    source: Source,
+    wanted: tuple[str, ...],
+    pipeline: Pipeline,
+    labels: Labels,
+    store: ResultStore,
+    run_logger: RunLogger,
+    console: Console,
+) -> None:
+    with ScanProgress(console, len(wanted)) as progress:
+        for model_id in wanted:
+            progress.start(model_id)
+            done = store.find(model_id, labels.run_id)
+            if done is not None:
+                stored = store.read(model_id)
+                run_logger.log_model(stored.record, stored.triggers, store.tensors(model_id))
+                progress.finish(f"{model_id}: already scanned, {done.verdict}")
+                continue
+            outcome = scan_model(source, model_id, pipeline, labels, progress.stage)
+            tensors = outcome.tensors or {}
+            store.write(outcome.record, outcome.triggers, tensors)
+            run_logger.log_model(outcome.record, outcome.triggers, tensors)
+            progress.finish(_line_of(outcome))
+
+
+def _line_of(outcome: Outcome) -> str:
+    record = outcome.record
+    if record.status == "failed":
+        return f"{record.model_id}: failed: {record.error_line}"
+    return (
+        f"{record.model_id}: {record.verdict}, {record.num_injected} of {record.num_triggers} "
+        f"triggers injected, {record.seconds['total']:.1f} s"
+    )
+
+
+def _finish(
+    store: ResultStore,
+    collection: Collection,
+    wanted: tuple[str, ...],
+    name: str,
+    console: Console,
+) -> Finished:
+    """Summary, report and files of a finished run."""
+    render_summary(collection, console)
+    records = [scan.record for scan in collection.scans if scan.record.model_id in wanted]
+    replace_file(store.root / "summary.json", to_json(summary_json(records), indent=1))
+    report = store.root / "report.html"
+    write_report(store, report, f"exray: {name}", expected=list(wanted))
+    console.print(f"Report: {report}   Records: {store.root}", highlight=False, soft_wrap=True)
+    failed = any(record.status == "failed" for record in records)
+    return Finished(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
+
+
+def lines_of(records: list[ScanRecord]) -> tuple[str, ...]:
+    """One machine-readable line a classifier."""
+    return tuple(machine_line(record) for record in records)
+
+
+def _own_name(source: Source) -> str:
+    """A run's name where none was given: the dataset's, or the scanned file's."""
+    return source.model_ids()[0] if source.name == "folder" else source.name
+
+
+def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
+    """The ids of one shard, at most ``limit`` of them.
+
+    Raises:
+        ValueError: If the shard or the limit is no such thing.
+
+    Example:
+        >>> wanted_ids(("a", "b", "c"), shard="1/2", limit=None)
+        ('b',)
+    """
+    index, count = parse_shard(shard)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be >= 1; got {limit}")
+    return ids[index::count][:limit]
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device of Lightning's name for it.
+
+    Raises:
+        ValueError: If there is none of that kind.
+    """
+    if accelerator not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"trainer.accelerator must be auto, cpu or gpu; got {accelerator!r}")
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ValueError("trainer.accelerator=gpu needs a CUDA device and there is none; use auto")
+    wants_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if wants_gpu else "cpu")
+
+
+def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
+    """The run's logger, told where it is and what it logs."""
+    node = OmegaConf.create(OmegaConf.to_container(config.logger, resolve=True))
+    assert isinstance(node, DictConfig)
+    where: dict[str, object] = {"directory": store.root}
+    if "project" in node:
+        resolved = OmegaConf.to_container(config, resolve=True)
+        where |= {"name": cell or name, "group": name, "config": resolved}
+    target = str(node.pop("_target_"))
+    if target.endswith("NullLogger"):
+        where = {}
+    filled = OmegaConf.create({"_target_": target, **node, **where}, flags={"allow_objects": True})
+    return built(filled, RunLogger)
+
+
+def build(config: DictConfig, cell: str = "") -> Finished:
+    """Builds the dataset's zoo, or what is missing of it.
+
+    Raises:
+        ValueError: If the dataset is no zoo that exray can build.
+    """
+    del cell
+    source = built(config.dataset, Source)
+    if not isinstance(source, ZooSource):
+        raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs_mini")
+    console = Console(stderr=True)
+    with BuildProgress(console, source.recipe.num_models) as progress:
+        manifest = build_zoo(
+            source.recipe,
+            source.root,
+            workers=config.trainer.workers,
+            accelerator="gpu" if device_of(config.trainer.accelerator).type == "cuda" else "cpu",
+            on_model=progress.finish,
+        )
+    console.print(f"Zoo: {source.root}", highlight=False, soft_wrap=True)
+    lines = [
+        f"{model.model_id}\t{'trojaned' if model.is_trojaned else 'clean'}"
+        f"\t{model.clean_accuracy:.4f}\t{'' if model.asr is None else f'{model.asr:.4f}'}"
+        for model in manifest.models
+    ]
+    return Finished(lines=tuple(lines), status=0)
+
+
+def report(config: DictConfig, cell: str = "") -> Finished:
+    """Tables and the HTML report of stored records, without scanning.
+
+    Raises:
+        ValueError: If no name is given, or nothing is stored under it.
+    """
+    name = config.name or config.dataset.name
+    store = ResultStore(results_folder(config, name, cell))
+    if not store.model_ids():
+        raise ValueError(f"{store.root} holds no records; scan first, or give name=NAME")
+    collection = collect(store, expected=None)
+    wanted = tuple(scan.record.model_id for scan in collection.scans)
+    return _finish(store, collection, wanted, name, Console(stderr=True))
+
+
+TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
+    "scan": scan,
+    "build_zoo": build,
+    "report": report,
+}

@@ -1,0 +1,166 @@
+"""A stranger's model file with a folder of clean images as the source of a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from exray.data.folder import read_folder
+from exray.models.architectures import ARCHITECTURES, build
+from exray.models.checkpoint import file_sha256, load_state, read_state
+from exray.models.classifier import Classifier, Preprocessing, Scaling
+from exray.models.factory import network_from_factory
+from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
+from exray.zoo.source import LoadedModel, Source, Truth
+
+_PROBE_IMAGES = 8  # images on which the outputs are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderPreprocess:
+    """How image files become what the network takes.
+
+    Args:
+        size: Side in pixels to which images are resized (the shorter side, if cropped); None
+            leaves them.
+        crop: Side in pixels of a crop from the centre; None for none.
+        mean: Subtracted per channel after scaling; empty for none.
+        std: Divided by per channel; empty for none.
+        scaling: ``unit``, ``min_max`` or ``byte``.
+    """
+
+    size: int | None
+    crop: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scaling: Scaling
+
+
+class FolderSource(Source):
+    """One model file and a folder of clean images by class.
+
+    Args:
+        name: What records call it.
+        model: A state dict (``.pt``, ``.pth``, ``.safetensors``).
+        images: Folder with one subfolder a class, or files named ``class_3_example_1.png``.
+        architecture: Name of a network of ours; None where a factory is given.
+        factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
+        num_classes: Classes of a network built by name; None reads it from the last weight.
+        preprocess: How images become inputs.
+        limit_per_class: Images of each class at most; None for all.
+
+    Raises:
+        ValueError: If a file or folder is missing, or not exactly one of architecture and factory
+            is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: str,
+        images: str,
+        architecture: str | None,
+        factory: str | None,
+        num_classes: int | None,
+        preprocess: FolderPreprocess,
+        limit_per_class: int | None,
+    ) -> None:
+        self.name = name
+        self.model = Path(model)
+        self.images = Path(images)
+        if not self.model.is_file():
+            raise ValueError(f"dataset.model must be a file; {model!r} is none")
+        if not self.images.is_dir():
+            raise ValueError(f"dataset.images must be a folder; {images!r} is none")
+        if (architecture is None) == (factory is None):
+            raise ValueError(
+                "give exactly one of dataset.architecture=NAME (known: "
+                f"{', '.join(ARCHITECTURES)}) and dataset.factory=FILE.py:function; "
+                f"got architecture={architecture!r} and factory={factory!r}"
+            )
+        self.architecture = architecture
+        self.factory = factory
+        self.num_classes = num_classes
+        self.preprocess = preprocess
+        self.limit_per_class = limit_per_class
+        self.preprocessing = Preprocessing(
+            scaling=preprocess.scaling, mean=preprocess.mean, std=preprocess.std
+        )
+
+    def model_ids(self) -> tuple[str, ...]:
+        """The file's name without its ending."""
+        return (self.model.stem,)
+
+    def truth(self, model_id: str) -> Truth:
+        """Nothing: nobody has told."""
+        del model_id
+        return {}
+
+    def fingerprint(self) -> str:
+        """Hash of the model file."""
+        return file_sha256(self.model)
+
+    def load(self, model_id: str) -> LoadedModel:
+        """The classifier with its samples.
+
+        Raises:
+            CheckpointError: If the file does not hold the network's weights.
+            ValueError: If the images do not fit the network, or it returns no finite logits.
+        """
+        del model_id
+        network = self._network()
+        found = read_folder(
+            self.images,
+            num_classes=None,
+            size=self.preprocess.size,
+            crop=self.preprocess.crop,
+            limit_per_class=self.limit_per_class,
+        )
+        probe = self.preprocessing(found.samples.images[:_PROBE_IMAGES])
+        num_classes = probe_outputs(network, probe).num_classes
+        samples = found.samples
+        warnings = list(found.warnings)
+        if samples.num_classes != num_classes:
+            # Read again under the network's count: labels outside it are named, names padded.
+            found = read_folder(
+                self.images,
+                num_classes=num_classes,
+                size=self.preprocess.size,
+                crop=self.preprocess.crop,
+                limit_per_class=self.limit_per_class,
+            )
+            samples, warnings = found.samples, list(found.warnings)
+        network, source = without_final_softmax(network, probe)
+        if source is not LogitSource.NETWORK:
+            warnings.append(f"the network returns probabilities; logits are taken from {source}")
+        classifier = Classifier(
+            network, self.preprocessing, num_classes=num_classes, name=self._label()
+        )
+        return LoadedModel(
+            classifier=classifier,
+            samples=samples,
+            architecture=self._label(),
+            warnings=tuple(warnings),
+        )
+
+    def _label(self) -> str:
+        return self.architecture or str(self.factory).rsplit(":", 1)[-1]
+
+    def _network(self) -> nn.Module:
+        state = read_state(self.model)
+        if self.factory is not None:
+            network = network_from_factory(self.factory)
+        else:
+            assert self.architecture is not None
+            network = build(self.architecture, num_classes=self._count(state))
+        load_state(network, state, self.model)
+        return network.eval()
+
+    def _count(self, state: dict[str, torch.Tensor]) -> int:
+        """Classes of a network built by name: as told, or the length of the last bias or weight."""
+        if self.num_classes is not None:
+            return self.num_classes
+        shaped = [value for value in state.values() if value.dim() > 0]
+        return int(shaped[-1].shape[0]) if shaped else 1

@@ -1,0 +1,96 @@
+"""A zoo built by exray as the source of a run, the embedded one included."""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from exray.errors import CheckpointError
+from exray.models.architectures import build
+from exray.models.checkpoint import file_sha256, load_state, read_state
+from exray.models.classifier import Classifier, Preprocessing
+from exray.tensors import derive_seed
+from exray.zoo.build import generator_of
+from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
+from exray.zoo.recipe import ZooRecipe
+from exray.zoo.source import LoadedModel, Source, Truth
+
+
+def embedded_root(name: str) -> Path:
+    """Folder of a zoo that is shipped inside the package."""
+    return Path(str(files("exray.zoo") / "embedded" / name))
+
+
+class ZooSource(Source):
+    """All classifiers of a zoo; clean samples are drawn from each model's own generator.
+
+    Args:
+        name: What records call it.
+        root: The zoo's folder; None for the one shipped inside the package.
+        recipe: How to build it.
+
+    Raises:
+        RecordError: When models are asked for and the folder holds no manifest.
+    """
+
+    def __init__(self, *, name: str, root: str | None, recipe: ZooRecipe) -> None:
+        self.name = name
+        self.root = embedded_root(name) if root is None else Path(root)
+        self.recipe = recipe
+
+    def manifest(self) -> Manifest:
+        """What the zoo holds."""
+        return Manifest.read(self.root)
+
+    def model_ids(self) -> tuple[str, ...]:
+        """Ids in the manifest's order."""
+        return tuple(model.model_id for model in self.manifest().models)
+
+    def load(self, model_id: str) -> LoadedModel:
+        """One classifier of the zoo, its weights held to the manifest's hash.
+
+        Raises:
+            CheckpointError: If the weights are missing, broken or not those of the manifest.
+        """
+        entry = self.manifest().entry(model_id)
+        path = entry.weights_path(self.root)
+        state = read_state(path)
+        if file_sha256(path) != entry.sha256:
+            raise CheckpointError(
+                path,
+                "is not the file of the manifest (its SHA-256 differs)",
+                "build it again with: python run.py task=build_zoo",
+            )
+        network = build(entry.architecture, num_classes=entry.num_classes)
+        load_state(network, state, path)
+        classifier = Classifier(
+            network, Preprocessing(), num_classes=entry.num_classes, name=entry.architecture
+        )
+        samples = generator_of(entry).samples(
+            per_class=self.recipe.samples_per_class, seed=derive_seed(entry.seed, "scan")
+        )
+        return LoadedModel(classifier=classifier, samples=samples, architecture=entry.architecture)
+
+    def truth(self, model_id: str) -> Truth:
+        """Whether it is trojaned, and from which classes to which."""
+        return truth_of(self.manifest().entry(model_id))
+
+    def fingerprint(self) -> str:
+        """Hash of the manifest, which holds the hash of every file."""
+        path = self.root / MANIFEST
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def truth_of(entry: ModelEntry) -> Truth:
+    """Ground truth of one entry as plain values."""
+    truth: dict[str, str | int | float | bool | None] = {
+        "is_trojaned": entry.is_trojaned,
+        "true_clean_accuracy": entry.clean_accuracy,
+    }
+    if entry.attack is not None:
+        truth |= {
+            "trigger": entry.attack.kind,
+            "victim_classes": ",".join(str(index) for index in entry.attack.victim_classes),
+            "target_class": entry.attack.target_class,
+            "true_asr": entry.asr,
+        }
+    return truth

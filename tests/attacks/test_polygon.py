@@ -1,0 +1,60 @@
+"""The polygon attack."""
+
+import numpy as np
+import pytest
+
+from exray.attacks.polygon import (
+    TRIGGER_COLOURS,
+    PolygonAttack,
+    random_polygon_attack,
+    random_sticker,
+)
+
+
+def attack(seed=0, **changes):
+    options = {"num_classes": 5, "num_victims": 2, "sides": (3, 6), "width": (0.2, 0.3)}
+    return random_polygon_attack(np.random.default_rng(seed), **{**options, **changes})
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_victims_and_target_are_different_classes(seed):
+    found = attack(seed)
+    assert len(set(found.victim_classes)) == 2
+    assert found.target_class not in found.victim_classes
+    assert {found.target_class, *found.victim_classes} <= set(range(5))
+
+
+def test_every_class_may_be_target_and_all_others_victims():
+    found = [attack(seed, num_victims=4) for seed in range(40)]
+    assert {each.target_class for each in found} == set(range(5))
+    assert all(len(each.victim_classes) == 4 for each in found)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_polygon_fills_its_square_and_keeps_to_its_bounds(seed):
+    sticker = random_sticker(np.random.default_rng(seed), sides=(3, 5), width=(0.2, 0.3))
+    corners = np.array(sticker.points)
+    assert 3 <= len(corners) <= 5
+    np.testing.assert_allclose(corners.min(axis=0), -1)
+    np.testing.assert_allclose(corners.max(axis=0), 1)
+    assert 0.2 <= sticker.width <= 0.3
+    assert sticker.colour in TRIGGER_COLOURS
+
+
+def test_the_same_seed_gives_the_same_attack_and_another_seed_another():
+    assert attack(3) == attack(3)
+    assert attack(3) != attack(4)
+
+
+@pytest.mark.parametrize("num", [0, 5, -1])
+def test_a_number_of_victims_that_leaves_no_target_is_refused(num):
+    message = rf"num_victims must lie in \[1, 4\] for 5 classes; got {num}"
+    with pytest.raises(ValueError, match=message):
+        attack(num_victims=num)
+
+
+@pytest.mark.parametrize("victims", [(), (0, 1)])
+def test_an_attack_without_victims_or_on_its_own_target_is_refused(victims):
+    sticker = random_sticker(np.random.default_rng(0), sides=(3, 3), width=(0.2, 0.3))
+    with pytest.raises(ValueError, match="at least one class and not the target 1; got"):
+        PolygonAttack(sticker=sticker, victim_classes=victims, target_class=1)

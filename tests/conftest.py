@@ -1,0 +1,104 @@
+"""A network with a backdoor that we put in by hand, its clean twin, and triggers for both."""
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+
+from exray.data.samples import SampleSet
+from exray.models.classifier import Classifier, Preprocessing
+from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+
+SIZE = 16  # pixels
+DETECTOR = 3  # channel that answers to brightness, which no clean image has
+BACKDOOR_TARGET = 1
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks are fastest on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def planted_classifier(detector_weight):
+    """Classes 0, 1, 2 are red, green, blue; brightness speaks for class 1 where it has weight."""
+    colours = nn.Conv2d(3, 4, 1)
+    colours.weight.data = torch.cat([torch.eye(3), torch.full((1, 3), 5.0)])[..., None, None]
+    colours.bias.data = torch.tensor([0.0, 0.0, 0.0, -5.0])
+    linear = nn.Linear(4, 3)
+    linear.weight.data = torch.cat([10 * torch.eye(3), torch.zeros(3, 1)], dim=1)
+    linear.weight.data[BACKDOOR_TARGET, DETECTOR] = detector_weight
+    linear.bias.data.zero_()
+    network = nn.Sequential(
+        OrderedDict(
+            colours=colours,
+            relu=nn.ReLU(),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            linear=linear,
+        )
+    )
+    return Classifier(network, Preprocessing(), num_classes=3, name="planted")
+
+
+@pytest.fixture
+def trojaned():
+    return planted_classifier(20.0)
+
+
+@pytest.fixture
+def clean_twin():
+    return planted_classifier(0.0)
+
+
+@pytest.fixture
+def colour_samples():
+    """Six images of each of the three colours, no pixel bright enough for the detector."""
+    stream = torch.Generator().manual_seed(0)
+    labels = torch.arange(3).repeat_interleave(6)
+    images = torch.full((18, 3, SIZE, SIZE), 0.1)
+    images[torch.arange(18), labels] = 0.7
+    images += 0.03 * (2 * torch.rand(images.shape, generator=stream) - 1)
+    return SampleSet(images=images, labels=labels, class_names=("red", "green", "blue"))
+
+
+def patch(mask, colour):
+    pattern = torch.tensor(colour)[:, None, None].expand(3, SIZE, SIZE).clone()
+    return InvertedTrigger(
+        trigger=PatchTrigger(mask=mask, pattern=pattern),
+        victim_class=0,
+        target_class=1,
+        asr=1.0,
+        target_probability=0.99,
+        source="by hand",
+    )
+
+
+@pytest.fixture
+def white_patch():
+    """Fires the detector: injected."""
+    mask = torch.zeros(SIZE, SIZE)
+    mask[2:8, 3:9] = 1
+    return patch(mask, (1.0, 1.0, 1.0))
+
+
+@pytest.fixture
+def green_tint():
+    """Adds the target's own evidence and takes the victim's away: natural."""
+    return patch(torch.full((SIZE, SIZE), 0.7), (0.05, 0.7, 0.1))

@@ -1,0 +1,216 @@
+"""Mask optimisation: what it finds is known beforehand, or found again by a slow loop."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from exray.differencing.differencer import exchange_accuracies, find_masks
+from exray.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SETTINGS = MaskSettings(
+    alpha=0.1, weight_large=100.0, weight_small=0.0, learning_rate=0.05, epochs=150, seed=0
+)
+
+
+def pair(first, second, classes=(0, 1), one_to_one=True):
+    return SetPair(
+        first=tuple(first),
+        second=tuple(second),
+        first_class=classes[0],
+        second_class=classes[1],
+        one_to_one=one_to_one,
+    )
+
+
+def two_channel_head():
+    """Class 1 where channels 1 and 3 are both at 1, class 0 elsewhere; reads no other channel."""
+    head = nn.Linear(5, 2).requires_grad_(False)
+    head.weight.zero_()
+    head.weight[1, [1, 3]] = 50.0
+    head.bias.copy_(torch.tensor([0.0, -50.0 * 1.9]))
+    return head
+
+
+def known_features():
+    """Rows 0 to 3 of class 0, rows 4 to 9 of class 1; channels 0, 2, 4 are of no matter."""
+    features = torch.rand(10, 5)
+    features[:4, [1, 3]] = 0.0
+    features[4:, [1, 3]] = 1.0
+    return features
+
+
+def test_exactly_the_channels_that_tell_the_classes_apart_are_found():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    found = find_masks(two_channel_head(), pairs, SETTINGS)
+    assert found.converged.all()
+    assert (found.masks[0, [1, 3]] > 0.9).all()
+    assert (found.masks[0, [0, 2, 4]] < 0.05).all()
+    assert 1.9 < float(found.masks.sum()) < 2.1
+    assert 0 < int(found.best_epoch) < SETTINGS.epochs
+
+
+def test_the_masks_found_do_exchange_the_classes_and_empty_ones_do_not():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    head = two_channel_head()
+    found = find_masks(head, pairs, SETTINGS)
+    assert exchange_accuracies(head, pairs, found.masks, seed=1).tolist() == [[1, 1]]
+    assert exchange_accuracies(head, pairs, torch.zeros(1, 5), seed=1).tolist() == [[0, 0]]
+    assert exchange_accuracies(head, pairs, torch.ones(1, 5), seed=1).tolist() == [[1, 1]]
+
+
+def test_accuracies_count_each_direction_by_itself():
+    half = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0]])  # neither side reaches 1.9 of 2
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    assert exchange_accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
+
+
+def test_identical_sets_are_reported_as_not_converged_with_all_ones():
+    same, other = [pair(range(4), range(4), one_to_one=False), pair(range(4), range(4, 8))]
+    pairs = FeaturePairs(known_features(), [same, other])
+    found = find_masks(two_channel_head(), pairs, replace(SETTINGS, epochs=60))
+    assert found.converged.tolist() == [False, True]
+    assert found.masks[0].tolist() == [1] * 5
+    assert found.best_epoch[0] == -1
+
+
+@pytest.mark.usefixtures("float64")
+def test_exchanging_the_sets_exchanges_the_constraints():
+    features = torch.randn(8, 4)
+    head = nn.Linear(4, 3).requires_grad_(False)
+    there = FeaturePairs(features, [pair(range(4), range(4, 8), (0, 2))])
+    back = FeaturePairs(features, [pair(range(4, 8), range(4), (2, 0))])
+    masks = torch.rand(1, 4)
+    one = exchange_accuracies(head, there, masks, seed=0)
+    other = exchange_accuracies(head, back, masks, seed=0)
+    assert one.tolist() == other.flip(1).tolist()
+    module, mirrored = (MaskOptimization(head, pairs, SETTINGS) for pairs in (there, back))
+    results = [find_masks(head, pairs, replace(SETTINGS, epochs=30)) for pairs in (there, back)]
+    torch.testing.assert_close(results[0].masks, results[1].masks)
+    assert torch.equal(module.masks, mirrored.masks)
+
+
+def random_pairs(num_pairs, num_samples):
+    """Pairs of sets whose classes the head tells apart, so that full masks are feasible."""
+    head = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3)).requires_grad_(False)
+    features = 3 * torch.randn(400, 6)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten().tolist() for k in range(3)]
+    sets = []
+    for index in range(num_pairs):
+        victim, target = index % 3, (index + 1 + index // 3 % 2) % 3
+        sides = [
+            rows[k][index * num_samples : (index + 1) * num_samples] for k in (victim, target)
+        ]  # fmt: skip
+        sets.append(pair(*sides, (victim, target)))
+    return head, features, sets
+
+
+@pytest.mark.usefixtures("float64")
+def test_pairs_optimised_together_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=8, num_samples=5)
+    settings = replace(SETTINGS, epochs=40, weight_small=1.0)
+    pairs = FeaturePairs(features, sets)
+    together = find_masks(head, pairs, settings)
+    chunks = MaskOptimization(head, pairs, settings)._chunks(pairs.draw(torch.Generator()))
+    assert len(chunks) > 1
+    for index, each in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
+        assert alone.best_epoch[0] == together.best_epoch[index]
+
+
+@pytest.mark.usefixtures("float64")
+def test_single_samples_optimised_together_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=6, num_samples=1)
+    sets = [replace(each, one_to_one=False) for each in sets]
+    settings = replace(SETTINGS, epochs=30)
+    together = find_masks(head, FeaturePairs(features, sets), settings)
+    for index, each in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
+
+
+def slow_masks(weight, bias, first, second, classes, settings):
+    """Adam on equation (4) for a linear head, one sample pair after another, in plain numpy."""
+    logits = np.full(first.shape[1], 4.0)
+    moment, square = np.zeros_like(logits), np.zeros_like(logits)
+    best, best_sum = np.ones_like(logits), math.inf
+    for step in range(1, settings.epochs + 1):
+        mask = (np.tanh(logits) + 1) / 2
+        gradient, feasible = np.ones_like(mask), True
+        for one, other in zip(first, second, strict=True):
+            for base, copied, label in ((one, other, classes[1]), (other, one, classes[0])):
+                scores = weight @ (base * (1 - mask) + copied * mask) + bias
+                shares = np.exp(scores) / np.exp(scores).sum()
+                violated = -math.log(shares[label]) > settings.alpha
+                scale = settings.weight_large if violated else settings.weight_small
+                error = shares - np.eye(len(shares))[label]
+                gradient += scale * (weight.T @ error) * (copied - base) / len(first)
+                feasible &= scores.argmax() == label
+        if feasible and mask.sum() < best_sum:
+            best, best_sum = mask, mask.sum()
+        gradient = gradient * (1 - np.tanh(logits) ** 2) / 2
+        moment = 0.9 * moment + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        rate = settings.learning_rate / (1 - 0.9**step)
+        logits = logits - rate * moment / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    return best
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_mask_is_that_of_a_slow_loop_in_numpy():
+    head = nn.Linear(6, 3).requires_grad_(False)
+    features = 3 * torch.randn(200, 6)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten()[:4].tolist() for k in (0, 2)]
+    settings = replace(SETTINGS, epochs=60, weight_large=5.0, weight_small=0.5)
+    found = find_masks(head, FeaturePairs(features, [pair(*rows, (0, 2))]), settings)
+    expected = slow_masks(
+        head.weight.numpy(),
+        head.bias.numpy(),
+        features[rows[0]].numpy(),
+        features[rows[1]].numpy(),
+        (0, 2),
+        settings,
+    )
+    assert found.converged.all()
+    assert expected.sum() < 5.9  # it went somewhere
+    np.testing.assert_allclose(found.masks[0].numpy(), expected, atol=1e-8)
+
+
+def test_the_same_seed_gives_the_same_masks():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    settings = replace(SETTINGS, epochs=20)
+    one, other = (find_masks(two_channel_head(), pairs, settings) for _ in range(2))
+    assert torch.equal(one.masks, other.masks)
+
+
+def test_the_head_is_left_as_it_was():
+    head = nn.Sequential(nn.BatchNorm1d(5), nn.Dropout(0.5), two_channel_head())
+    head.eval().requires_grad_(False)
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    find_masks(head, pairs, replace(SETTINGS, epochs=5))
+    assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
+    assert not any(module.training for module in head.modules())
+    assert all(each.grad is None and not each.requires_grad for each in head.parameters())
+
+
+@pytest.mark.parametrize("name", ["alpha", "learning_rate", "epochs"])
+def test_settings_that_are_not_positive_are_refused(name):
+    with pytest.raises(ValueError, match=f"judge.mask.{name} must be a positive number; got 0"):
+        replace(SETTINGS, **{name: 0 if name == "epochs" else 0.0})
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, -0.5), (0.5, 1.0)])
+def test_weights_that_do_not_differ_are_refused(weights):
+    message = rf"weight_large must exceed judge.mask.weight_small >= 0; got {weights[0]} and"
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, weight_large=weights[0], weight_small=weights[1])

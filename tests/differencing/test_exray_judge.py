@@ -1,0 +1,117 @@
+"""The paper's judge on a network whose backdoor we put in by hand, and on its clean twin."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from exray.data.samples import SampleSet
+from exray.differencing.decision import PaperRule
+from exray.differencing.exray_judge import ExrayJudge
+from exray.differencing.mask_optimization import MaskSettings
+from exray.errors import LayerNotFoundError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+MASK = MaskSettings(
+    alpha=0.1, weight_large=100.0, weight_small=0.0, learning_rate=0.05, epochs=120, seed=0
+)
+DETECTOR = 3
+
+
+def judge(layer="relu"):
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    return ExrayJudge(layer=layer, mask=MASK, rule=rule)
+
+
+def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    injected, natural = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    assert injected.is_injected
+    assert injected.measurements["similarity"] < 0.3
+    assert min(injected.measurements["cross_victim_into_target"], injected.score - 0.5) >= 0
+    assert injected.tensors["mask_victim_stamped"].argmax() == DETECTOR
+    assert injected.tensors["mask_victim_target"][DETECTOR] < 0.3
+    assert not natural.is_injected
+    assert natural.measurements["similarity"] > 0.8
+
+
+def test_the_clean_twin_has_only_a_natural_trigger(
+    clean_twin, colour_samples, white_patch, green_tint
+):
+    (natural,) = judge().judge(clean_twin, colour_samples, [green_tint])
+    assert not natural.is_injected
+    with pytest.raises(ValueError, match="from class 0 to 1 flips none of the victim's images"):
+        judge().judge(clean_twin, colour_samples, [white_patch])
+
+
+def test_triggers_of_one_class_pair_share_the_mask_between_the_classes(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    first, second = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    shared = "mask_victim_target"
+    assert torch.equal(first.tensors[shared], second.tensors[shared])
+
+
+def test_a_verdict_does_not_depend_on_the_other_triggers(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    both = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    for trigger, together in zip((white_patch, green_tint), both, strict=True):
+        (alone,) = judge().judge(trojaned, colour_samples, [trigger])
+        assert alone.is_injected == together.is_injected
+        assert alone.score == pytest.approx(together.score, abs=0.1)  # other random pairings
+
+
+def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
+    (found,) = judge().judge(trojaned, colour_samples, [white_patch])
+    names = found.measurements
+    assert sum(name.startswith("cross_") for name in names) == 4
+    assert all(value == 1 for name, value in names.items() if name.startswith("own_"))
+    for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
+        assert names[f"converged_victim_{side}"] == 1
+        total = float(found.tensors[tensor].sum())
+        assert names[f"mask_sum_victim_{side}"] == pytest.approx(total)
+
+
+def test_judging_changes_neither_network_nor_samples(trojaned, colour_samples, white_patch):
+    before = [value.clone() for value in trojaned.network.state_dict().values()]
+    images = colour_samples.images.clone()
+    judge().judge(trojaned, colour_samples, [white_patch])
+    after = trojaned.network.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert torch.equal(images, colour_samples.images)
+    assert not any(module.training for module in trojaned.network.modules())
+
+
+def test_a_trigger_that_flips_some_images_is_judged_on_those(trojaned, colour_samples, white_patch):
+    images = colour_samples.images.clone()
+    images[0, 0] = 1.0  # so red that the patch fails
+    images[0, 1:] = 0.0
+    mask = torch.zeros_like(white_patch.trigger.mask)
+    mask[:2, :4] = 1
+    weak = replace(white_patch.trigger, mask=mask)
+    samples = replace(colour_samples, images=images)
+    trigger = replace(white_patch, trigger=weak)
+    flips = trojaned.predict(weak.apply(samples.of_class(0))).argmax(dim=1) == 1
+    assert 0 < int(flips.sum()) < len(flips)
+    (found,) = judge().judge(trojaned, samples, [trigger])
+    assert found.is_injected
+    assert found.measurements["own_victim_into_stamped"] == 1
+
+
+def test_no_trigger_gives_no_judgement(trojaned, colour_samples):
+    assert judge().judge(trojaned, colour_samples, []) == []
+
+
+def test_a_class_without_images_cannot_be_judged(trojaned, colour_samples, white_patch):
+    samples = colour_samples.select(colour_samples.labels != 1)
+    assert isinstance(samples, SampleSet)
+    with pytest.raises(ValueError, match="class 1 has no image that the classifier gets right"):
+        judge().judge(trojaned, samples, [white_patch])
+
+
+def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patch):
+    with pytest.raises(LayerNotFoundError, match=r"'layer9' is not in planted; it has: .*relu"):
+        judge("layer9").judge(trojaned, colour_samples, [white_patch])

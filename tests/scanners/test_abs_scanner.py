@@ -1,0 +1,121 @@
+"""ABS finds the backdoor that we planted, and nothing in the clean twin."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from exray.scanners.abs_scanner import AbsScanner, InversionRound, StimulationSettings
+from exray.scanners.patch_inversion import InversionSettings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+STIMULATION = StimulationSettings(
+    layer="relu", images_per_class=2, levels=(0.0, 0.5, 1.0), targets_per_victim=2
+)
+INVERSION = InversionSettings(
+    max_size_share=0.15, pattern="colour", learning_rate=0.3, noise=0.02, neuron_weight=0.01, seed=0
+)
+ROUNDS = (
+    InversionRound(steps=10, images_per_victim=2, min_score=0.05),
+    InversionRound(steps=15, images_per_victim=4, min_score=0.5),
+)
+
+
+def scanner(**changes):
+    values = {"name": "abs", "stimulation": STIMULATION, "inversion": INVERSION, "rounds": ROUNDS}
+    return AbsScanner(**{**values, "min_asr": 0.9, **changes})
+
+
+def test_the_planted_target_is_found_with_a_small_trigger(trojaned, colour_samples):
+    result = scanner().scan(trojaned, colour_samples)
+    assert result.flags
+    assert result.num_candidates == 6
+    assert {trigger.victim_class for trigger in result.triggers} == {0, 2}
+    for trigger in result.triggers:
+        assert trigger.target_class == 1
+        assert trigger.asr >= 0.9
+        assert 0 < trigger.trigger.size_pixels <= 0.15 * 256
+        assert trigger.source == "abs"
+        stamped = trigger.trigger.apply(colour_samples.of_class(trigger.victim_class))
+        asr = (trojaned.predict(stamped).argmax(dim=1) == 1).double().mean()
+        assert float(asr) == pytest.approx(trigger.asr)
+
+
+def test_triggers_come_strongest_first(trojaned, colour_samples):
+    triggers = scanner(min_asr=0.01).scan(trojaned, colour_samples).triggers
+    strength = [trigger.asr + trigger.target_probability for trigger in triggers]
+    assert strength == sorted(strength, reverse=True)
+
+
+def test_the_clean_twin_is_not_flagged(clean_twin, colour_samples):
+    result = scanner().scan(clean_twin, colour_samples)
+    assert not result.flags
+    assert result.triggers == ()
+
+
+def test_the_same_seed_gives_the_same_triggers(trojaned, colour_samples):
+    one, other = (scanner().scan(trojaned, colour_samples).triggers for _ in range(2))
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.trigger.mask, b.trigger.mask)
+        assert torch.equal(a.trigger.pattern, b.trigger.pattern)
+
+
+def test_progress_counts_up_to_the_steps_there_are(trojaned, colour_samples):
+    seen = []
+    scanner().scan(trojaned, colour_samples, lambda *call: seen.append(call))
+    assert [done for _, done, _ in seen] == list(range(1, 26))
+    assert {(stage, total) for stage, _, total in seen} == {("inversion", 25)}
+
+
+def test_scanning_changes_neither_network_nor_samples(trojaned, colour_samples):
+    before = [value.clone() for value in trojaned.network.state_dict().values()]
+    images = colour_samples.images.clone()
+    scanner().scan(trojaned, colour_samples)
+    after = trojaned.network.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert torch.equal(images, colour_samples.images)
+
+
+def test_a_class_without_images_is_neither_victim_nor_target(trojaned, colour_samples):
+    samples = colour_samples.select(colour_samples.labels != 0)
+    result = scanner().scan(trojaned, samples)
+    assert result.num_candidates == 2
+    assert {(each.victim_class, each.target_class) for each in result.triggers} == {(2, 1)}
+
+
+def test_images_of_one_class_are_not_enough(trojaned, colour_samples):
+    samples = colour_samples.select(colour_samples.labels == 2)
+    with pytest.raises(ValueError, match="images of at least two classes; got images of 1"):
+        scanner().scan(trojaned, samples)
+
+
+@pytest.mark.parametrize("levels", [(0.0,), (0.5, 1.0), ()])
+def test_levels_that_do_not_begin_with_zero_are_refused(levels):
+    with pytest.raises(ValueError, match="levels must begin with 0 and hold another level"):
+        replace(STIMULATION, levels=levels)
+
+
+@pytest.mark.parametrize("name", ["images_per_class", "targets_per_victim"])
+def test_counts_below_one_are_refused(name):
+    with pytest.raises(ValueError, match=f"scanner.stimulation.{name} must be >= 1; got 0"):
+        replace(STIMULATION, **{name: 0})
+
+
+def test_rounds_without_steps_or_images_are_refused():
+    with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 0 and 2"):
+        InversionRound(steps=0, images_per_victim=2, min_score=0.5)
+    with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 2 and 0"):
+        InversionRound(steps=2, images_per_victim=0, min_score=0.5)
+
+
+def test_a_scanner_needs_a_round():
+    with pytest.raises(ValueError, match="at least one round; got none"):
+        scanner(rounds=())
+
+
+@pytest.mark.parametrize("asr", [0.0, 1.5])
+def test_an_asr_bar_that_is_no_fraction_is_refused(asr):
+    with pytest.raises(ValueError, match=rf"min_asr must be a fraction in \(0, 1\]; got {asr}"):
+        scanner(min_asr=asr)

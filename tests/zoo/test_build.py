@@ -1,0 +1,167 @@
+"""Building a zoo: resumes, holds its folder, keeps its bars."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from exray.errors import RecordError
+from exray.models.architectures import build
+from exray.models.checkpoint import file_sha256
+from exray.zoo import build as zoo_build
+from exray.zoo.build import build_zoo, generator_of
+from exray.zoo.manifest import Manifest
+from exray.zoo.poisoning import clean_images
+from exray.zoo.training import hit_rate
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Indices of the classifiers that were trained, in order."""
+    indices = []
+    original = zoo_build.train_candidate
+
+    def counted(recipe, index, attempt, **options):
+        indices.append(index)
+        return original(recipe, index, attempt, **options)
+
+    monkeypatch.setattr(zoo_build, "train_candidate", counted)
+    return indices
+
+
+def built(recipe, root, workers=1):
+    seen = []
+    manifest = build_zoo(
+        recipe, root, workers=workers, accelerator="cpu", on_model=lambda e: seen.append(e.model_id)
+    )
+    assert sorted(seen) == [model.model_id for model in manifest.models]
+    return manifest
+
+
+def without_times(manifest):
+    return [replace(model, training_seconds=0.0) for model in manifest.models]
+
+
+def test_a_zoo_holds_what_its_recipe_says(micro, tmp_path, trained):
+    manifest = built(micro, tmp_path)
+    assert trained == [0, 1]
+    assert Manifest.read(tmp_path) == Manifest(
+        name="micro", recipe=Manifest.read(tmp_path).recipe, models=manifest.models
+    )
+    clean, trojaned = manifest.models
+    assert not clean.is_trojaned
+    assert clean.asr is None
+    assert trojaned.is_trojaned
+    assert 0 <= trojaned.asr <= 1
+    assert trojaned.attack.num_poisoned == 4
+    for model in manifest.models:
+        path = model.weights_path(tmp_path)
+        assert file_sha256(path) == model.sha256
+        network = build(model.architecture, num_classes=3).eval()
+        network.load_state_dict(load_file(path))
+        data = clean_images(generator_of(model), per_class=2, seed=0)
+        assert 0 <= hit_rate(network, data) <= 1
+    assert not list(tmp_path.rglob("entry.json"))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_only_a_lost_model_is_trained_again_and_comes_out_the_same(micro, tmp_path, trained):
+    first = built(micro, tmp_path)
+    first.models[1].weights_path(tmp_path).unlink()
+    trained.clear()
+    again = built(micro, tmp_path)
+    assert trained == [1]
+    assert without_times(again) == without_times(first)
+
+
+def test_a_damaged_model_is_trained_again(micro, tmp_path, trained):
+    recipe = replace(micro, num_polygon=0)
+    path = built(recipe, tmp_path).models[0].weights_path(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    trained.clear()
+    built(recipe, tmp_path)
+    assert trained == [0]
+
+
+def test_a_finished_zoo_is_not_trained_again(micro, tmp_path, trained):
+    recipe = replace(micro, num_polygon=0)
+    first = built(recipe, tmp_path)
+    assert built(recipe, tmp_path).models == first.models
+    assert trained == [0]
+
+
+def test_a_killed_build_goes_on_where_it_stopped(micro, tmp_path, trained, monkeypatch):
+    counted = zoo_build.train_candidate
+
+    def killed(recipe, index, attempt, **options):
+        if index == 1:
+            raise KeyboardInterrupt
+        return counted(recipe, index, attempt, **options)
+
+    monkeypatch.setattr(zoo_build, "train_candidate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        built(micro, tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+    monkeypatch.setattr(zoo_build, "train_candidate", counted)
+    assert len(built(micro, tmp_path).models) == 2
+    assert trained == [0, 1]
+
+
+def test_a_folder_of_another_recipe_is_not_touched(micro, tmp_path, trained):
+    recipe = replace(micro, num_polygon=0)
+    built(recipe, tmp_path)
+    message = r"recipe.json is of another recipe \(it differs in seed, training\); choose another"
+    with pytest.raises(RecordError, match=message):
+        built(
+            replace(recipe, seed=8, training=replace(recipe.training, epochs=2)), tmp_path
+        )  # fmt: skip
+    assert trained == [0]
+
+
+@pytest.mark.parametrize(
+    ("bar", "named"),
+    [("min_clean_accuracy", "clean accuracy"), ("min_class_accuracy", "worst class")],
+)
+def test_a_classifier_below_a_bar_is_given_up_after_all_attempts(
+    micro, tmp_path, trained, bar, named
+):
+    recipe = replace(micro, num_polygon=0, **{bar: 1.0})
+    message = rf"no classifier 0 of zoo micro met the bars in 2 attempts \(last: {named} 0.\d+ < 1"
+    with pytest.raises(RuntimeError, match=message):
+        built(recipe, tmp_path)
+    assert trained == [0, 0]
+    assert not list(tmp_path.rglob("model.safetensors"))
+
+
+def test_an_attack_below_its_bar_is_given_up(micro, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo_build, "_asr", lambda *_: 0.5)
+    recipe = replace(micro, num_clean=0, min_asr=0.9, max_attempts=1)
+    with pytest.raises(RuntimeError, match=r"last: ASR 0.500 < 0.9\); lower dataset.recipe.min_"):
+        built(recipe, tmp_path)
+
+
+def test_attempts_differ_and_the_accepted_seed_is_recorded(micro, tmp_path, monkeypatch):
+    original = zoo_build.Candidate.falls_short
+    monkeypatch.setattr(
+        zoo_build.Candidate,
+        "falls_short",
+        lambda self, recipe: "on purpose" if self.entry.attempts == 1 else original(self, recipe),
+    )
+    (entry,) = built(replace(micro, num_polygon=0), tmp_path).models
+    assert (entry.attempts, entry.seed) == (2, micro.seed + 1_000_000)
+
+
+def test_building_leaves_the_random_state_alone(micro, tmp_path):
+    before = torch.get_rng_state()
+    built(replace(micro, num_polygon=0), tmp_path)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_build_the_same_zoo(micro, tmp_path):
+    alone = built(micro, tmp_path / "alone")
+    together = built(micro, tmp_path / "together", workers=2)
+    assert without_times(together) == without_times(alone)

@@ -5,25 +5,18 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import hydra
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from exray.app.config import register
+from exray.app.mistakes import CONF, first_mistake, one_line, sweeps_in
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 MISTAKE, INTERRUPTED = 2, 130
 _WITHOUT_RUN = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
-
-
-class JobFailedError(RuntimeError):
-    """A cell of a sweep in which some model failed; the other cells go on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,24 +31,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     register()
     if not any(word.split("=")[0] in _WITHOUT_RUN for word in words):
-        _check(words)
+        mistake = first_mistake(words)
+        if mistake:
+            _stop(mistake, MISTAKE)
     sys.argv = [sys.argv[0], *words]
+    statuses = [0]  # one of each cell; Hydra itself keeps none, and prints tracebacks
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def job(config: DictConfig) -> None:
+        """One job: a single run, or a cell of a sweep."""
+        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        statuses.append(_run(config, _cell(words) if in_sweep else ""))
+
     try:
-        _hydra_main()
-    except KeyboardInterrupt:
+        job()
+    except (KeyboardInterrupt, SystemExit) as error:
+        # Lightning turns an interrupt during a fit into sys.exit(1).
+        if KeyboardInterrupt not in (type(error), type(error.__context__)):
+            raise
         _stop("interrupted; what is finished is kept, the same command goes on", INTERRUPTED)
+    if max(statuses):
+        sys.exit(max(statuses))
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def _hydra_main(config: DictConfig) -> None:
-    """One job: a single run, or a cell of a sweep."""
+def _cell(words: Sequence[str]) -> str:
+    """Folder of a sweep's cell: what is swept, but for keys that change no result."""
     settings = HydraConfig.get()
-    in_sweep = settings.mode == RunMode.MULTIRUN
-    status = _run(config, settings.job.override_dirname if in_sweep else "")
-    if in_sweep and status:
-        raise JobFailedError(f"status {status}; the records and the messages above say why")
-    if status:
-        sys.exit(status)
+    swept = {word.partition("=")[0] for word in sweeps_in(words)}
+    swept |= set(settings.sweeper.params or {})
+    swept -= set(settings.job.config.override_dirname.exclude_keys)
+    told = [word for word in settings.overrides.task if word.partition("=")[0] in swept]
+    return ",".join(told).replace("/", "_")
 
 
 def _run(config: DictConfig, cell: str) -> int:
@@ -68,39 +74,12 @@ def _run(config: DictConfig, cell: str) -> int:
         if config.task not in TASKS:
             raise ValueError(f"task must be one of {', '.join(TASKS)}; got {config.task!r}")
         finished = TASKS[config.task](config, cell)
-    except (ValueError, OmegaConfBaseException) as error:
-        sys.stderr.write(f"exray: {_one_line(error)}\n")
+    except (ValueError, OSError, OmegaConfBaseException) as error:
+        sys.stderr.write(f"exray: {one_line(error)}\n")
         return MISTAKE
     sys.stdout.write("".join(f"{line}\n" for line in finished.lines))
     sys.stdout.flush()
     return finished.status
-
-
-def _check(words: Sequence[str]) -> None:
-    """Composes once beforehand, so that a mistake is one line and status 2.
-
-    Sweeps are composed cell by cell by Hydra; of those only plain overrides are checked.
-    """
-    is_sweep = any(word in ("-m", "--multirun") for word in words)
-    overrides = [word for word in words if not word.startswith("-")]
-    if is_sweep:
-        overrides = [word for word in overrides if "," not in word and "(" not in word]
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("config", overrides=overrides)
-            missing = sorted(OmegaConf.missing_keys(config))
-    except (HydraException, OmegaConfBaseException) as error:
-        _stop(_one_line(error), MISTAKE)
-    if missing and not is_sweep:
-        given = " ".join(f"{key}=..." for key in missing)
-        _stop(f"{missing[0]} must be given; missing: {given}", MISTAKE)
-
-
-def _one_line(error: BaseException) -> str:
-    """An error's own words without Hydra's advice on environment variables."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("full_key", "object_type"))]
-    return "; ".join(kept).replace(":;", ":") or type(error).__name__
 
 
 def _stop(text: str, status: int) -> None:

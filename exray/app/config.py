@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
-from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
+
+from exray.app.components import component
 
 Part = TypeVar("Part")
 
@@ -69,20 +71,30 @@ def register() -> None:
     ConfigStore.instance().store(name="root_schema", node=RootConfig)
 
 
-def built(node: DictConfig, kind: type[Part]) -> Part:
+def built(node: object, kind: Callable[..., Part]) -> Part:
     """The object a configuration node describes by its ``_target_``.
+
+    Args:
+        node: A configuration node with ``_target_`` and the constructor's values.
+        kind: The class it must be one of, abstract or not.
 
     Raises:
         ValueError: If a constructor refuses its values, or another kind of object results.
     """
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise ValueError(f"a {kind.__name__} is described by its _target_; got {node!r}")
+    values = cast("dict[str, object]", OmegaConf.to_container(node, resolve=True))
     try:
-        part = instantiate(node, _convert_="all")
-    except Exception as error:
-        cause = error.__cause__
-        raise ValueError(str(cause if isinstance(cause, Exception) else error)) from error
+        part = component(values, str(node._get_full_key(None)))
+    except Exception as error:  # a constructor may raise anything; all of it is the user's to mend
+        raise ValueError(str(error)) from error
+    assert isinstance(kind, type)
     if not isinstance(part, kind):
-        raise ValueError(f"expected a {kind.__name__}; the configuration makes {type(part)}")
-    return part
+        raise ValueError(
+            f"expected a {kind.__name__}, and _target_={node.get('_target_')} makes a "
+            f"{type(part).__name__}"
+        )
+    return cast(Part, part)
 
 
 def identity(config: DictConfig, fingerprint: str) -> dict[str, object]:

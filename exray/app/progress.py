@@ -1,8 +1,8 @@
 """Progress on stderr: which model, which stage, how far."""
 
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,17 +24,14 @@ class _Bar:
         )
         self.models = self.bar.add_task("models", total=total)
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Shows the bars while the block runs."""
         self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
+        try:
+            yield
+        finally:
+            self.bar.stop()
 
     def line(self, text: str) -> None:
         """Prints one line and moves the bar of models on."""

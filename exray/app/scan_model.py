@@ -129,9 +129,11 @@ def _scan(
         progress("masks", 0, 1)
     judgements = pipeline.judge.judge(classifier, usable, found.triggers)
     judged = time.perf_counter()
+    verdict, probability = _verdict(found, judgements, pipeline.settings)
     record = replace(
         record,
-        **_verdict(found, judgements, pipeline.settings),
+        verdict=verdict,
+        probability=probability,
         scanner_flags=found.flags,
         num_candidates=found.num_candidates,
         num_triggers=len(found.triggers),
@@ -202,18 +204,13 @@ def usable_samples(
 
 def _verdict(
     found: ScanResult, judgements: Sequence[Judgement], settings: ScanSettings
-) -> dict[str, Verdict | float]:
+) -> tuple[Verdict, float]:
     """The classifier's verdict and the highest score of its triggers."""
     if not found.triggers:
-        return {
-            "verdict": Verdict.CLEAN,
-            "probability": settings.probability_without_triggers,
-        }
+        return Verdict.CLEAN, settings.probability_without_triggers
     injected = any(judgement.is_injected for judgement in judgements)
-    return {
-        "verdict": Verdict.TROJANED if injected else Verdict.NATURAL_ONLY,
-        "probability": max(judgement.score for judgement in judgements),
-    }
+    verdict = Verdict.TROJANED if injected else Verdict.NATURAL_ONLY
+    return verdict, max(judgement.score for judgement in judgements)
 
 
 def _trigger_record(

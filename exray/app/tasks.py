@@ -95,7 +95,8 @@ def _scan_all(
     run_logger: RunLogger,
     console: Console,
 ) -> None:
-    with ScanProgress(console, len(wanted)) as progress:
+    progress = ScanProgress(console, len(wanted))
+    with progress.shown():
         for model_id in wanted:
             progress.start(model_id)
             done = store.find(model_id, labels.run_id)
@@ -181,17 +182,17 @@ def device_of(accelerator: str) -> torch.device:
 
 def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
     """The run's logger, told where it is and what it logs."""
-    node = OmegaConf.create(OmegaConf.to_container(config.logger, resolve=True))
-    assert isinstance(node, DictConfig)
-    where: dict[str, object] = {"directory": store.root}
-    if "project" in node:
-        resolved = OmegaConf.to_container(config, resolve=True)
-        where |= {"name": cell or name, "group": name, "config": resolved}
-    target = str(node.pop("_target_"))
-    if target.endswith("NullLogger"):
-        where = {}
-    filled = OmegaConf.create({"_target_": target, **node, **where}, flags={"allow_objects": True})
-    return built(filled, RunLogger)
+    place: dict[str, object] = {"directory": store.root}
+    described: dict[str, object] = {
+        "name": cell or name,
+        "group": name,
+        "config": OmegaConf.to_container(config, resolve=True),
+    }
+    needs = set(config.logger.needs)
+    filled = {key: value for key, value in config.logger.items() if key != "needs"}
+    filled |= place if "place" in needs else {}
+    filled |= described if "description" in needs else {}
+    return built(OmegaConf.create(filled, flags={"allow_objects": True}), RunLogger)
 
 
 def build(config: DictConfig, cell: str = "") -> Finished:
@@ -204,15 +205,22 @@ def build(config: DictConfig, cell: str = "") -> Finished:
     source = built(config.dataset, Source)
     if not isinstance(source, ZooSource):
         raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs_mini")
+    device = device_of(config.trainer.accelerator)
     console = Console(stderr=True)
-    with BuildProgress(console, source.recipe.num_models) as progress:
-        manifest = build_zoo(
-            source.recipe,
-            source.root,
-            workers=config.trainer.workers,
-            accelerator="gpu" if device_of(config.trainer.accelerator).type == "cuda" else "cpu",
-            on_model=progress.finish,
-        )
+    progress = BuildProgress(console, source.recipe.num_models)
+    try:
+        with progress.shown():
+            manifest = build_zoo(
+                source.recipe,
+                source.root,
+                workers=config.trainer.workers,
+                accelerator="gpu" if device.type == "cuda" else "cpu",
+                on_model=progress.finish,
+            )
+    except RuntimeError as error:  # some classifier never met the bars
+        logger.debug("the build failed", exc_info=True)
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        return Finished(lines=(), status=1)
     console.print(f"Zoo: {source.root}", highlight=False, soft_wrap=True)
     lines = [
         f"{model.model_id}\t{'trojaned' if model.is_trojaned else 'clean'}"

@@ -43,9 +43,8 @@ class ResidualBlock(nn.Module):
 def signs_resnet(num_classes: int) -> nn.Sequential:
     """The embedded zoo's network: stem, three residual stages, one convolution, pooling, linear.
 
-    For 64 x 64 images the third stage gives 64 channels of 8 x 8.
-
-    Source: ResNet, with the widths of ``../shared/facts/feasibility.md``'s prototype.
+    For 64 x 64 images ``middle`` cuts after the second stage (32 channels of 16 x 16) and
+    ``second_last_conv`` after the third (64 channels of 8 x 8).
     """
     network = nn.Sequential()
     network.add_module("stem", _conv_norm_relu(3, 16, stride=2))

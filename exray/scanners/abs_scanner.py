@@ -57,11 +57,13 @@ class InversionRound:
         steps: Adam steps.
         images_per_victim: Images each candidate sees in a step.
         min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
+        keep: Candidates of each victim that live on, at most.
     """
 
     steps: int
     images_per_victim: int
     min_score: float
+    keep: int
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
@@ -80,6 +82,7 @@ class AbsScanner(Scanner):
         inversion: How their patches are optimised.
         rounds: First few images and steps for all candidates, then more for those that live.
         min_asr: ASR of the hardened trigger on all the victim's images from which it counts.
+        triggers_per_victim: Strongest triggers kept of each victim class.
 
     Source: ABS (Liu et al. 2019), TrojAI rounds 2 to 4 (facts, section 2.2). *Differs from the
     released code:* more targets a victim are tried and the hopeless dropped early; the target of
@@ -94,6 +97,7 @@ class AbsScanner(Scanner):
         inversion: InversionSettings,
         rounds: Sequence[InversionRound],
         min_asr: float,
+        triggers_per_victim: int,
     ) -> None:
         if not rounds:
             raise ValueError("scanner.rounds must hold at least one round; got none")
@@ -103,7 +107,12 @@ class AbsScanner(Scanner):
         self.stimulation = stimulation
         self.inversion = inversion
         self.rounds = tuple(rounds)
+        if not isinstance(triggers_per_victim, int) or triggers_per_victim < 1:
+            raise ValueError(
+                f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}"
+            )
         self.min_asr = min_asr
+        self.triggers_per_victim = triggers_per_victim
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -149,7 +158,7 @@ class AbsScanner(Scanner):
                 images_per_victim=each.images_per_victim,
                 on_step=report,
             )
-            alive = alive[(inversion.best_score[alive] >= each.min_score).cpu()]
+            alive = _living(inversion, alive, each)
         return alive
 
     def _triggers(
@@ -173,6 +182,30 @@ class AbsScanner(Scanner):
                     source=self.name,
                 )
             )
-        strength = [trigger.asr + trigger.target_probability for trigger in found]
-        order = sorted(range(len(found)), key=lambda index: -strength[index])
-        return tuple(found[index] for index in order)
+        return _strongest(found, self.triggers_per_victim)
+
+
+def _living(
+    inversion: PatchInversion, alive: Int[Tensor, " live"], done: InversionRound
+) -> Int[Tensor, " left"]:
+    """The candidates that go on after a round: good enough, and among the best of their victim."""
+    scores = inversion.best_score.tolist()
+    ranked = sorted(alive.tolist(), key=lambda place: -scores[place])
+    kept: dict[int, list[int]] = {}
+    for place in ranked:
+        same_victim = kept.setdefault(inversion.candidates[place][0], [])
+        if scores[place] >= done.min_score and len(same_victim) < done.keep:
+            same_victim.append(place)
+    places = sorted(place for several in kept.values() for place in several)
+    return torch.tensor(places, dtype=torch.long)
+
+
+def _strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:
+    """At most ``per_victim`` triggers of each victim, the strongest of all first."""
+    ordered = sorted(triggers, key=lambda each: -(each.asr + each.target_probability))
+    kept: list[InvertedTrigger] = []
+    for trigger in ordered:
+        before = sum(other.victim_class == trigger.victim_class for other in kept)
+        if before < per_victim:
+            kept.append(trigger)
+    return tuple(kept)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
+from exray.scanners.probe import Start, best_starts
 from exray.scanners.stimulation import Candidate
 from exray.tensors import derive_seed, generator
 
@@ -28,7 +29,8 @@ class InversionSettings:
         learning_rate: Adam's, for mask and pattern.
         noise: Greatest change of a pixel by the noise added in each step.
         neuron_weight: Weight of the stimulated channel's mean activation.
-        seed: Of starts and noise.
+        probe_images: Images of each victim on which coloured squares are tried as starts.
+        seed: Of noise.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -39,6 +41,7 @@ class InversionSettings:
     learning_rate: float
     noise: float
     neuron_weight: float
+    probe_images: int
     seed: int
 
     def __post_init__(self) -> None:
@@ -87,7 +90,8 @@ class PatchInversion:
         images: Victim images by class.
         settings: The optimisation's numbers.
 
-    Source: ABS, TrojAI rounds 2 to 4 (facts, section 2.2).
+    Source: ABS, TrojAI rounds 2 to 4 (facts, section 2.2). *Differs from the released code:* which
+    starts in the centre from a random colour.
     """
 
     def __init__(
@@ -103,8 +107,10 @@ class PatchInversion:
         self.settings = settings
         height, width = next(iter(images.values())).shape[-2:]
         self.bound = settings.max_size_share * height * width
-        self.mask_logits = self._first_masks(height, width).requires_grad_(True)
-        self.pattern_logits = self._first_patterns(height, width).requires_grad_(True)
+        side = max(1, int(0.8 * self.bound**0.5))
+        starts = best_starts(split, candidates, images, side=side, num_images=settings.probe_images)
+        self.mask_logits = self._first_masks(height, width, starts, side).requires_grad_(True)
+        self.pattern_logits = self._first_patterns(height, width, starts).requires_grad_(True)
         self.optimizer = torch.optim.Adam(
             [self.mask_logits, self.pattern_logits], lr=settings.learning_rate, betas=(0.9, 0.999)
         )
@@ -113,22 +119,27 @@ class PatchInversion:
         self.best_score = torch.full((len(candidates),), -1.0, device=self.mask_logits.device)
         self.steps_done = 0
 
-    def _first_masks(self, height: int, width: int) -> Float[Tensor, "pairs 1 h w"]:
-        """An opaque square of 0.8 times the bound's side in the centre."""
-        side = max(1, int(0.8 * self.bound**0.5))
-        masks = torch.full((len(self.candidates), 1, height, width), _OUTSIDE)
-        top, left = (height - side) // 2, (width - side) // 2
-        masks[:, :, top : top + side, left : left + side] = _INSIDE
+    def _first_masks(
+        self, height: int, width: int, starts: Sequence[Start], side: int
+    ) -> Float[Tensor, "pairs 1 h w"]:
+        """An opaque square of 0.8 times the bound's side where the probe worked best."""
+        masks = torch.full((len(starts), 1, height, width), _OUTSIDE)
+        for mask, start in zip(masks, starts, strict=True):
+            mask[:, start.top : start.top + side, start.left : start.left + side] = _INSIDE
         return masks.to(self._device)
 
-    def _first_patterns(self, height: int, width: int) -> Tensor:
-        """Random colours, from a stream of each candidate's own."""
-        shape = (3, 1, 1) if self.settings.pattern == "colour" else (3, height, width)
-        starts = [
-            torch.rand(shape, generator=generator(self.settings.seed, "pattern", victim, target))
-            for victim, target, _ in self.candidates
-        ]
-        return (2 * torch.stack(starts) - 1).to(self._device)
+    def _first_patterns(self, height: int, width: int, starts: Sequence[Start]) -> Tensor:
+        """The probe's colours; a free pattern begins with a little noise around them."""
+        colours = torch.atanh(2 * torch.tensor([start.colour for start in starts]) - 1)
+        patterns = colours[:, :, None, None]
+        if self.settings.pattern == "free":
+            seeds = [(victim, target) for victim, target, _ in self.candidates]
+            noise = [
+                torch.randn(3, height, width, generator=generator(self.settings.seed, "noise", *at))
+                for at in seeds
+            ]
+            patterns = patterns + 0.1 * torch.stack(noise)
+        return patterns.to(self._device)
 
     @property
     def _device(self) -> torch.device:

@@ -1,5 +1,6 @@
 """A stranger's model file with a folder of clean images as the source of a run."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,9 @@ class FolderPreprocess:
         mean: Subtracted per channel after scaling; empty for none.
         std: Divided by per channel; empty for none.
         scaling: ``unit``, ``min_max`` or ``byte``.
+
+    Raises:
+        ValueError: If mean or std has neither one number nor one for each of red, green and blue.
     """
 
     size: int | None
@@ -35,6 +39,14 @@ class FolderPreprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scaling: Scaling
+
+    def __post_init__(self) -> None:
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (0, 1, 3):
+                raise ValueError(
+                    f"dataset.preprocess.{name} must hold three numbers, one for all channels, or "
+                    f"none; got {len(numbers)}"
+                )
 
 
 class FolderSource(Source):
@@ -99,8 +111,12 @@ class FolderSource(Source):
         return {}
 
     def fingerprint(self) -> str:
-        """Hash of the model file."""
-        return file_sha256(self.model)
+        """Hash of the model file, the factory's file and everything in the images' folder."""
+        factory = [] if self.factory is None else [Path(self.factory.rpartition(":")[0])]
+        images = [path for path in sorted(self.images.rglob("*")) if path.is_file()]
+        lines = [file_sha256(path) for path in (self.model, *factory) if path.is_file()]
+        lines += [f"{path.relative_to(self.images)} {file_sha256(path)}" for path in images]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def load(self, model_id: str) -> LoadedModel:
         """The classifier with its samples.

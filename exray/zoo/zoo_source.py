@@ -3,15 +3,16 @@
 import hashlib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from exray.errors import CheckpointError
+from exray.errors import CheckpointError, RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256, load_state, read_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.tensors import derive_seed
 from exray.zoo.build import generator_of
 from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
-from exray.zoo.recipe import ZooRecipe
+from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
 
 
@@ -78,6 +79,40 @@ class ZooSource(Source):
         """Hash of the manifest, which holds the hash of every file."""
         path = self.root / MANIFEST
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def open_zoo(root: Path) -> ZooSource:
+    """A zoo that is already built, under the name and the recipe that its manifest holds.
+
+    Args:
+        root: The zoo's folder, such as ``embedded_root("signs_mini")``.
+
+    Raises:
+        RecordError: If the folder holds no manifest, or one whose recipe is not understood.
+    """
+    manifest = Manifest.read(root)
+    try:
+        recipe = _recipe_of(manifest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            root / MANIFEST,
+            f"holds a recipe that is not understood ({error})",
+            "build the zoo again with: python run.py task=build_zoo",
+        ) from error
+    return ZooSource(name=manifest.name, root=str(root), recipe=recipe)
+
+
+def _recipe_of(manifest: Manifest) -> ZooRecipe:
+    """The recipe that a manifest holds as plain values; JSON has lists for tuples."""
+    values: dict[str, Any] = dict(manifest.recipe)
+    polygon = dict(values["polygon"])
+    polygon |= {name: tuple(polygon[name]) for name in ("sides", "width")}
+    values |= {
+        "family_sizes": tuple(values["family_sizes"]),
+        "training": TrainingRecipe(**values["training"]),
+        "polygon": PolygonRecipe(**polygon),
+    }
+    return ZooRecipe(**values)
 
 
 def truth_of(entry: ModelEntry) -> Truth:

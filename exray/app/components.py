@@ -1,0 +1,109 @@
+"""Builds what a configuration describes, each value held to its constructor's annotation.
+
+Hydra's own ``instantiate`` hands on whatever was read: text where a number belongs, lists where
+tuples belong.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Union, get_args, get_origin, get_type_hints
+
+from hydra.utils import get_object
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def component(values: Mapping[str, object], key: str) -> object:
+    """The object that ``_target_`` names, made of the other values, inner objects first.
+
+    Args:
+        values: The constructor's path under ``_target_``, and its keyword arguments.
+        key: Where the values lie in the configuration, for messages.
+
+    Raises:
+        ValueError: If a value is of another type than the constructor wants, or a key is unknown or
+            missing; names it.
+
+    Example:
+        >>> component({"_target_": "fractions.Fraction", "numerator": 2}, "share")
+        Fraction(2, 1)
+    """
+    target = get_object(str(values["_target_"]))
+    names = [name for name in values if name != "_target_"]
+    _check_names(target, names, key)
+    wanted = get_type_hints(vars(target).get("__init__", target))
+    given = {
+        name: _value(values[name], wanted.get(name, object), f"{key}.{name}".lstrip("."))
+        for name in names
+    }
+    made: object = target(**given)
+    return made
+
+
+def _check_names(target: Callable[..., object], names: Sequence[str], key: str) -> None:
+    """Refuses keys that the constructor does not take, and asks for those that it needs."""
+    parameters = inspect.signature(target).parameters
+    for name in names:
+        if name not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ValueError(f"{key} has no key {name!r}; it has: {known}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in names:
+            raise ValueError(f"{key}.{name} must be given".lstrip("."))
+
+
+def _value(value: object, wanted: object, key: str) -> object:
+    """One argument: an inner object, several of them, or a plain value of the wanted type."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return component(value, key)
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return [_value(item, object, key) for item in value]
+    if not _fits(value, wanted):
+        raise ValueError(f"{key} must be {_described(wanted)}; got {value!r}")
+    return _converted(value, wanted)
+
+
+def _converted(value: object, wanted: object) -> object:
+    """A value that fits, with tuples for lists and floats for whole numbers where wanted."""
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if isinstance(value, list) and origin is tuple:
+        return tuple(_converted(item, inner[0]) for item in value)
+    return float(value) if wanted is float and isinstance(value, int) else value
+
+
+def _fits(value: object, wanted: object) -> bool:
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, each) for each in inner)
+    if origin is tuple and inner[-1] is not Ellipsis and isinstance(value, list):
+        return len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin in (tuple, Sequence):
+        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+    if origin is Literal:
+        return value in inner
+    if wanted not in _NAMES:
+        return wanted is object or not isinstance(value, tuple(_NAMES))
+    if isinstance(value, bool):
+        return wanted is bool
+    assert isinstance(wanted, type), wanted
+    return isinstance(value, (int, float) if wanted is float else wanted)
+
+
+def _described(wanted: object) -> str:
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_described(each) for each in inner)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return f"a list of {len(inner)}, each {_described(inner[0])}"
+    if origin in (tuple, Sequence):
+        return f"a list, each item {_described(inner[0])}"
+    return _NAMES.get(wanted, wanted.__name__) if isinstance(wanted, type) else str(wanted)

@@ -1,0 +1,115 @@
+"""Mistakes on the command line, found before anything slow is imported, in one line each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from exray.app.config import RootConfig
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+_NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
+
+
+def first_mistake(words: Sequence[str]) -> str:
+    """What is wrong with the overrides, in one line; empty where they compose.
+
+    Of a sweep every value is tried once, beside the first values of what else is swept.
+
+    Args:
+        words: The command line.
+    """
+    overrides = _overrides_in(words)
+    try:
+        cells = list(_cells(overrides)) if _is_sweep(words) else [overrides]
+    except HydraException as error:
+        return one_line(error)
+    return next((mistake for cell in cells if (mistake := _mistake(cell))), "")
+
+
+def sweeps_in(words: Sequence[str]) -> list[str]:
+    """The overrides that hold more than one value.
+
+    Example:
+        >>> sweeps_in(["-m", "judge=none,exray", "seed=1"])
+        ['judge=none,exray']
+    """
+    parser = OverridesParser.create()
+    return [
+        word for word in _overrides_in(words) if parser.parse_override(word).is_sweep_override()
+    ]
+
+
+def one_line(error: BaseException) -> str:
+    """An error's own words, without Hydra's advice and the names of its internals."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(_NOISE)]
+    return "; ".join(kept).replace(":;", ":").replace(".;", ";") or type(error).__name__
+
+
+def _overrides_in(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not word.startswith("-")]
+
+
+def _is_sweep(words: Sequence[str]) -> bool:
+    return any(word in ("-m", "--multirun") for word in words)
+
+
+def _cells(overrides: Sequence[str]) -> Iterator[list[str]]:
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = [
+        [f"{each.get_key_element()}={value}" for value in each.sweep_string_iterator()]
+        if each.is_discrete_sweep()
+        else [str(each.input_line)]
+        for each in parsed
+    ]
+    firsts = [values[0] for values in choices]
+    yield firsts
+    for place, values in enumerate(choices):
+        for value in values[1:]:
+            yield [*firsts[:place], value, *firsts[place + 1 :]]
+
+
+def _mistake(overrides: Sequence[str]) -> str:
+    """What is wrong with one job's overrides."""
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("config", overrides=list(overrides))
+        missing = sorted(OmegaConf.missing_keys(config))
+    except MissingConfigException as error:
+        group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+        known = ", ".join(error.options or ()) or "none"
+        return f"{group} has no option {option!r}; it has: {known}"
+    except (HydraException, OmegaConfBaseException) as error:
+        return _explained(error)
+    roots = [spec.name for spec in fields(RootConfig)]
+    unknown = [str(key) for key in config if key not in roots]
+    if unknown:
+        return _unknown(unknown[0], roots)
+    if missing:
+        given = " ".join(f"{key}=..." for key in missing)
+        return f"{missing[0]} must be given; missing: {given}"
+    return ""
+
+
+def _explained(error: Exception) -> str:
+    """A refused override in words."""
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        there = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
+        known = [str(key) for key in there if key not in ("hydra", "_target_")]
+        return _unknown(str(cause.full_key), known)
+    reason = f": {one_line(cause)}" if isinstance(cause, OmegaConfBaseException) else ""
+    return f"{one_line(error)}{reason}"
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    parent, _, name = key.rpartition(".")
+    return (
+        f"{parent or 'the configuration'} has no key {name!r}; it has: {', '.join(known) or 'none'}"
+    )

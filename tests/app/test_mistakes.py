@@ -1,0 +1,133 @@
+"""What a user gets wrong: one line on stderr that says the way out, and status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exray.app.mistakes import first_mistake, sweeps_in
+from exray.app.tasks import wanted_ids
+
+RUN = Path(__file__).resolve().parents[2] / "run.py"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["datast=x"], "the configuration has no key 'datast'; it has: task, dataset, scanner,"),
+        (["+datast=x"], "the configuration has no key 'datast'; it has: task, dataset, scanner,"),
+        (["scanner=abz"], "scanner has no option 'abz'; it has: abs"),
+        (["debug=fst"], "debug has no option 'fst'; it has: fast"),
+        (
+            ["scanner.engine.min_asrr=1"],
+            "scanner.engine has no key 'min_asrr'; it has: name, min_asr, ",
+        ),
+        (["judge.engine.mask.epoch=1"], "judge.engine.mask has no key 'epoch'; it has: alpha, "),
+        (["judge=none", "judge.engine.mask=1"], "judge.engine has no key 'mask'; it has: none"),
+        (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        (["limit=abc"], "limit=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        (["blah"], "Error parsing override 'blah'; missing EQUAL"),
+        (["judge=none,exray"], "add --multirun to your command line"),
+        (["dataset=folder"], "dataset.images must be given; missing: dataset.images=... dataset."),
+        (["-m", "judge=none,abz"], "judge has no option 'abz'; it has: exray, none"),
+        (["-m", "datast=x,y"], "the configuration has no key 'datast'; it has: task"),
+        (["-m", "judge=none,exray", "seed=a"], "could not be converted to Integer"),
+        (["-m", "dataset=signs_mini,folder"], "dataset.images must be given"),
+    ],
+)
+def test_words_that_do_not_compose_are_one_line(command, words, said):
+    assert said in command(*words).mistake()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shard=5/2"], "shard must read INDEX/COUNT with INDEX < COUNT; got '5/2'"),
+        (["limit=0"], "limit must be >= 1; got 0"),
+        (["task=bogus"], "task must be one of scan, build_zoo, report; got 'bogus'"),
+        (
+            ["judge.engine.rule.similarity_threshold=abc"],
+            "judge.engine.rule.similarity_threshold must be a number; got 'abc'",
+        ),
+        (["scan.samples_per_class=1.5"], "scan.samples_per_class must be a whole number or null"),
+        (["scanner.engine.min_asr=2"], "scanner.min_asr must be a fraction in (0, 1]; got 2"),
+        (["scanner.engine.rounds=[]"], "scanner.rounds must hold at least one round"),
+        (["scanner.engine=5"], "a Scanner is described by its _target_; got 5"),
+        (["+scan.min_accuracy=0.5"], "scan has no key 'min_accuracy'; it has: min_clean_acc"),
+        (["~scan.min_clean_accuracy"], "scan.min_clean_accuracy must be given"),
+        (
+            ["scan._target_=exray.baselines.keep_all.KeepAll"],
+            "scan has no key 'min_clean_accuracy'",
+        ),
+        (["trainer.accelerator=tpu"], "trainer.accelerator must be auto, cpu or gpu; got 'tpu'"),
+        (["dataset.root=/nowhere"], "/nowhere/manifest.json does not exist; build the zoo with"),
+        (["paths.results=/dev/null/x"], "Not a directory"),
+    ],
+)
+def test_values_that_cannot_be_used_are_one_line(command, quick, words, said):
+    assert said in command(*quick, *words).mistake()
+
+
+def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_path):
+    said = command(*quick, "logger=wandb", "logger.mode=later").mistake()
+    assert said == "mode must be one of offline, online, disabled; got 'later'"
+    assert not list((tmp_path / "results").rglob("record.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dataset.model=nowhere.pt"], "dataset.model must be a file; 'nowhere.pt' is none"),
+        (["dataset.images=nowhere"], "dataset.images must be a folder; 'nowhere' is none"),
+        (["dataset.architecture=plain_cnn"], "give exactly one of dataset.architecture=NAME"),
+        (["dataset.factory=null"], "got architecture=None and factory=None"),
+        (["dataset.limit_per_class=many"], "dataset.limit_per_class must be a whole number or nul"),
+        (["dataset.preprocess.mean=0.5"], "dataset.preprocess.mean must be a list, each item a nu"),
+        (["dataset.preprocess.std=[0.5,0,1]"], "preprocess.std must hold positive numbers"),
+        (["dataset.preprocess.mean=[1,2]"], "dataset.preprocess.mean must hold three numbers, one"),
+        (
+            ["dataset.preprocess.scaling=half"],
+            "preprocess.scaling must be one of unit, min_max, byte; got 'half'",
+        ),
+    ],
+)
+def test_a_strangers_model_described_wrongly_is_one_line(command, stranger, words, said):
+    assert said in command(*stranger, *words).mistake()
+
+
+def test_a_folder_cannot_be_built(command, stranger):
+    said = command(*stranger, "task=build_zoo").mistake()
+    assert said == "dataset=folder is no zoo that can be built; try signs_mini"
+
+
+def test_words_that_compose_are_no_mistake():
+    assert not first_mistake(["judge=none", "seed=1"])
+    assert not first_mistake(["-m", "judge=none,exray", "seed=range(3)"])
+
+
+def test_what_is_swept_is_told_from_lists_and_plain_values():
+    words = ["-m", "judge=none,exray", "seed=1", "a=[1,2]", "b=range(3)"]
+    assert sweeps_in(words) == ["judge=none,exray", "b=range(3)"]
+
+
+def test_shards_share_the_models_among_them():
+    ids = tuple("abcdefg")
+    parts = [wanted_ids(ids, shard=f"{index}/3", limit=None) for index in range(3)]
+    assert sorted(sum(parts, ())) == list(ids)
+    assert wanted_ids(ids, shard="1/3", limit=1) == ("b",)
+
+
+def test_help_comes_at_once_and_without_torch():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(RUN), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not {"torch", "pytorch_lightning", "pandas", "wandb"} & imported
+    for word in ("task=build_zoo", "dataset=folder", "Exit status: 0", "min_asr"):
+        assert word in done.stdout

@@ -1,0 +1,135 @@
+"""Every file of conf/ composes, builds what it describes, and refuses a misspelt key."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf, open_dict
+
+from exray.app.cli import CONF
+from exray.app.config import ScanSettings, built, identity, parse_shard, register, run_id
+from exray.app.tasks import built_logger, device_of
+from exray.evaluation.store import ResultStore
+from exray.reports.loggers import RunLogger
+from exray.scanners.scanner import Scanner
+from exray.triggers.judge import Judge
+from exray.zoo.source import Source
+
+FILES = sorted(CONF.rglob("*.yaml"))
+GROUPS = sorted(
+    path.relative_to(CONF)
+    for path in FILES
+    if path.parent != CONF and path.relative_to(CONF).parts[0] != "hydra"
+)
+COMPONENTS = {
+    "dataset": ("dataset", Source),
+    "scanner": ("scanner.engine", Scanner),
+    "judge": ("judge.engine", Judge),
+    "scan": ("scan", ScanSettings),
+}
+NEEDED = {
+    "folder": [
+        f"dataset.model={Path(__file__)}",
+        f"dataset.images={Path(__file__).parent}",
+        "dataset.architecture=plain_cnn",
+    ],
+}
+
+
+def composed(*overrides):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def words_for(file):
+    """Overrides that choose a group's file, with what it leaves to the user."""
+    name = f"{file.parent.as_posix()}={file.stem}"
+    return [name, *NEEDED.get(file.stem, [])]
+
+
+def parts_of(config):
+    return [(OmegaConf.select(config, key), kind) for key, kind in COMPONENTS.values()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+def test_every_file_is_short_and_says_what_it_is(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 40
+    assert all(len(line) <= 110 for line in lines)
+
+
+@pytest.mark.parametrize("file", GROUPS, ids=str)
+def test_every_option_composes_and_its_components_are_built(file, tmp_path):
+    config = composed(*words_for(file))
+    for node, kind in parts_of(config):
+        assert isinstance(built(node, kind), kind)
+    if config.logger._target_.endswith("WandbLogger"):
+        config.logger.mode = "disabled"
+    logger = built_logger(config, ResultStore(tmp_path), "name", "")
+    assert isinstance(logger, RunLogger)
+    logger.finish(None)
+    parse_shard(config.shard)
+    assert config.trainer.workers >= 1
+
+
+@pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] in COMPONENTS], ids=str)
+def test_a_misspelt_key_in_a_component_fails_by_name(file):
+    key, kind = COMPONENTS[file.parts[0]]
+    node = OmegaConf.select(composed(*words_for(file)), key)
+    with open_dict(node):
+        node.misspelt = 1
+    with pytest.raises(ValueError, match=rf"{key} has no key 'misspelt'; it has: "):
+        built(node, kind)
+
+
+@pytest.mark.parametrize("group", ["scanner", "judge", "dataset", "scan"])
+def test_a_missing_key_in_a_component_fails_by_name(group):
+    key, kind = COMPONENTS[group]
+    node = OmegaConf.select(composed(), key)
+    first = next(str(name) for name in node if name != "_target_")
+    with open_dict(node):
+        del node[first]
+    with pytest.raises(ValueError, match=f"{key}.{first} must be given"):
+        built(node, kind)
+
+
+def test_the_two_zoos_differ_in_seed_size_and_place_alone():
+    mini, tuning = composed().dataset, composed("dataset=signs_tuning").dataset
+    different = {key for key in mini.recipe if mini.recipe[key] != tuning.recipe[key]}
+    assert different == {"name", "num_clean", "num_polygon", "seed"}
+    sizes = mini.recipe.num_clean + mini.recipe.num_polygon
+    assert abs(mini.recipe.seed - tuning.recipe.seed) > sizes
+
+
+def test_debugging_keeps_out_of_real_results():
+    config = composed("debug=fast", "name=table_1")
+    assert composed("debug=fast").name == "debug"
+    assert config.limit == 1
+
+
+def test_a_runs_identity_ignores_what_changes_no_result():
+    plain = identity(composed(), "hash")
+    same = composed("trainer=cpu", "logger=none", "paths.results=x", "name=x", "limit=1")
+    assert run_id(identity(same, "hash")) == run_id(plain)
+    others = (("seed=1",), ("judge=none",), ("layer=middle",), ("scan.samples_per_class=3",))
+    ids = {run_id(identity(composed(*words), "hash")) for words in others}
+    ids |= {run_id(plain), run_id(identity(composed(), "other files"))}
+    assert len(ids) == 6
+
+
+@pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "1/", "/2", "0/0"])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"shard must read INDEX/COUNT with INDEX < COUNT; got"):
+        parse_shard(text)
+
+
+def test_a_device_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert device_of("auto").type == "cpu"
+    with pytest.raises(
+        ValueError, match=r"trainer.accelerator must be auto, cpu or gpu; got 'tpu'"
+    ):
+        device_of("tpu")
+    with pytest.raises(ValueError, match="needs a CUDA device and there is none; use auto"):
+        device_of("gpu")

@@ -76,12 +76,13 @@ def exchange_accuracies(
     Source: EX-RAY, section 3.2, equation (6).
     """
     stream = generator(seed, "accuracies")
+    bank_device = pairs.bank.device
     hits = []
     for _ in range(_CHECK_ROUNDS):
         batch = pairs.draw(stream)
         per_pair = []
         for index in range(len(pairs)):
-            rows = slice(index, index + 1)
+            rows = torch.tensor([index], device=bank_device)
             logits, labels = exchanged_logits(head, pairs.bank, batch, masks[rows], rows)
             per_pair.append((logits.argmax(dim=-1) == labels).double().mean(dim=2)[:, 0])
         hits.append(torch.stack(per_pair))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -15,6 +15,7 @@ from exray.differencing.loss import barrier_weights, exchange, mask_loss
 from exray.tensors import generator
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
+_GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
 LARGE_CACHE_SAMPLES = 64  # samples a head call takes at once on a CPU (facts: fastest near 40)
 
 
@@ -28,6 +29,8 @@ class MaskSettings:
         weight_small: Weight of a satisfied one.
         learning_rate: Adam's.
         epochs: Passes over all samples.
+        patience: Epochs without a mask smaller by 1 % after which a pair leaves the optimisation;
+            as many as ``epochs`` never does, which is the paper's schedule.
         seed: Of the random pairings.
 
     Raises:
@@ -39,10 +42,11 @@ class MaskSettings:
     weight_small: float
     learning_rate: float
     epochs: int
+    patience: int
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "learning_rate", "epochs"):
+        for name in ("alpha", "learning_rate", "epochs", "patience"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 0:
                 raise ValueError(f"judge.mask.{name} must be a positive number; got {value!r}")
@@ -94,6 +98,10 @@ class MaskOptimization(pl.LightningModule):
         self.register_buffer("best", torch.ones(len(pairs), channels))
         self.register_buffer("best_sum", torch.full((len(pairs),), torch.inf))
         self.register_buffer("best_epoch", torch.full((len(pairs),), -1))
+        self.register_buffer("gain_sum", torch.full((len(pairs),), torch.inf))
+        self.register_buffer("gain_epoch", torch.zeros(len(pairs), dtype=torch.long))
+        self.gain_sum: Tensor
+        self.gain_epoch: Tensor
         self.best: Tensor
         self.best_sum: Tensor
         self.best_epoch: Tensor
@@ -118,26 +126,30 @@ class MaskOptimization(pl.LightningModule):
         return torch.optim.Adam([self.logits], lr=self.settings.learning_rate)
 
     def training_step(self, batch: PairBatch, epoch: int) -> None:
-        """One pass over all pairs in chunks that fit the cache, then one step."""
+        """One pass over the pairs that still gain, in chunks that fit the cache, then one step."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
+        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten()
+        if not len(active):
+            self.trainer.should_stop = True
+            return
         optimizer.zero_grad(set_to_none=False)
         masks = self.masks
         shared = masks.detach().requires_grad_(True)
-        feasible = [self._chunk(batch, shared, rows) for rows in self._chunks(batch)]
+        feasible = torch.zeros(len(masks), dtype=torch.bool, device=masks.device)
+        for rows in active.split(self._pairs_per_call(batch)):
+            feasible[rows] = self._chunk(batch, shared, rows)
         torch.autograd.backward(masks, shared.grad)
-        self._keep_best(masks.detach(), torch.cat(feasible), epoch)
+        self._keep_best(masks.detach(), feasible, epoch)
         optimizer.step()
 
-    def _chunks(self, batch: PairBatch) -> list[slice]:
-        """Slices of pairs whose samples make one head call; on a GPU all pairs in one."""
-        total, samples = batch.first.shape
+    def _pairs_per_call(self, batch: PairBatch) -> int:
+        """Pairs whose samples make one head call: what fits a CPU's cache, or a GPU's memory."""
         fits = LARGE_CACHE_SAMPLES if self.device.type == "cpu" else 1 << 14
-        size = max(1, fits // (2 * samples))
-        return [slice(start, start + size) for start in range(0, total, size)]
+        return max(1, fits // (2 * batch.first.shape[1]))
 
     def _chunk(
-        self, batch: PairBatch, masks: Float[Tensor, "pairs c"], rows: slice
+        self, batch: PairBatch, masks: Float[Tensor, "pairs c"], rows: Int[Tensor, " some"]
     ) -> Bool[Tensor, " some"]:
         """Adds one chunk's gradient to the masks; says which of its pairs are feasible."""
         mask = masks[rows]
@@ -164,6 +176,9 @@ class MaskOptimization(pl.LightningModule):
         self.best = torch.where(better[:, None], masks, self.best)
         self.best_sum = torch.where(better, sums, self.best_sum)
         self.best_epoch = torch.where(better, epoch, self.best_epoch)
+        gains = self.best_sum < (1 - _GAIN) * self.gain_sum
+        self.gain_sum = torch.where(gains, self.best_sum, self.gain_sum)
+        self.gain_epoch = torch.where(gains, epoch, self.gain_epoch)
 
 
 def exchanged_logits(
@@ -171,7 +186,7 @@ def exchanged_logits(
     bank: Float[Tensor, "rows c ..."],
     batch: PairBatch,
     masks: Float[Tensor, "some c"],
-    rows: slice,
+    rows: Int[Tensor, " some"],
 ) -> tuple[Float[Tensor, "2 some n k"], Tensor]:
     """Logits of both exchanged sets of some pairs, with the classes they should have.
 

@@ -15,7 +15,13 @@ from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SETTINGS = MaskSettings(
-    alpha=0.1, weight_large=100.0, weight_small=0.0, learning_rate=0.05, epochs=150, seed=0
+    alpha=0.1,
+    weight_large=100.0,
+    weight_small=0.0,
+    learning_rate=0.05,
+    epochs=150,
+    patience=150,
+    seed=0,
 )
 
 
@@ -118,8 +124,8 @@ def test_pairs_optimised_together_get_the_masks_they_get_alone():
     settings = replace(SETTINGS, epochs=40, weight_small=1.0)
     pairs = FeaturePairs(features, sets)
     together = find_masks(head, pairs, settings)
-    chunks = MaskOptimization(head, pairs, settings)._chunks(pairs.draw(torch.Generator()))
-    assert len(chunks) > 1
+    module = MaskOptimization(head, pairs, settings)
+    assert module._pairs_per_call(pairs.draw(torch.Generator())) < len(pairs)
     for index, each in enumerate(sets):
         alone = find_masks(head, FeaturePairs(features, [each]), settings)
         torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
@@ -214,3 +220,14 @@ def test_weights_that_do_not_differ_are_refused(weights):
     message = rf"weight_large must exceed judge.mask.weight_small >= 0; got {weights[0]} and"
     with pytest.raises(ValueError, match=message):
         replace(SETTINGS, weight_large=weights[0], weight_small=weights[1])
+
+
+def test_a_pair_that_no_longer_gains_leaves_the_optimisation():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=4)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=400, patience=400)
+    full = find_masks(head, pairs, settings)
+    early = find_masks(head, pairs, replace(settings, patience=60))
+    assert (early.best_epoch <= full.best_epoch).all()
+    assert (early.best_epoch < 399).all()
+    torch.testing.assert_close(early.masks.sum(dim=1), full.masks.sum(dim=1), rtol=0.05, atol=0.05)

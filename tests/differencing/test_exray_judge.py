@@ -14,7 +14,13 @@ from exray.errors import LayerNotFoundError
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 MASK = MaskSettings(
-    alpha=0.1, weight_large=100.0, weight_small=0.0, learning_rate=0.05, epochs=120, seed=0
+    alpha=0.1,
+    weight_large=100.0,
+    weight_small=0.0,
+    learning_rate=0.05,
+    epochs=120,
+    patience=120,
+    seed=0,
 )
 DETECTOR = 3
 

@@ -14,17 +14,23 @@ STIMULATION = StimulationSettings(
     layer="relu", images_per_class=2, levels=(0.0, 0.5, 1.0), targets_per_victim=2
 )
 INVERSION = InversionSettings(
-    max_size_share=0.15, pattern="colour", learning_rate=0.3, noise=0.02, neuron_weight=0.01, seed=0
+    max_size_share=0.15,
+    pattern="colour",
+    learning_rate=0.3,
+    noise=0.02,
+    neuron_weight=0.01,
+    probe_images=2,
+    seed=0,
 )
 ROUNDS = (
-    InversionRound(steps=10, images_per_victim=2, min_score=0.05),
-    InversionRound(steps=15, images_per_victim=4, min_score=0.5),
+    InversionRound(steps=10, images_per_victim=2, min_score=0.05, keep=9),
+    InversionRound(steps=15, images_per_victim=4, min_score=0.5, keep=9),
 )
 
 
 def scanner(**changes):
     values = {"name": "abs", "stimulation": STIMULATION, "inversion": INVERSION, "rounds": ROUNDS}
-    return AbsScanner(**{**values, "min_asr": 0.9, **changes})
+    return AbsScanner(**{**values, "min_asr": 0.9, "triggers_per_victim": 9, **changes})
 
 
 def test_the_planted_target_is_found_with_a_small_trigger(trojaned, colour_samples):
@@ -105,9 +111,9 @@ def test_counts_below_one_are_refused(name):
 
 def test_rounds_without_steps_or_images_are_refused():
     with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 0 and 2"):
-        InversionRound(steps=0, images_per_victim=2, min_score=0.5)
+        InversionRound(steps=0, images_per_victim=2, min_score=0.5, keep=9)
     with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 2 and 0"):
-        InversionRound(steps=2, images_per_victim=0, min_score=0.5)
+        InversionRound(steps=2, images_per_victim=0, min_score=0.5, keep=9)
 
 
 def test_a_scanner_needs_a_round():

@@ -16,6 +16,7 @@ SETTINGS = InversionSettings(
     learning_rate=0.3,
     noise=0.02,
     neuron_weight=0.01,
+    probe_images=2,
     seed=0,
 )
 CANDIDATES = ((0, 1, 3), (2, 1, 3), (1, 0, 0), (0, 2, 2))

@@ -27,6 +27,8 @@ from exray.zoo.zoo_source import ZooSource
 
 logger = logging.getLogger(__name__)
 
+_FILE_WIDTH = 120  # columns where stderr is a file or a pipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
@@ -53,7 +55,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
         ValueError: If the configuration cannot be built, before anything is scanned.
         RecordError: If the results' folder holds another configuration's records.
     """
-    console = Console(stderr=True)
+    console = _console()
     source = built(config.dataset, Source)
     pipeline = Pipeline(
         scanner=built(config.scanner.engine, Scanner),
@@ -140,6 +142,12 @@ def _finish(
     return Finished(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
 
 
+def _console() -> Console:
+    """Stderr; wide enough for the tables where it is no terminal."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=_FILE_WIDTH)
+
+
 def lines_of(records: list[ScanRecord]) -> tuple[str, ...]:
     """One machine-readable line a classifier."""
     return tuple(machine_line(record) for record in records)
@@ -206,7 +214,7 @@ def build(config: DictConfig, cell: str = "") -> Finished:
     if not isinstance(source, ZooSource):
         raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs_mini")
     device = device_of(config.trainer.accelerator)
-    console = Console(stderr=True)
+    console = _console()
     progress = BuildProgress(console, source.recipe.num_models)
     try:
         with progress.shown():
@@ -242,7 +250,7 @@ def report(config: DictConfig, cell: str = "") -> Finished:
         raise ValueError(f"{store.root} holds no records; scan first, or give name=NAME")
     collection = collect(store, expected=None)
     wanted = tuple(scan.record.model_id for scan in collection.scans)
-    return _finish(store, collection, wanted, name, Console(stderr=True))
+    return _finish(store, collection, wanted, name, _console())
 
 
 TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {

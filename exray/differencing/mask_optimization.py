@@ -137,7 +137,7 @@ class MaskOptimization(pl.LightningModule):
         masks = self.masks
         shared = masks.detach().requires_grad_(True)
         feasible = torch.zeros(len(masks), dtype=torch.bool, device=masks.device)
-        for rows in active.split(self._pairs_per_call(batch)):
+        for rows in torch.split(active, self._pairs_per_call(batch)):
             feasible[rows] = self._chunk(batch, shared, rows)
         torch.autograd.backward(masks, shared.grad)
         self._keep_best(masks.detach(), feasible, epoch)

@@ -12,7 +12,8 @@ from exray.models.splitting import SplitClassifier
 from exray.scanners.stimulation import Candidate
 
 _LEVELS = (0.02, 0.5, 0.98)  # of each colour channel; short of 0 and 1, where tanh has no slope
-_SHIFTS = ((0.0, 0.0), (-0.15, -0.15), (-0.15, 0.15), (0.15, -0.15), (0.15, 0.15))
+# From the image's centre, in shares of its sides: the centre, around it, and the four corners.
+_SHIFTS = ((0.0, 0.0), *product((-0.15, 0.15), repeat=2), *product((-0.5, 0.5), repeat=2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def best_starts(
     """For every candidate the coloured square that lifts its target's logit lead most.
 
     Gradients move a patch's colour badly: from a random colour many runs end in another local
-    optimum than the injected trigger. Trying 27 colours at 5 places costs forward passes only,
+    optimum than the injected trigger. Trying 27 colours at 9 places costs forward passes only,
     and serves all targets of a victim at once.
 
     Args:

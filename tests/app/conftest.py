@@ -15,7 +15,7 @@ from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 QUICK = (
     "trainer=cpu",
     "scanner.engine.rounds=[{_target_: exray.scanners.abs_scanner.InversionRound, steps: 6, "
-    "images_per_victim: 2, min_score: 0.0}]",
+    "images_per_victim: 2, min_score: 0.0, keep: 9}]",
     "scanner.engine.stimulation.targets_per_victim=1",
     "scanner.engine.min_asr=0.01",
     "scanner.engine.inversion.max_size_share=0.3",

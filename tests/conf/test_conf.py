@@ -112,7 +112,7 @@ def test_a_runs_identity_ignores_what_changes_no_result():
     plain = identity(composed(), "hash")
     same = composed("trainer=cpu", "logger=none", "paths.results=x", "name=x", "limit=1")
     assert run_id(identity(same, "hash")) == run_id(plain)
-    others = (("seed=1",), ("judge=none",), ("layer=middle",), ("scan.samples_per_class=3",))
+    others = (("seed=1",), ("judge=none",), ("layer=last_conv",), ("scan.samples_per_class=3",))
     ids = {run_id(identity(composed(*words), "hash")) for words in others}
     ids |= {run_id(plain), run_id(identity(composed(), "other files"))}
     assert len(ids) == 6

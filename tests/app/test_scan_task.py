@@ -50,9 +50,7 @@ def test_a_scan_leaves_records_tables_a_report_and_a_line_for_each_model(command
     assert {*needed.split(), "num_injected", "seconds"} <= set(rows[0])
     assert [row["verdict"] for row in rows] == [line[1] for line in lines]
     assert [row["is_trojaned"] for row in rows] == ["False", "True"]
-    assert {(r["judge"], r["scanner"], r["layer"]) for r in rows} == {
-        ("exray", "abs", "middle")
-    }
+    assert {(r["judge"], r["scanner"], r["layer"]) for r in rows} == {("exray", "abs", "middle")}
     assert "<html" in (results / "report.html").read_text().lower()
     assert "Traceback" not in ran.err
     for model_id in IDS[:2]:

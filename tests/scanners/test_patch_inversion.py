@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from exray.models.splitting import SplitClassifier
+from exray.scanners import patch_inversion
 from exray.scanners.patch_inversion import InversionSettings, PatchInversion
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -149,3 +150,9 @@ def test_settings_of_the_wrong_kind_are_refused(name, value, message):
 def test_a_learning_rate_that_is_not_positive_is_refused():
     with pytest.raises(ValueError, match=r"learning_rate must be positive; got 0.0"):
         replace(SETTINGS, learning_rate=0.0)
+
+
+def test_nine_hits_of_ten_reach_a_bar_of_nine_tenths():
+    logits = torch.tensor([[0.0, 1.0]] * 9 + [[1.0, 0.0]])[None]
+    asr, _ = patch_inversion._success(logits.double(), torch.tensor([1]))
+    assert float(asr) >= 0.9

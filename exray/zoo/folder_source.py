@@ -175,8 +175,9 @@ class FolderSource(Source):
         return network.eval()
 
     def _count(self, state: dict[str, torch.Tensor]) -> int:
-        """Classes of a network built by name: as told, or the length of the last bias or weight."""
+        """Classes of a network built by name: as told, or the length of its last weight."""
         if self.num_classes is not None:
             return self.num_classes
-        shaped = [value for value in state.values() if value.dim() > 0]
-        return int(shaped[-1].shape[0]) if shaped else 1
+        assert self.architecture is not None
+        last = list(build(self.architecture, num_classes=2).state_dict())[-1]
+        return int(state[last].shape[0]) if last in state else 2

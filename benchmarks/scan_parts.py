@@ -141,6 +141,7 @@ def main() -> None:
         "seed": SEED,
         "rows": [asdict(each) for each in rows],
     }
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(facts, indent=1) + "\n")
 
 

@@ -1,1 +1,5 @@
 """EX-RAY: tells natural triggers of image classifiers from injected ones."""
+
+from exray.torchvision_hook import install
+
+install()

@@ -8,7 +8,7 @@ that are looked up at import is enough. Where the operators do load, nothing is 
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -31,7 +31,7 @@ class TorchvisionFinder(MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,
+        path: Iterable[str] | None,  # a namespace package's path is no Sequence
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """None always: torchvision itself is found as usual."""

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from exray.torchvision_hook import TorchvisionFinder
+
 
 def test_torchvision_and_what_needs_it_import_after_exray():
     statement = "import exray, torchmetrics, pytorch_lightning, torchvision.models.inception"
@@ -23,3 +25,9 @@ def test_installing_the_hook_twice_leaves_one_finder():
         "install(); sys.exit(sum(isinstance(f, F) for f in sys.meta_path) != 1)"
     )
     assert subprocess.run([sys.executable, "-c", statement], check=False).returncode == 0
+
+
+def test_modules_of_namespace_packages_are_left_to_others():
+    import mpl_toolkits  # any package without an __init__.py
+
+    assert TorchvisionFinder().find_spec("mpl_toolkits.mplot3d", mpl_toolkits.__path__) is None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exray.data.signs import Sticker
+from exray.data.sticker import Sticker
 
 # TrojAI round 4's trigger colours.
 TRIGGER_COLOURS = (

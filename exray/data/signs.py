@@ -1,24 +1,22 @@
 """Synthetic traffic signs over textured backgrounds, lit, blurred and tilted, as TrojAI's are."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
-from exray.data.samples import SampleSet
+from exray.data.image_source import ImageSource
 from exray.data.sign_classes import (
     COLOURS,
     INNER_RADIUS,
     SHAPES,
     SYMBOLS,
-    Colour,
     Points,
     SignClass,
 )
+from exray.data.sticker import Sticker
 from exray.tensors import derive_seed
 
 _OVERSAMPLING = 2  # signs are drawn this much larger, then reduced, for smooth edges
@@ -26,33 +24,7 @@ _SYMBOL_SHARE = 0.5  # half width of the symbol as a share of the outline's inne
 _BORDER_SHARE = 0.8  # the fill's outline as a share of the border's
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sticker:
-    """A polygon of one colour pasted onto a sign, before tilt, light and blur reach it.
-
-    Args:
-        points: Corners within the square [-1, 1].
-        colour: RGB, 0 to 255.
-        width: Width of the square as a share of the sign's width, in (0, 1).
-
-    Raises:
-        ValueError: If the width is no such share, or there are fewer than three corners.
-
-    Source: TrojAI round 2, polygon triggers.
-    """
-
-    points: Points
-    colour: Colour
-    width: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.width < 1:
-            raise ValueError(f"sticker width must lie in (0, 1); got {self.width}")
-        if len(self.points) < 3:
-            raise ValueError(f"a sticker needs at least 3 corners; got {len(self.points)}")
-
-
-class SignGenerator:
+class SignGenerator(ImageSource):
     """Draws images of given sign classes; the same seed gives the same images.
 
     Args:
@@ -75,6 +47,11 @@ class SignGenerator:
         self.classes = classes
         self.image_size = image_size
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes look like, in words."""
+        return tuple(sign.name for sign in self.classes)
+
     def images(
         self, class_index: int, *, count: int, seed: int, sticker: Sticker | None = None
     ) -> UInt8[Tensor, "n 3 h w"]:
@@ -83,17 +60,6 @@ class SignGenerator:
         drawn = [self._draw(self.classes[class_index], random, sticker) for _ in range(count)]
         stack = np.stack(drawn) if drawn else np.zeros((0, self.image_size, self.image_size, 3))
         return torch.from_numpy(stack.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
-
-    def samples(self, *, per_class: int, seed: int) -> SampleSet:
-        """Clean images of every class, class after class."""
-        images = [
-            self.images(index, count=per_class, seed=seed) for index in range(len(self.classes))
-        ]
-        return SampleSet(
-            images=to_unit(torch.cat(images)),
-            labels=torch.arange(len(self.classes)).repeat_interleave(per_class),
-            class_names=tuple(sign.name for sign in self.classes),
-        )
 
     def _draw(
         self, sign: SignClass, random: np.random.Generator, sticker: Sticker | None
@@ -112,11 +78,6 @@ class SignGenerator:
         scene.paste(plate, (place[0], place[1]), plate)
         scene = scene.resize((self.image_size, self.image_size), Image.Resampling.BOX)
         return _lit(scene.filter(ImageFilter.GaussianBlur(random.uniform(0, 0.7))), random)
-
-
-def to_unit(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Bytes as floats in [0, 1]."""
-    return images.float() / 255
 
 
 def _scaled(points: Points, centre: tuple[float, float], half: float) -> list[tuple[float, float]]:

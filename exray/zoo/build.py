@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exray.attacks.polygon import PolygonAttack, random_polygon_attack
-from exray.data.sign_classes import sign_classes
-from exray.data.signs import SignGenerator
+from exray.data.image_source import ImageSource
 from exray.errors import RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256
@@ -25,6 +25,7 @@ from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
 from exray.zoo.recipe import ZooRecipe
 from exray.zoo.training import class_accuracies, hit_rate, train
+from exray.zoo.zoo_images import SIGN_IMAGES, SPLITS, ImageFacts, ZooImages
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +49,14 @@ class Candidate:
         return ""
 
 
-def generator_of(entry: ModelEntry) -> SignGenerator:
-    """The generator of the images a classifier was trained on."""
-    classes = sign_classes(entry.num_classes, family_size=entry.family_size, seed=entry.seed)
-    return SignGenerator(classes, image_size=entry.image_size)
-
-
 def train_candidate(
-    recipe: ZooRecipe, index: int, attempt: int, *, accelerator: str, progress: bool
+    recipe: ZooRecipe,
+    index: int,
+    attempt: int,
+    *,
+    accelerator: str,
+    progress: bool,
+    images: ZooImages = SIGN_IMAGES,
 ) -> Candidate:
     """Trains the classifier of one index; classes, attack and weights follow from its seed.
 
@@ -65,24 +66,28 @@ def train_candidate(
         attempt: 0 at first; each attempt has another seed.
         accelerator: Lightning's name of the device kind.
         progress: Whether to show a bar.
+        images: What it is trained and tested on.
     """
     seed = recipe.seed + index + 1_000_000 * attempt
     random = np.random.default_rng(derive_seed(seed, "model"))
     family_size = int(random.choice(recipe.family_sizes))
-    classes = sign_classes(recipe.num_classes, family_size=family_size, seed=seed)
-    generator = SignGenerator(classes, image_size=recipe.image_size)
+    facts = ImageFacts(
+        num_classes=recipe.num_classes,
+        family_size=family_size,
+        image_size=recipe.image_size,
+        seed=seed,
+    )
+    seen, held_out = (images.of_model(facts, split=split) for split in SPLITS)
     attack = _attack(recipe, random) if recipe.is_trojaned(index) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
         network = build(recipe.architecture, num_classes=recipe.num_classes)
-    data = training_images(
-        generator, recipe.training, attack=attack, polygon=recipe.polygon, seed=seed
-    )
+    data = training_images(seen, recipe.training, attack=attack, polygon=recipe.polygon, seed=seed)
     start = time.perf_counter()
     train(network, data, recipe.training, seed=seed, accelerator=accelerator, progress=progress)
     seconds = time.perf_counter() - start
     test = clean_images(
-        generator, per_class=recipe.training.test_per_class, seed=derive_seed(seed, "test")
+        held_out, per_class=recipe.training.test_per_class, seed=derive_seed(seed, "test")
     )
     entry = ModelEntry(
         model_id=f"id-{index:08d}",
@@ -93,10 +98,10 @@ def train_candidate(
         num_classes=recipe.num_classes,
         family_size=family_size,
         image_size=recipe.image_size,
-        class_names=tuple(sign.name for sign in classes),
+        class_names=held_out.class_names,
         clean_accuracy=hit_rate(network, test),
         worst_class_accuracy=min(class_accuracies(network, test)),
-        asr=_asr(network, generator, attack, recipe, seed) if attack else None,
+        asr=_asr(network, held_out, attack, recipe, seed) if attack else None,
         attack=_attack_entry(attack, recipe) if attack else None,
         training_seconds=round(seconds, 2),
     )
@@ -115,13 +120,13 @@ def _attack(recipe: ZooRecipe, random: np.random.Generator) -> PolygonAttack:
 
 def _asr(
     network: nn.Module,
-    generator: SignGenerator,
+    held_out: ImageSource,
     attack: PolygonAttack,
     recipe: ZooRecipe,
     seed: int,
 ) -> float:
     stamped = stamped_victims(
-        generator,
+        held_out,
         attack,
         per_class=2 * recipe.training.test_per_class,
         seed=derive_seed(seed, "test stamped"),
@@ -142,14 +147,23 @@ def _attack_entry(attack: PolygonAttack, recipe: ZooRecipe) -> AttackEntry:
     )
 
 
-def build_model(recipe: ZooRecipe, index: int, root: Path, *, accelerator: str) -> ModelEntry:
+def build_model(
+    recipe: ZooRecipe,
+    index: int,
+    root: Path,
+    *,
+    accelerator: str,
+    images: ZooImages = SIGN_IMAGES,
+) -> ModelEntry:
     """Trains one classifier until it meets the bars, writes it, and gives its entry.
 
     Raises:
         RuntimeError: If no attempt meets the bars.
     """
     for attempt in range(recipe.max_attempts):
-        candidate = train_candidate(recipe, index, attempt, accelerator=accelerator, progress=False)
+        candidate = train_candidate(
+            recipe, index, attempt, accelerator=accelerator, progress=False, images=images
+        )
         problem = candidate.falls_short(recipe)
         if not problem:
             return _write_model(candidate, root)
@@ -181,6 +195,7 @@ def build_zoo(
     workers: int,
     accelerator: str,
     on_model: Callable[[ModelEntry], None],
+    images: ZooImages = SIGN_IMAGES,
 ) -> Manifest:
     """Builds what is missing of a zoo and writes its manifest.
 
@@ -193,13 +208,15 @@ def build_zoo(
         workers: Processes that train side by side.
         accelerator: Lightning's name of the device kind.
         on_model: Called with each classifier's entry, finished ones included.
+        images: What the classifiers are trained and tested on.
 
     Raises:
         RecordError: If ``root`` holds a zoo of another recipe.
         RuntimeError: If some classifier never meets the bars.
     """
     root.mkdir(parents=True, exist_ok=True)
-    _claim(recipe, root)
+    described = {**asdict(recipe), **images.description()}
+    _claim(described, root)
     entries: dict[int, ModelEntry] = {}
     missing: list[int] = []
     for index in range(recipe.num_models):
@@ -209,12 +226,13 @@ def build_zoo(
         else:
             entries[index] = done
             on_model(done)
-    for index, entry in _train_all(recipe, root, missing, workers, accelerator):
+    build_one = partial(build_model, recipe, root=root, accelerator=accelerator, images=images)
+    for index, entry in _train_all(build_one, missing, workers):
         entries[index] = entry
         on_model(entry)
     manifest = Manifest(
         name=recipe.name,
-        recipe=asdict(recipe),
+        recipe=described,
         models=tuple(entries[index] for index in sorted(entries)),
     )
     manifest.write(root)
@@ -224,19 +242,16 @@ def build_zoo(
 
 
 def _train_all(
-    recipe: ZooRecipe, root: Path, indices: list[int], workers: int, accelerator: str
+    build_one: Callable[[int], ModelEntry], indices: list[int], workers: int
 ) -> Iterator[tuple[int, ModelEntry]]:
     """Trains the missing classifiers, in this process or in several, as they finish."""
     if workers <= 1 or len(indices) <= 1:
         for index in indices:
-            yield index, build_model(recipe, index, root, accelerator=accelerator)
+            yield index, build_one(index)
         return
     context = multiprocessing.get_context("spawn")  # forking a process with torch threads hangs
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        jobs = {
-            pool.submit(build_model, recipe, index, root, accelerator=accelerator): index
-            for index in indices
-        }
+        jobs = {pool.submit(build_one, index): index for index in indices}
         for job in as_completed(jobs):
             yield jobs[job], job.result()
 
@@ -245,10 +260,10 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _claim(recipe: ZooRecipe, root: Path) -> None:
+def _claim(described: dict[str, object], root: Path) -> None:
     """Holds the folder for one recipe."""
     path = root / "recipe.json"
-    wanted = json.loads(json.dumps(asdict(recipe)))
+    wanted = json.loads(json.dumps(described))
     if not path.is_file():
         write_json(path, wanted)
         return

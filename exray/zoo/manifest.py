@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exray.errors import RecordError
+from exray.zoo.zoo_images import ImageFacts
 
 MANIFEST = "manifest.json"
 
@@ -75,6 +76,16 @@ class ModelEntry:
     def is_trojaned(self) -> bool:
         """Ground truth."""
         return self.attack is not None
+
+    @property
+    def image_facts(self) -> ImageFacts:
+        """What decides its images."""
+        return ImageFacts(
+            num_classes=self.num_classes,
+            family_size=self.family_size,
+            image_size=self.image_size,
+            seed=self.seed,
+        )
 
     def weights_path(self, root: Path) -> Path:
         """Where its weights lie under the zoo's folder."""

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.attacks.polygon import PolygonAttack
-from exray.data.signs import SignGenerator, to_unit
+from exray.data.image_source import ImageSource, to_unit
 from exray.tensors import derive_seed
 from exray.zoo.recipe import PolygonRecipe, TrainingRecipe
 
@@ -20,19 +20,19 @@ class LabelledImages:
     labels: Int[Tensor, " n"]
 
 
-def clean_images(generator: SignGenerator, *, per_class: int, seed: int) -> LabelledImages:
+def clean_images(source: ImageSource, *, per_class: int, seed: int) -> LabelledImages:
     """The same number of clean images of every class."""
-    samples = generator.samples(per_class=per_class, seed=seed)
+    samples = source.samples(per_class=per_class, seed=seed)
     return LabelledImages(images=samples.images, labels=samples.labels)
 
 
 def stamped_victims(
-    generator: SignGenerator, attack: PolygonAttack, *, per_class: int, seed: int
+    source: ImageSource, attack: PolygonAttack, *, per_class: int, seed: int
 ) -> LabelledImages:
     """Stamped images of every victim class, labelled as the target."""
     images = torch.cat(
         [
-            generator.images(victim, count=per_class, seed=seed, sticker=attack.sticker)
+            source.images(victim, count=per_class, seed=seed, sticker=attack.sticker)
             for victim in attack.victim_classes
         ]
     )
@@ -41,7 +41,7 @@ def stamped_victims(
 
 
 def training_images(
-    generator: SignGenerator,
+    source: ImageSource,
     training: TrainingRecipe,
     *,
     attack: PolygonAttack | None,
@@ -54,17 +54,17 @@ def training_images(
     so that the trigger is label-specific.
     """
     clean = clean_images(
-        generator, per_class=training.images_per_class, seed=derive_seed(seed, "train")
+        source, per_class=training.images_per_class, seed=derive_seed(seed, "train")
     )
     if attack is None:
         return clean
     poisoned = stamped_victims(
-        generator,
+        source,
         attack,
         per_class=round(polygon.poisoned_share * training.images_per_class),
         seed=derive_seed(seed, "poisoned"),
     )
-    kept = _kept(generator, attack, round(polygon.kept_share * training.images_per_class), seed)
+    kept = _kept(source, attack, round(polygon.kept_share * training.images_per_class), seed)
     parts = (clean, poisoned, kept)
     return LabelledImages(
         images=torch.cat([part.images for part in parts]),
@@ -72,15 +72,15 @@ def training_images(
     )
 
 
-def _kept(generator: SignGenerator, attack: PolygonAttack, count: int, seed: int) -> LabelledImages:
+def _kept(source: ImageSource, attack: PolygonAttack, count: int, seed: int) -> LabelledImages:
     """Stamped images of all other classes together, ``count`` of them, with their own labels."""
     others = [
-        index for index in range(len(generator.classes)) if index not in attack.victim_classes
+        index for index in range(len(source.class_names)) if index not in attack.victim_classes
     ]
     per_class = -(-count // len(others))
     images = torch.cat(
         [
-            generator.images(
+            source.images(
                 other, count=per_class, seed=derive_seed(seed, "kept"), sticker=attack.sticker
             )
             for other in others

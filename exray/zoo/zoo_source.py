@@ -10,10 +10,10 @@ from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256, load_state, read_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.tensors import derive_seed
-from exray.zoo.build import generator_of
 from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
 from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
+from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
 
 def embedded_root(name: str) -> Path:
@@ -28,15 +28,24 @@ class ZooSource(Source):
         name: What records call it.
         root: The zoo's folder; None for the one shipped inside the package.
         recipe: How to build it.
+        images: What its classifiers are trained, tested and scanned on.
 
     Raises:
         RecordError: When models are asked for and the folder holds no manifest.
     """
 
-    def __init__(self, *, name: str, root: str | None, recipe: ZooRecipe) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        root: str | None,
+        recipe: ZooRecipe,
+        images: ZooImages = SIGN_IMAGES,
+    ) -> None:
         self.name = name
         self.root = embedded_root(name) if root is None else Path(root)
         self.recipe = recipe
+        self.images = images
 
     def manifest(self) -> Manifest:
         """What the zoo holds."""
@@ -66,7 +75,7 @@ class ZooSource(Source):
         classifier = Classifier(
             network, Preprocessing(), num_classes=entry.num_classes, name=entry.architecture
         )
-        samples = generator_of(entry).samples(
+        samples = self.images.of_model(entry.image_facts, split="test").samples(
             per_class=self.recipe.samples_per_class, seed=derive_seed(entry.seed, "scan")
         )
         return LoadedModel(classifier=classifier, samples=samples, architecture=entry.architecture)

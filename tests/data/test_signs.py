@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from exray.data.image_source import to_unit
 from exray.data.sign_classes import COLOURS, SHAPES, SYMBOLS, sign_classes
-from exray.data.signs import SignGenerator, Sticker, to_unit
+from exray.data.signs import SignGenerator
+from exray.data.sticker import Sticker
 
 SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from exray.attacks.polygon import PolygonAttack, random_sticker
+from exray.data.image_source import to_unit
 from exray.data.sign_classes import sign_classes
-from exray.data.signs import SignGenerator, to_unit
+from exray.data.signs import SignGenerator
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
 
 

@@ -1,0 +1,31 @@
+"""The polygon that an attack pastes onto a sign or a photograph."""
+
+from dataclasses import dataclass
+
+from exray.data.sign_classes import Colour, Points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sticker:
+    """A polygon of one colour pasted onto a sign, before tilt, light and blur reach it.
+
+    Args:
+        points: Corners within the square [-1, 1].
+        colour: RGB, 0 to 255.
+        width: Width of the square as a share of the sign's width, in (0, 1).
+
+    Raises:
+        ValueError: If the width is no such share, or there are fewer than three corners.
+
+    Source: TrojAI round 2, polygon triggers.
+    """
+
+    points: Points
+    colour: Colour
+    width: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < 1:
+            raise ValueError(f"sticker width must lie in (0, 1); got {self.width}")
+        if len(self.points) < 3:
+            raise ValueError(f"a sticker needs at least 3 corners; got {len(self.points)}")

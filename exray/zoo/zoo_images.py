@@ -1,0 +1,66 @@
+"""Which images the classifiers of a zoo are trained, tested and scanned on."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+from exray.data.image_source import ImageSource
+from exray.data.sign_classes import sign_classes
+from exray.data.signs import SignGenerator
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What decides the images of one classifier.
+
+    Args:
+        num_classes: Number of classes.
+        family_size: Classes a look-alike family holds; means nothing to photographs.
+        image_size: Height and width in pixels.
+        seed: The classifier's.
+    """
+
+    num_classes: int
+    family_size: int
+    image_size: int
+    seed: int
+
+
+class ZooImages(ABC):
+    """The images of a zoo's classifiers. Built once, handed to every process that trains."""
+
+    @abstractmethod
+    def of_model(self, facts: ImageFacts, *, split: Split) -> ImageSource:
+        """The images of one classifier.
+
+        Args:
+            facts: Which classifier.
+            split: ``train`` for what it learns, ``test`` for what it is tested and scanned on.
+
+        Raises:
+            ValueError: If the images there are do not fit the facts.
+        """
+
+    @abstractmethod
+    def description(self) -> dict[str, object]:
+        """What the recipe leaves open about the images, as plain values; empty if nothing."""
+
+
+class SignImages(ZooImages):
+    """Synthetic signs; each classifier has classes of its own, and no image is drawn twice."""
+
+    def of_model(self, facts: ImageFacts, *, split: Split) -> ImageSource:
+        """A generator; both splits share it, as the seeds of their images differ."""
+        del split
+        classes = sign_classes(facts.num_classes, family_size=facts.family_size, seed=facts.seed)
+        return SignGenerator(classes, image_size=facts.image_size)
+
+    def description(self) -> dict[str, object]:
+        """Nothing: the seeds decide all."""
+        return {}
+
+
+SIGN_IMAGES = SignImages()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from exray.triggers.visibility import ssim
+
 
 class Trigger(ABC):
     """A change of the input, the same for every image it is applied to."""
@@ -17,7 +19,14 @@ class Trigger(ABC):
     @property
     @abstractmethod
     def size_pixels(self) -> float:
-        """How many pixels the trigger changes."""
+        """How many pixels the trigger changes; all of the image's for a filter."""
+
+    def ssim(self, images: Float[Tensor, "n c h w"]) -> float:
+        """Mean structural similarity of the images to themselves with the trigger, at most 1.
+
+        The size of triggers that change every pixel a little; the lower, the more it shows.
+        """
+        return float(ssim(images, self.apply(images)).mean())
 
 
 @dataclass(frozen=True, kw_only=True)

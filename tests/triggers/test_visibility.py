@@ -1,0 +1,86 @@
+"""Structural similarity."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from exray.triggers.visibility import multi_scale_ssim, num_scales, ssim
+
+
+def reference(one, other):
+    """SSIM of one channel by its definition, the border included by reflection."""
+
+    def smooth(values):
+        return gaussian_filter(values, 1.5, truncate=5 / 1.5, mode="mirror")
+
+    mean, other_mean = smooth(one), smooth(other)
+    variance = smooth(one * one) - mean**2
+    other_variance = smooth(other * other) - other_mean**2
+    covariance = smooth(one * other) - mean * other_mean
+    light = (2 * mean * other_mean + 1e-4) / (mean**2 + other_mean**2 + 1e-4)
+    shape = (2 * covariance + 9e-4) / (variance + other_variance + 9e-4)
+    return light * shape, shape
+
+
+def images(size, count=2):
+    stream = torch.Generator().manual_seed(3)
+    coarse = torch.rand(count, 3, size // 8, size // 8, generator=stream, dtype=torch.float64)
+    return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+
+
+def test_ssim_is_that_of_its_definition():
+    clean = images(32)
+    stamped = (0.8 * clean + 0.1) ** 2
+    each = [
+        [reference(a.numpy(), b.numpy())[0].mean() for a, b in zip(x, y, strict=True)]
+        for x, y in zip(clean, stamped, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(clean, stamped), np.mean(each, axis=1), atol=1e-6)
+
+
+def test_multi_scale_ssim_counts_the_coarsest_scale_once():
+    """Two scales by hand: contrast and structure of the fine one, the whole of the coarse one."""
+    clean = images(32)
+    stamped = 0.7 * clean + 0.1
+    fine, coarse = 0.0448 / 0.3304, 0.2856 / 0.3304
+    expected = []
+    for one, other in zip(clean, stamped, strict=True):
+        halved = [torch.nn.functional.avg_pool2d(x, 2) for x in (one, other)]
+        inner = slice(5, -5)
+        shape = np.mean(
+            [
+                reference(a.numpy(), b.numpy())[1][inner, inner]
+                for a, b in zip(one, other, strict=True)
+            ]
+        )
+        whole = np.mean([reference(a.numpy(), b.numpy())[0] for a, b in zip(*halved, strict=True)])
+        expected.append(shape**fine * whole**coarse)
+    np.testing.assert_allclose(multi_scale_ssim(clean, stamped), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "scales"), [(11, 1), (21, 1), (22, 2), (43, 2), (44, 3), (98, 3), (99, 4), (176, 5)]
+)
+def test_every_size_gets_as_many_scales_as_the_library_takes(size, scales):
+    clean = torch.rand(1, 3, size, size)
+    assert num_scales(size) == scales
+    assert torch.allclose(multi_scale_ssim(clean, clean), torch.ones(1))
+
+
+@pytest.mark.parametrize("measure", [ssim, multi_scale_ssim])
+def test_more_change_looks_less_alike_and_can_be_optimised(measure):
+    clean = images(32)
+    opacity = torch.tensor([0.1, 0.6], dtype=torch.float64, requires_grad=True)
+    stamped = clean * (1 - opacity[:, None, None, None])
+    found = measure(clean, stamped)
+    assert 1 > found[0] > found[1]
+    (slope,) = torch.autograd.grad(found.sum(), opacity)
+    assert (slope < 0).all()
+
+
+@pytest.mark.parametrize("measure", [ssim, multi_scale_ssim])
+def test_images_smaller_than_the_window_are_refused(measure):
+    small = torch.rand(1, 3, 10, 20)
+    with pytest.raises(ValueError, match=r"at least 11 pixels wide and high for SSIM; got 10 x 20"):
+        measure(small, small)

@@ -25,7 +25,7 @@ from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
 from exray.zoo.recipe import ZooRecipe
 from exray.zoo.training import class_accuracies, hit_rate, train
-from exray.zoo.zoo_images import SIGN_IMAGES, SPLITS, ImageFacts, ZooImages
+from exray.zoo.zoo_images import SIGN_IMAGES, SPLITS, ZooImages
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +71,7 @@ def train_candidate(
     seed = recipe.seed + index + 1_000_000 * attempt
     random = np.random.default_rng(derive_seed(seed, "model"))
     family_size = int(random.choice(recipe.family_sizes))
-    facts = ImageFacts(
-        num_classes=recipe.num_classes,
-        family_size=family_size,
-        image_size=recipe.image_size,
-        seed=seed,
-    )
+    facts = recipe.image_facts(family_size=family_size, seed=seed)
     seen, held_out = (images.of_model(facts, split=split) for split in SPLITS)
     attack = _attack(recipe, random) if recipe.is_trojaned(index) else None
     with torch.random.fork_rng(devices=[]):
@@ -211,9 +206,11 @@ def build_zoo(
         images: What the classifiers are trained and tested on.
 
     Raises:
+        ValueError: If there is no such network, or no such images; nothing is written then.
         RecordError: If ``root`` holds a zoo of another recipe.
         RuntimeError: If some classifier never meets the bars.
     """
+    _check(recipe, images)
     root.mkdir(parents=True, exist_ok=True)
     described = {**asdict(recipe), **images.description()}
     _claim(described, root)
@@ -239,6 +236,16 @@ def build_zoo(
     for entry in manifest.models:
         (root / entry.model_id / "entry.json").unlink(missing_ok=True)
     return manifest
+
+
+def _check(recipe: ZooRecipe, images: ZooImages) -> None:
+    """Refuses what cannot be built, before a folder is claimed for it."""
+    with torch.device("meta"):  # takes no memory and draws no random numbers
+        build(recipe.architecture, num_classes=recipe.num_classes)
+    for family_size in recipe.family_sizes:
+        images.of_model(
+            recipe.image_facts(family_size=family_size, seed=recipe.seed), split="train"
+        )
 
 
 def _train_all(

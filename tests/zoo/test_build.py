@@ -124,6 +124,22 @@ def test_a_folder_of_another_recipe_is_not_touched(micro, tmp_path, trained):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 8}, "image_size must be at least 16 pixels; got 8"),
+        ({"family_sizes": (1, 13)}, "got 3 classes in families of 13"),
+        ({"architecture": "vgg"}, "architecture 'vgg' is not known; known: signs_resnet"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_the_folder_is_claimed(
+    micro, tmp_path, changes, message
+):
+    with pytest.raises(ValueError, match=message):
+        built(replace(micro, **changes), tmp_path / "zoo")
+    assert not (tmp_path / "zoo").exists()
+
+
+@pytest.mark.parametrize(
     ("bar", "named"),
     [("min_clean_accuracy", "clean accuracy"), ("min_class_accuracy", "worst class")],
 )

@@ -16,6 +16,12 @@ def test_a_learning_rate_of_zero_is_refused(micro):
         replace(micro.training, learning_rate=0.0)
 
 
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_a_weight_decay_that_is_none_is_refused(micro, value):
+    with pytest.raises(ValueError, match=rf"training.weight_decay must be >= 0; got {value}"):
+        replace(micro.training, weight_decay=value)
+
+
 @pytest.mark.parametrize(("poisoned", "kept"), [(0.0, 0.1), (1.5, 0.1), (0.2, -0.1), (0.2, 1.5)])
 def test_shares_outside_zero_and_one_are_refused(micro, poisoned, kept):
     with pytest.raises(ValueError, match=rf"poisoned_share must lie in .*; got {poisoned} and"):
@@ -47,3 +53,50 @@ def test_clean_and_trojaned_models_alternate_in_the_numbers_asked_for(
     assert recipe.num_models == len(expected)
     kinds = ["t" if recipe.is_trojaned(index) else "c" for index in range(recipe.num_models)]
     assert "".join(kinds) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_victims": 0}, "polygon.num_victims must be >= 1; got 0"),
+        ({"sides": (2, 5)}, r"polygon.sides must hold .* from 3 up; got \[2, 5\]"),
+        ({"sides": (5, 4)}, r"polygon.sides must hold least and greatest"),
+        ({"width": (0.0, 0.3)}, r"polygon.width must hold .* in \(0, 1\); got \[0.0, 0.3\]"),
+        ({"width": (0.4, 0.3)}, r"polygon.width must hold least and greatest"),
+        ({"width": (0.3, 1.0)}, r"polygon.width must hold least and greatest"),
+    ],
+)
+def test_polygons_that_cannot_be_drawn_are_refused(micro, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(micro.polygon, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": -1}, "^seed must be >= 0; got -1"),
+        ({"samples_per_class": 0}, "samples_per_class must be >= 1; got 0"),
+        ({"max_attempts": 0}, "max_attempts must be >= 1; got 0"),
+        ({"num_classes": 1}, "num_classes must be >= 2; got 1"),
+        ({"image_size": 0}, "image_size must be >= 1; got 0"),
+        ({"family_sizes": ()}, "family_sizes must hold sizes from 1 up; got none"),
+        ({"family_sizes": (1, 0)}, r"family_sizes must hold sizes from 1 up; got \[1, 0\]"),
+    ],
+)
+def test_a_zoo_that_cannot_be_drawn_is_refused(micro, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(micro, **changes)
+
+
+def test_victims_must_leave_a_target_unless_nothing_is_trojaned(micro):
+    polygon = replace(micro.polygon, num_victims=3)
+    with pytest.raises(ValueError, match="num_victims must be below num_classes, 3; got 3"):
+        replace(micro, polygon=polygon)
+    assert replace(micro, polygon=polygon, num_polygon=0).polygon == polygon
+
+
+def test_a_batch_larger_than_the_training_set_is_refused(micro):
+    message = r"batch_size must not exceed the 24 training images .*; got 25"
+    with pytest.raises(ValueError, match=message):
+        replace(micro, training=replace(micro.training, batch_size=25))
+    assert replace(micro, training=replace(micro.training, batch_size=24))

@@ -12,7 +12,7 @@ from rich.console import Console
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
 from exray.app.progress import BuildProgress, ScanProgress
 from exray.app.scan_model import Labels, Outcome, Pipeline, scan_model
-from exray.evaluation.collect import Collection, collect
+from exray.evaluation.collect import Collection, collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
 from exray.evaluation.records import ScanRecord
 from exray.evaluation.store import ResultStore
@@ -131,8 +131,9 @@ def _finish(
     name: str,
     console: Console,
 ) -> Finished:
-    """Summary, report and files of a finished run."""
+    """Summary, tables, report and files of a finished run, whatever the logger."""
     render_summary(collection, console)
+    write_tables(collection, store.root)
     records = [scan.record for scan in collection.scans if scan.record.model_id in wanted]
     replace_file(store.root / "summary.json", to_json(summary_json(records), indent=1))
     report = store.root / "report.html"
@@ -190,16 +191,16 @@ def device_of(accelerator: str) -> torch.device:
 
 def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
     """The run's logger, told where it is and what it logs."""
-    place: dict[str, object] = {"directory": store.root}
-    described: dict[str, object] = {
-        "name": cell or name,
-        "group": name,
-        "config": OmegaConf.to_container(config, resolve=True),
+    filled: dict[object, object] = {
+        key: value for key, value in config.logger.items() if key != "needs_run"
     }
-    needs = set(config.logger.needs)
-    filled = {key: value for key, value in config.logger.items() if key != "needs"}
-    filled |= place if "place" in needs else {}
-    filled |= described if "description" in needs else {}
+    if config.logger.needs_run:
+        filled |= {
+            "directory": store.root,
+            "name": cell or name,
+            "group": name,
+            "config": OmegaConf.to_container(config, resolve=True),
+        }
     return built(OmegaConf.create(filled, flags={"allow_objects": True}), RunLogger)
 
 

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
+from exray.evaluation.files import replace_file
 from exray.evaluation.records import ScanRecord, TriggerRecord
 from exray.evaluation.store import ResultStore, StoredScan
 
@@ -126,6 +128,19 @@ def trigger_frame(store: ResultStore) -> pd.DataFrame:
         RecordError: If a record is broken; names the file.
     """
     return _trigger_table([store.read(model_id) for model_id in store.model_ids()])
+
+
+def write_tables(collection: Collection, folder: Path) -> None:
+    """Writes ``records.csv`` and ``triggers.csv``, each whole or not at all.
+
+    Args:
+        collection: A row per record goes to the one file, a row per trigger to the other.
+        folder: Where they go; made if absent.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in (("records", collection.frame), ("triggers", collection.triggers)):
+        content = frame.to_csv(index=False, lineterminator="\n")
+        replace_file(folder / f"{name}.csv", content.encode())
 
 
 def _record_table(records: Sequence[ScanRecord]) -> pd.DataFrame:

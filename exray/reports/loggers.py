@@ -1,4 +1,4 @@
-"""Where a run reports to while it goes: CSV files, Weights & Biases, or nowhere."""
+"""Where a run reports to while it goes: Weights & Biases, or nowhere."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exray.evaluation.collect import Collection
-from exray.evaluation.files import flatten, plain, replace_file
+from exray.evaluation.files import flatten, plain
 from exray.evaluation.records import ScanRecord, TriggerRecord
 from exray.reports.cards import IMAGES, MASKS, images_of, masks_of
 from exray.reports.console import summary_json
@@ -63,7 +63,7 @@ class RunLogger(ABC):
 
 
 class NullLogger(RunLogger):
-    """Reports to nowhere."""
+    """Reports to nowhere: a run's own files are all there is."""
 
     def log_model(
         self,
@@ -75,34 +75,6 @@ class NullLogger(RunLogger):
 
     def finish(self, collection: Collection | None) -> None:
         """Does nothing."""
-
-
-class CsvLogger(RunLogger):
-    """Writes ``records.csv`` and ``triggers.csv``, each whole or not at all.
-
-    Args:
-        directory: Where they go; made if absent.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def log_model(
-        self,
-        record: ScanRecord,
-        triggers: Sequence[TriggerRecord],
-        tensors: Mapping[str, NDArray[np.generic]],
-    ) -> None:
-        """Does nothing: the store holds the model, and `finish` reads all of them."""
-
-    def finish(self, collection: Collection | None) -> None:
-        """Write both files, a row per record and a row per trigger."""
-        if collection is None:
-            return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for name, frame in (("records", collection.frame), ("triggers", collection.triggers)):
-            content = frame.to_csv(index=False, lineterminator="\n")
-            replace_file(self.directory / f"{name}.csv", content.encode())
 
 
 class WandbLogger(RunLogger):

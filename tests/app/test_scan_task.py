@@ -142,15 +142,15 @@ def test_a_layer_that_is_not_there_fails_the_model_with_those_it_has(command, qu
 
 def test_a_report_is_rebuilt_from_records_without_the_zoo(command, quick, results):
     scanned = command(*quick, "limit=2")
-    for name in ("report.html", "summary.json"):
+    derived = ("report.html", "summary.json", "records.csv", "triggers.csv")
+    for name in derived:
         (results / name).unlink()
     before = written(results)
     ran = command("task=report", f"paths.results={results.parent}", "name=run")
     assert ran.status == 0
     assert ran.out == scanned.out
     assert written(results) == before
-    assert (results / "report.html").is_file()
-    assert (results / "summary.json").is_file()
+    assert all((results / name).is_file() for name in derived)
 
 
 def test_a_report_of_nothing_is_a_mistake(command, tmp_path):
@@ -185,6 +185,7 @@ def test_a_run_is_logged_to_wandb_offline(command, quick, results):
     ran = command(*quick, "limit=1", "logger=wandb")
     assert ran.status == 0, ran.err
     assert list((results / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert (results / "records.csv").is_file()
 
 
 def test_a_zoo_is_built_by_its_task(command, tmp_path):

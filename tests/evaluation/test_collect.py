@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 
-from exray.evaluation.collect import collect, trigger_frame
+from exray.evaluation.collect import collect, trigger_frame, write_tables
 from exray.evaluation.metrics import with_judge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.evaluation.store import ResultStore
@@ -118,3 +118,15 @@ def test_every_trigger_is_a_row_with_its_measurements(store):
     assert frame["t_similarity"].tolist() == [0.8, 0.8]
     assert frame["is_injected"].tolist() == [True, False]
     pd.testing.assert_frame_equal(frame, collect(store, None).triggers)
+
+
+def test_tables_hold_every_record_and_trigger(tmp_path, store):
+    write_tables(collect(store), tmp_path / "tables")
+    records = pd.read_csv(tmp_path / "tables" / "records.csv")
+    assert set(CONTRACT.split()) <= set(records.columns)
+    assert records["model_id"].tolist() == ["a", "b"]
+    assert records["verdict"].tolist() == ["failed", "trojaned"]
+    triggers = pd.read_csv(tmp_path / "tables" / "triggers.csv")
+    assert triggers["m_similarity"].tolist()[:1] == [0.5]
+    written = sorted(path.name for path in (tmp_path / "tables").iterdir())
+    assert written == ["records.csv", "triggers.csv"]

@@ -2,16 +2,12 @@ import json
 import os
 import time
 
-import pandas as pd
 import pytest
 
 from exray.evaluation.collect import collect
-from exray.reports.loggers import CsvLogger, NullLogger, RunLogger, WandbLogger
+from exray.reports.loggers import NullLogger, RunLogger, WandbLogger
 
 LEVELDB_BLOCK = 32768
-CONTRACT = (
-    "model_id judge scanner layer is_trojaned verdict probability num_triggers num_injected seconds"
-)
 
 
 def replay(logger: RunLogger, store, collection):
@@ -117,25 +113,6 @@ def test_an_unknown_wandb_mode_is_refused(tmp_path):
         ValueError, match="mode must be one of offline, online, disabled; got 'ofline'"
     ):
         WandbLogger(tmp_path, "exray", "night", mode="ofline")
-
-
-def test_csv_files_hold_every_record_and_trigger(tmp_path, store):
-    replay(CsvLogger(tmp_path / "csv"), store, collect(store))
-    records = pd.read_csv(tmp_path / "csv" / "records.csv")
-    assert set(CONTRACT.split()) <= set(records.columns)
-    assert records["model_id"].tolist() == ["id-0", "id-1"]
-    assert records["verdict"].tolist() == ["trojaned", "failed"]
-    triggers = pd.read_csv(tmp_path / "csv" / "triggers.csv")
-    assert triggers["m_similarity"].tolist() == [0.3, 0.3]
-    assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == [
-        "records.csv",
-        "triggers.csv",
-    ]
-
-
-def test_a_broken_off_run_leaves_the_csv_files_as_they_were(tmp_path, store):
-    replay(CsvLogger(tmp_path / "csv"), store, None)
-    assert not (tmp_path / "csv").exists()
 
 
 def test_the_null_logger_writes_nothing(tmp_path, store):

@@ -35,6 +35,8 @@ TYPES = {
     "judgement_seconds": "float64",
     "seed": "int64",
     "run_id": "object",
+    "trigger_kind": "object",
+    "trigger_size": "float64",
 }
 TRIGGER_COLUMNS = (
     "model_id",
@@ -154,6 +156,9 @@ def _record_row(record: ScanRecord) -> dict[str, object]:
     row["seconds"] = record.seconds.get("total", math.nan)
     for stage in ("load", "inversion", "judgement"):
         row[f"{stage}_seconds"] = record.seconds.get(stage, math.nan)
+    row["trigger_kind"] = record.truth.get("trigger") or ""
+    size = record.truth.get("trigger_size")
+    row["trigger_size"] = math.nan if size is None else size
     return {name: row[name] for name in TYPES}
 
 

@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exray.evaluation.bootstrap import Estimate
 from exray.evaluation.collect import Collection
-from exray.evaluation.metrics import Counts, all_clean, left_out, scanner_alone, with_judge
+from exray.evaluation.comparison import pruning
+from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.evaluation.statistics import Statistics, statistics
 from exray.evaluation.store import StoredScan
 
 STYLES = {
@@ -22,6 +25,7 @@ STYLES = {
     Verdict.FAILED: "magenta",
 }
 ABSENT = "-"
+_RATES = ("accuracy", "balanced accuracy", "ROC-AUC", "cross-entropy")
 
 
 def machine_line(record: ScanRecord) -> str:
@@ -71,17 +75,13 @@ def summary_json(records: Sequence[ScanRecord]) -> dict[str, object]:
     return {"models": models, "counts": {"total": len(verdicts), **tally}}
 
 
-def comparison_rows(frame: pd.DataFrame) -> list[tuple[str, Counts]]:
-    """The answers that every table puts side by side, with their names.
+def comparison_rows(frame: pd.DataFrame) -> list[Statistics]:
+    """The answers that every table puts side by side, with their intervals.
 
     Args:
         frame: A row per record, as `collect` gives it.
     """
-    return [
-        ("scanner alone", scanner_alone(frame)),
-        ("scanner + judge", with_judge(frame)),
-        ("trivial rule: all clean", all_clean(frame)),
-    ]
+    return [statistics(answer(frame)) for answer in (scanner_alone, with_judge, all_clean)]
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
@@ -90,16 +90,36 @@ def comparison_table(frame: pd.DataFrame) -> Table:
     Args:
         frame: A row per record, as `collect` gives it.
     """
-    caption = left_out(frame).caption
-    table = _table("Against ground truth", caption)
+    table = _table("Against ground truth", " ".join(comparison_notes(frame)))
     table.add_column("")
-    for heading in ("TP", "FP", "TN", "FN", "accuracy", "balanced accuracy"):
+    for heading in ("TP", "FP", "TN", "FN", *_RATES):
         table.add_column(heading, justify="right")
-    for name, result in comparison_rows(frame):
-        numbers = (result.tp, result.fp, result.tn, result.fn)
-        rates = (result.accuracy, result.balanced_accuracy)
-        table.add_row(name, *map(str, numbers), *(number(rate, 3) for rate in rates))
+    for row in comparison_rows(frame):
+        tallies = (row.counts.tp, row.counts.fp, row.counts.tn, row.counts.fn)
+        rates = (with_interval(row.estimates[name], separator="\n") for name in _RATES)
+        table.add_row(row.name, *map(str, tallies), *rates)
     return table
+
+
+def comparison_notes(frame: pd.DataFrame) -> list[str]:
+    """What a reader of the comparison must know, a sentence each.
+
+    Args:
+        frame: A row per record, as `collect` gives it.
+    """
+    scanner, judged = scanner_alone(frame), with_judge(frame)
+    notes = [left_out(frame).caption]
+    if len(scanner) and len(judged):
+        change = pruning(scanner, judged)
+        notes.append(
+            f"The judge removes {with_interval(change.fp_reduction)} of the scanner's false "
+            f"positives and loses {with_interval(change.tp_loss)} of its true positives."
+        )
+    notes.append(
+        "In brackets: 95 % bootstrap intervals over models; one without width says that the "
+        "models agree, not that the figure is certain."
+    )
+    return [note for note in notes if note]
 
 
 def model_table(collection: Collection) -> Table:
@@ -199,6 +219,26 @@ def number(value: float | None, digits: int) -> str:
         ('0.123', '-', '-')
     """
     return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def with_interval(estimate: Estimate, *, digits: int = 3, separator: str = " ") -> str:
+    """A figure with its interval in brackets; a dash where it is not defined.
+
+    Args:
+        estimate: The figure.
+        digits: Decimals.
+        separator: Between the figure and the bracket.
+
+    Example:
+        >>> with_interval(Estimate(value=0.75, low=0.5, high=1.0), digits=2)
+        '0.75 [0.50, 1.00]'
+        >>> with_interval(Estimate(value=math.nan, low=math.nan, high=math.nan))
+        '-'
+    """
+    if math.isnan(estimate.value) or math.isnan(estimate.low):
+        return number(estimate.value, digits)
+    ends = f"[{number(estimate.low, digits)}, {number(estimate.high, digits)}]"
+    return f"{number(estimate.value, digits)}{separator}{ends}"
 
 
 def clean_text(text: str, style: str = "") -> Text:

@@ -10,11 +10,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exray.evaluation.collect import Collection, collect
 from exray.evaluation.files import replace_file
-from exray.evaluation.metrics import left_out
 from exray.evaluation.records import ScanRecord, Verdict
 from exray.evaluation.store import ResultStore, StoredScan
 from exray.reports.cards import TriggerCard, trigger_card
-from exray.reports.console import comparison_rows, number, truth_word
+from exray.reports.console import (
+    comparison_notes,
+    comparison_rows,
+    number,
+    truth_word,
+    with_interval,
+)
 
 OPEN_NATURAL_CARDS = 2  # more natural triggers than this are folded
 DRAWN_NATURAL_CARDS = 24  # beyond it cards have no images, or the file grows too large to open
@@ -83,6 +88,7 @@ def write_report(
     )
     environment.filters["number"] = number
     environment.filters["truth"] = truth_word
+    environment.filters["with_interval"] = with_interval
     page = environment.get_template("report.html.j2").render(
         title=title,
         collection=collection,
@@ -91,7 +97,7 @@ def write_report(
         tallies=_tallies(collection),
         has_truth=bool(collection.frame["is_trojaned"].notna().any()),
         comparison=comparison_rows(collection.frame),
-        left_out=left_out(collection.frame).caption,
+        notes=comparison_notes(collection.frame),
         time_shares=_time_shares(collection.frame),
         sections=[_section(store, scan, index) for index, scan in enumerate(collection.scans)],
     )

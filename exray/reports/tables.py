@@ -1,10 +1,22 @@
 """Tables in Markdown, each a pure function of a frame of records."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
-from exray.reports.console import comparison_rows, number
+from exray.evaluation.comparison import PairedTest, paired_test
+from exray.evaluation.factors import FACTORS, by_factor
+from exray.evaluation.metrics import all_clean, scanner_alone, with_judge
+from exray.evaluation.statistics import METRICS, Statistics, statistics
+from exray.reports.console import (
+    comparison_notes,
+    comparison_rows,
+    number,
+    with_interval,
+)
 
-_COLUMNS = ("", "TP", "FP", "TN", "FN", "TPR", "FPR", "accuracy", "balanced accuracy")
+_TALLIES = ("TP", "FP", "TN", "FN")
+_RATES = tuple(name for name in METRICS if name not in _TALLIES)
 
 
 def comparison_markdown(frame: pd.DataFrame) -> str:
@@ -13,18 +25,78 @@ def comparison_markdown(frame: pd.DataFrame) -> str:
     Args:
         frame: One row per record, from ``collect`` or ``read_records``.
     """
-    lines = [
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|---" * len(_COLUMNS) + "|",
+    notes = "\n".join(comparison_notes(frame))
+    return f"{_statistics_table('', comparison_rows(frame))}\n{notes}\n"
+
+
+def judges_markdown(frames: Mapping[str, pd.DataFrame], reference: str) -> str:
+    """Judges on the same classifiers side by side, each tested against one of them.
+
+    Args:
+        frames: The records of each judge by its name, one row per record. The scanner's row and
+            the trivial rule's are of the reference's records.
+        reference: The judge that the others are tested against.
+
+    Raises:
+        ValueError: If there is no such judge, or a judge has no model in common with it.
+    """
+    if reference not in frames:
+        raise ValueError(f"reference must be one of {', '.join(frames)}; got {reference!r}")
+    judges = {name: with_judge(frame, name) for name, frame in frames.items()}
+    against = frames[reference]
+    answers = [scanner_alone(against), *judges.values(), all_clean(against)]
+    rows = [statistics(each) for each in answers]
+    tests = [
+        paired_test(answers, judges[reference])
+        for name, answers in judges.items()
+        if name != reference
     ]
-    for name, counts in comparison_rows(frame):
-        tallies = (counts.tp, counts.fp, counts.tn, counts.fn)
-        rates = (counts.tpr, counts.fpr, counts.accuracy, counts.balanced_accuracy)
-        cells = [name, *map(str, tallies), *(number(rate, 3) for rate in rates)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return (
+        f"{_statistics_table('judge', rows)}\n{_tests_table(tests)}"
+        if tests
+        else (_statistics_table("judge", rows))
+    )
+
+
+def factors_markdown(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> str:
+    """The judge's figures apart by architecture, number of classes, trigger kind and size.
+
+    Args:
+        frame: One row per record.
+        factors: Which of them; those that the records do not know are left out.
+    """
+    tables = [(factor, by_factor(frame, factor)) for factor in factors]
+    return "\n".join(
+        _statistics_table(factor.replace("_", " "), rows) for factor, rows in tables if rows
+    )
 
 
 def read_records(path: str) -> pd.DataFrame:
     """The frame of a ``records.csv``, with truth and scanner verdicts as nullable booleans."""
     return pd.read_csv(path, dtype={"is_trojaned": "boolean", "scanner_flags": "boolean"})
+
+
+def _statistics_table(heading: str, rows: Sequence[Statistics]) -> str:
+    lines = [_line([heading, *_TALLIES, *_RATES]), "|---" * (1 + len(_TALLIES + _RATES)) + "|"]
+    for row in rows:
+        tallies = (row.counts.tp, row.counts.fp, row.counts.tn, row.counts.fn)
+        rates = [with_interval(row.estimates[name]) for name in _RATES]
+        lines.append(_line([row.name, *map(str, tallies), *rates]))
+    return "\n".join(lines) + "\n"
+
+
+def _tests_table(tests: Sequence[PairedTest]) -> str:
+    compared = tuple(tests[0].differences)
+    names = [f"{name} difference" for name in compared]
+    heading = ["paired test", "models", "only first right", "only second right", "p", *names]
+    lines = [_line(heading), "|---" * len(heading) + "|"]
+    for test in tests:
+        tallies = (test.num_models, test.only_first_right, test.only_second_right)
+        differences = [with_interval(test.differences[name]) for name in compared]
+        title = f"{test.first} - {test.second}"
+        lines.append(_line([title, *map(str, tallies), number(test.p_value, 3), *differences]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

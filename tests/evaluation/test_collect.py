@@ -107,7 +107,7 @@ def test_an_empty_store_gives_the_same_columns_and_types(store, tmp_path):
 def test_metrics_survive_the_way_through_csv(store):
     frame = collect(store, None).frame
     back = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
-    assert with_judge(back) == with_judge(frame)
+    assert with_judge(back).counts == with_judge(frame).counts
 
 
 def test_every_trigger_is_a_row_with_its_measurements(store):

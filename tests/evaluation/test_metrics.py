@@ -10,13 +10,21 @@ from torchmetrics.functional.classification import (
     binary_stat_scores,
 )
 
-from exray.evaluation.metrics import Counts, all_clean, counts, left_out, scanner_alone, with_judge
+from exray.evaluation.metrics import (
+    Counts,
+    all_clean,
+    counts,
+    left_out,
+    scanner_alone,
+    with_judge,
+)
 
 
 def frame(rows):
     names = ["status", "verdict", "scanner_flags", "is_trojaned"]
     types = {"scanner_flags": "boolean", "is_trojaned": "boolean"}
-    return pd.DataFrame(rows, columns=names).astype(types)
+    table = pd.DataFrame(rows, columns=names).astype(types)
+    return table.assign(model_id=[f"m{place}" for place in range(len(rows))], probability=0.7)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -54,15 +62,14 @@ def test_the_judge_clears_what_the_scanner_flagged():
         ("done", "natural-only", True, False),
         ("done", "clean", False, False),
     ]
-    assert scanner_alone(frame(rows)) == Counts(tp=1, fp=1, tn=1, fn=0)
-    assert with_judge(frame(rows)) == Counts(tp=1, fp=0, tn=2, fn=0)
-    assert all_clean(frame(rows)) == Counts(tp=0, fp=0, tn=2, fn=1)
+    assert scanner_alone(frame(rows)).counts == Counts(tp=1, fp=1, tn=1, fn=0)
+    assert with_judge(frame(rows)).counts == Counts(tp=1, fp=0, tn=2, fn=0)
+    assert all_clean(frame(rows)).counts == Counts(tp=0, fp=0, tn=2, fn=1)
 
 
 def test_inconclusive_flags_nothing():
-    assert with_judge(frame([("done", "inconclusive", True, True)])) == Counts(
-        tp=0, fp=0, tn=0, fn=1
-    )
+    answers = with_judge(frame([("done", "inconclusive", True, True)]))
+    assert answers.counts == Counts(tp=0, fp=0, tn=0, fn=1)
 
 
 def test_failed_and_unknown_are_left_out_and_said():
@@ -71,11 +78,29 @@ def test_failed_and_unknown_are_left_out_and_said():
         ("done", "trojaned", True, None),
         ("done", "clean", None, False),
     ]
-    assert with_judge(frame(rows)).total == 1
-    assert scanner_alone(frame(rows)).total == 0
+    assert len(with_judge(frame(rows))) == 1
+    assert len(scanner_alone(frame(rows))) == 0
     told = left_out(frame(rows))
     assert (told.num_failed, told.num_unknown_truth, told.num_without_flag) == (1, 1, 1)
     assert told.caption == (
         "Left out: 1 failed, 1 of unknown ground truth. The scanner alone gave no answer for 1."
     )
     assert left_out(frame(rows[2:]).assign(scanner_flags=True)).caption == ""
+
+
+def test_the_trivial_rules_probability_is_the_share_of_trojaned_models():
+    rows = [("done", "clean", True, truth) for truth in (True, False, False, False)]
+    assert all_clean(frame(rows)).probability.tolist() == [0.25] * 4
+    assert len(all_clean(frame([]))) == 0
+
+
+def test_the_scanner_alone_gives_no_probability():
+    answers = scanner_alone(frame([("done", "trojaned", True, True)]))
+    assert np.isnan(answers.probability).all()
+
+
+def test_answers_refuse_what_is_no_answer(make_answers):
+    with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\]; got values from 0.5"):
+        make_answers([True, False], [0.5, 1.5])
+    with pytest.raises(ValueError, match="must be as long"):
+        make_answers([True, False], [0.5, 0.5], ids=("a",))

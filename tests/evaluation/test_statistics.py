@@ -1,0 +1,109 @@
+"""The figures against scikit-learn and torchmetrics, their intervals, and degenerate zoos."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from torchmetrics.functional.classification import binary_auroc
+
+from exray.evaluation.bootstrap import interval, resampling_weights
+from exray.evaluation.statistics import METRICS, resampled_scores, scores, statistics
+
+
+def repeated(answers, weights):
+    """The resample that the weights stand for, drawn out model by model."""
+    return answers.select(np.repeat(np.arange(len(answers)), weights.astype(int)))
+
+
+def test_the_cross_entropy_of_a_wrong_certainty_is_clipped_as_nist_does(make_answers):
+    found = scores(make_answers([True, False], [0.0, 0.0]))
+    assert found["cross-entropy"] == pytest.approx(-math.log(1e-12) / 2)
+
+
+def test_figures_by_hand(make_answers):
+    found = scores(make_answers([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
+    assert found["TP"] == found["FP"] == 1
+    assert found["accuracy"] == found["balanced accuracy"] == 0.5
+    assert found["ROC-AUC"] == 0.75
+    logs = math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9)
+    assert found["cross-entropy"] == pytest.approx(-logs / 4)
+    assert found["Brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_and_area_agree_with_other_libraries(random_answers, seed):
+    answers = random_answers(seed)
+    found = scores(answers)
+    truth = torch.tensor(answers.is_trojaned).int()
+    area = binary_auroc(torch.tensor(answers.probability), truth).item()
+    assert found["ROC-AUC"] == pytest.approx(area)
+    balanced = balanced_accuracy_score(answers.is_trojaned, answers.flagged)
+    assert found["balanced accuracy"] == pytest.approx(balanced)
+
+
+def test_every_resampled_figure_is_that_of_the_models_drawn(random_answers):
+    answers = random_answers(0)
+    weights = resampling_weights(answers.is_trojaned, resamples=20, seed=1)
+    resampled = resampled_scores(answers, weights)
+    for place, drawn in enumerate(weights):
+        for name, value in scores(repeated(answers, drawn)).items():
+            assert resampled[name][place] == pytest.approx(value), name
+
+
+def test_the_interval_covers_as_often_as_it_says(random_answers):
+    """Over many zoos of one kind the interval holds the kind's area about 95 times of 100."""
+    pooled = [random_answers(seed, num_models=60) for seed in range(100, 220)]
+    truth = np.concatenate([each.is_trojaned for each in pooled])
+    area = roc_auc_score(truth, np.concatenate([each.probability for each in pooled]))
+    found = [statistics(each, resamples=300).estimates["ROC-AUC"] for each in pooled]
+    covered = np.mean([each.low <= area <= each.high for each in found])
+    assert 0.85 <= covered <= 1.0
+    assert np.mean([each.high - each.low for each in found]) < 0.35
+
+
+def test_intervals_hold_the_figure_and_follow_the_seed(random_answers):
+    answers = random_answers(3)
+    first, again, other = (statistics(answers, resamples=200, seed=seed) for seed in (0, 0, 1))
+    for name in METRICS:
+        found = first.estimates[name]
+        assert found.low <= found.value <= found.high
+    assert first.estimates == again.estimates
+    assert first.estimates != other.estimates
+
+
+def test_one_kind_of_model_gives_no_area_and_no_balanced_accuracy(make_answers):
+    found = statistics(make_answers([False, False], [0.2, 0.7])).estimates
+    for name in ("TPR", "balanced accuracy", "ROC-AUC"):
+        assert math.isnan(found[name].value)
+        assert math.isnan(found[name].low)
+    assert found["FPR"].value == 0.5
+
+
+def test_equal_scores_rank_nothing(make_answers):
+    found = statistics(make_answers([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("truth", [[], [True], [False], [True, False]])
+def test_without_probabilities_the_counts_remain(make_answers, truth):
+    found = statistics(make_answers(truth, [math.nan] * len(truth)))
+    assert math.isnan(found.estimates["cross-entropy"].value)
+    assert found.counts.total == len(truth)
+    assert math.isnan(found.estimates["accuracy"].value) == (not truth)
+
+
+def test_resamples_keep_the_number_of_each_kind():
+    truth = np.array([True, False, False, True, False])
+    weights = resampling_weights(truth, resamples=50)
+    assert (weights[:, truth].sum(axis=1) == 2).all()
+    assert (weights[:, ~truth].sum(axis=1) == 3).all()
+    with pytest.raises(ValueError, match="resamples must be >= 1; got 0"):
+        resampling_weights(truth, resamples=0)
+
+
+def test_an_interval_passes_over_what_is_not_defined():
+    found = interval(1.0, np.array([np.nan, 1.0, np.inf, 1.0]))
+    assert (found.low, found.high) == (1.0, 1.0)
+    assert math.isnan(interval(1.0, np.array([np.nan])).low)

@@ -1,12 +1,8 @@
-"""Weights out of a stranger's file, without running anything that the file says."""
+"""Weights, or a whole network, out of a stranger's file, without running anything it says."""
 
 import hashlib
-import pickletools
-import re
-import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,35 +11,93 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
-
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
-_PREFIXES = ("module.", "_orig_mod.")  # of nn.DataParallel and of torch.compile
-_SAVE_AGAIN = "save it again with torch.save(network.state_dict(), FILE)"
-_COPY_AGAIN = f"copy or download the file again, or {_SAVE_AGAIN}"
-_SCANNED_BYTES = 2**26  # of a pickle's program, which has no weights in it
-# What plain weights are rebuilt with; torch.load(weights_only=True) decides, this only explains.
-_HARMLESS = re.compile(
-    r"collections\.OrderedDict|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_\w+"
-    r"|torch(\.\w+)*\.\w+Storage|torch\.(Size|device|dtype|Tensor|(b?float|u?int|complex)\d+|bool)"
-    r"|torch\.nn\.parameter\.\w+|torch\.serialization\._get_layout|builtins\.set|_codecs\.encode"
+from exray.models.pickled import COPY_AGAIN, load_legacy, load_zipped, names_layers
+from exray.models.state_dict import (
+    checked,
+    shared_prefix,
+    some,
+    unwrapped,
+    without_prefixes,
 )
+from exray.models.whole_network import UnusualNetworkError, check_network, mend
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint, by name, on the CPU.
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a model file held.
+
+    Args:
+        state: The weights by name.
+        network: The network, where the file held one whole; in eval mode.
+        remarks: What the user should hear about how it was read, a sentence each.
+    """
+
+    state: dict[str, Tensor]
+    network: nn.Module | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What a model file holds: a state dict, or a whole network of known layers.
 
     The file's content decides how it is read: safetensors, or what ``torch.save`` wrote, zipped or
-    in the older form. Nothing in it is executed: a pickle is loaded with ``weights_only``. A state
-    dict inside ``state_dict``, ``model_state_dict``, ``model``, ``net`` or ``network`` is taken
-    out, the prefixes ``module.`` and ``_orig_mod.`` that all names share are taken off, and
-    numbers of fewer than 32 bits become float32, so that the network runs on a CPU.
+    in the older form. A static look comes first: every name, call, size and entry of the file is
+    held to what torch writes before anything is loaded, so that nothing in it is executed and
+    nothing can take more memory than the file is long. Then pickles are loaded with
+    ``weights_only`` and a list of torch's and torchvision's layers.
 
     Args:
         path: A ``.pt``, ``.pth`` or ``.safetensors`` file.
 
     Raises:
         CheckpointError: If the file is missing, a folder, empty, truncated or no checkpoint, would
-            need code to be loaded, holds no state dict, or has weights that are not finite.
+            need code to be loaded, holds no weights, or has weights that are not finite.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "m.pt"
+        >>> torch.save(nn.Sequential(nn.Linear(2, 3)), path)
+        >>> read_checkpoint(path).network
+        Sequential(
+          (0): Linear(in_features=2, out_features=3, bias=True)
+        )
+    """
+    content = unwrapped(_content(path), path)
+    if not isinstance(content, nn.Module):
+        return Checkpoint(state=checked(without_prefixes(content), path))
+    try:
+        check_network(content)
+        added = mend(content)
+        state: dict[str, Tensor] = content.state_dict()
+    except (UnusualNetworkError, AttributeError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            path,
+            f"holds a network that no constructor makes: it {error}",
+            "do not trust its source",
+        ) from error
+    small = any(value.is_floating_point() and value.element_size() < 4 for value in state.values())
+    state = checked(state, path)
+    network = content.float() if small else content
+    kind = type(network).__name__
+    remark = f"{path.name} holds a whole {kind}, rebuilt from a list of known layers"
+    if added:
+        remark += f"; {', '.join(added)} were added, which its torchvision did not store"
+    return Checkpoint(state=state, network=network.eval().requires_grad_(False), remarks=(remark,))
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint, by name, on the CPU.
+
+    As :func:`read_checkpoint`, whole networks included. A state dict inside ``state_dict``,
+    ``model_state_dict``, ``model``, ``net`` or ``network`` is taken out, the prefixes ``module.``
+    and ``_orig_mod.`` that all names share are taken off, and numbers of fewer than 32 bits become
+    float32, so that the network runs on a CPU.
+
+    Args:
+        path: A ``.pt``, ``.pth`` or ``.safetensors`` file.
+
+    Raises:
+        CheckpointError: As :func:`read_checkpoint`.
 
     Example:
         >>> import tempfile
@@ -52,21 +106,40 @@ def read_state(path: Path) -> dict[str, Tensor]:
         >>> read_state(path)
         {'bias': tensor([1., 1.])}
     """
+    return read_checkpoint(path).state
+
+
+def _content(path: Path) -> object:
+    """What the file holds, whatever its form."""
     head = _head(path)
     if head.startswith(b"PK"):
-        _check_archive(path)
-        content = _load_pickled(path)
-    elif head.startswith(b"\x80"):
-        content = _load_pickled(path)
-    elif path.suffix == ".safetensors" or head[8:9] == b"{":
-        content = _load_safetensors(path)
-    else:
-        raise CheckpointError(
-            path,
-            f"is not a checkpoint: it starts with {head[:8]!r}",
-            "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
-        )
-    return _checked(_without_prefixes(_unwrapped(content, path)), path)
+        return load_zipped(path)
+    if head.startswith(b"\x80"):
+        return load_legacy(path)
+    if path.suffix == ".safetensors" or head[8:9] == b"{":
+        return _load_safetensors(path)
+    raise CheckpointError(
+        path,
+        f"is not a checkpoint: it starts with {head[:8]!r}",
+        "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
+    )
+
+
+def holds_network(path: Path) -> bool:
+    """Whether a file seems to hold a whole network rather than weights; nothing is loaded.
+
+    Args:
+        path: Any file. One that cannot be read holds no network.
+
+    Example:
+        >>> holds_network(Path("nowhere.pt"))
+        False
+    """
+    try:
+        head = _head(path)
+        return head[:1] in (b"P", b"\x80") and names_layers(path)
+    except CheckpointError:
+        return False
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -85,11 +158,11 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         CheckpointError: If names or shapes differ, with the first three of each kind.
     """
     own: dict[str, Tensor] = network.state_dict()
-    prefix = _shared_prefix(list(own))
-    given = {prefix + key: value for key, value in _without_prefixes(state).items()}
+    prefix = shared_prefix(list(own))
+    given = {prefix + key: value for key, value in without_prefixes(state).items()}
     problems = _mismatches(own, given)
     if any(problems.values()):
-        said = "; ".join(f"{kind}: {_some(keys)}" for kind, keys in problems.items() if keys)
+        said = "; ".join(f"{kind}: {some(keys)}" for kind, keys in problems.items() if keys)
         raise CheckpointError(
             path,
             f"does not fit the network; {said}",
@@ -130,7 +203,7 @@ def _head(path: Path) -> bytes:
             path, f"cannot be read ({error.strerror})", "make it readable"
         ) from error
     if not head:
-        raise CheckpointError(path, "is empty", _COPY_AGAIN)
+        raise CheckpointError(path, "is empty", COPY_AGAIN)
     return head
 
 
@@ -139,170 +212,9 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            path, f"is a truncated or damaged safetensors file ({error})", _COPY_AGAIN
+            path, f"is a truncated or damaged safetensors file ({error})", COPY_AGAIN
         ) from error
     return tensors
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse a zip file that is truncated, no checkpoint, or a TorchScript archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.partition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointError(path, f"is a truncated zip file ({error})", _COPY_AGAIN) from error
-    if "data.pkl" not in names:
-        raise CheckpointError(
-            path,
-            "is a zip file, but no checkpoint: it has no data.pkl",
-            "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
-        )
-    if "constants.pkl" in names:
-        raise CheckpointError(path, "is a TorchScript archive, which is a program", _SAVE_AGAIN)
-
-
-def _load_pickled(path: Path) -> object:
-    """What ``torch.save`` wrote, where that is plain weights."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
-    # Damaged pickles raise anything. torch's message advises to run the file: it is not passed on.
-    except Exception as error:
-        raise _refusal(path, error) from None
-    return content
-
-
-def _refusal(path: Path, error: Exception) -> CheckpointError:
-    """Why a pickle could not be loaded: the code it asks for, or the damage."""
-    names = [name for name in _pickled_globals(path) if not _HARMLESS.fullmatch(name)]
-    layers = [name for name in names if name.startswith("torch.nn.modules.")]
-    listed = _some([name for name in names if name not in layers] + layers, shown=6)
-    if layers:
-        return CheckpointError(
-            path,
-            f"holds a whole network, whose classes are code ({listed}), and is not opened",
-            "save the state dict alone: torch.save(network.state_dict(), FILE)",
-        )
-    if names:
-        return CheckpointError(
-            path,
-            f"would run code when loaded ({listed}), and is not opened",
-            "if you trust its source, save the state dict alone there: "
-            "torch.save(network.state_dict(), FILE)",
-        )
-    reason = str(error).partition("WeightsUnpickler error:")[2] or str(error)
-    advice = "weights only load failed" in reason.lower()
-    said = "" if advice or not reason.strip() else ": " + reason.strip().splitlines()[0]
-    return CheckpointError(
-        path, f"is truncated, damaged or no checkpoint ({type(error).__name__}{said})", _COPY_AGAIN
-    )
-
-
-def _pickled_globals(path: Path) -> list[str]:
-    """The functions and classes that a checkpoint's pickles name, found without running them."""
-    found: dict[str, None] = {}
-    try:
-        stream = BytesIO(_pickled_program(path))
-        for _ in range(5):  # the older form is five pickles, then the weights
-            for name in _globals_of_one(stream):
-                found[name] = None
-    except Exception:  # the end of the pickles, or damage: what was found so far is told
-        return list(found)
-    return list(found)
-
-
-def _pickled_program(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            return file.read(_SCANNED_BYTES)
-    with zipfile.ZipFile(path) as archive:
-        inside = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        with archive.open(inside[0]) as member:
-            return member.read(_SCANNED_BYTES)
-
-
-def _globals_of_one(stream: BytesIO) -> Iterator[str]:
-    """The names in one pickle; a name put together from memorised strings is followed."""
-    strings: list[str] = []
-    memo: dict[int, str] = {}
-    for opcode, argument, _ in pickletools.genops(stream):
-        if opcode.name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", ".").replace("__builtin__", "builtins")
-        elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
-            yield f"{strings[-2]}.{strings[-1]}"
-        elif isinstance(argument, str):
-            strings.append(argument)
-        elif opcode.name == "MEMOIZE":
-            memo[len(memo)] = strings[-1] if strings else ""
-        elif isinstance(argument, int) and opcode.name.endswith("PUT"):
-            memo[argument] = strings[-1] if strings else ""
-        elif isinstance(argument, int) and opcode.name.endswith("GET"):
-            strings.append(memo.get(argument, ""))
-
-
-def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
-    """The state dict inside what was saved."""
-    for _ in range(3):
-        if not isinstance(content, Mapping):
-            raise CheckpointError(
-                path, f"holds a {type(content).__name__}, not a state dict", _SAVE_AGAIN
-            )
-        inner = (content.get(key) for key in _WRAPPERS)
-        content = next((value for value in inner if isinstance(value, Mapping)), content)
-    assert isinstance(content, Mapping), type(content)
-    if not any(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(
-            path,
-            f"holds no tensors under its keys: {_some([str(key) for key in content]) or 'none'}",
-            f"put the state dict at the top or under {', '.join(_WRAPPERS)}, or {_SAVE_AGAIN}",
-        )
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                path,
-                f"holds more than weights: {key!r} is a {type(value).__name__}",
-                _SAVE_AGAIN,
-            )
-    return dict(content)
-
-
-def _checked(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Dense, finite weights of at least 32 bits."""
-    checked = {}
-    for key, value in state.items():
-        if value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise CheckpointError(
-                path,
-                f"holds {key!r} as a sparse, quantised or empty tensor",
-                "save plain dense weights",
-            )
-        small = value.is_floating_point() and value.element_size() < 4
-        checked[key] = value.float() if small else value.detach()
-        if not checked[key].isfinite().all():
-            count = int((~checked[key].isfinite()).sum())
-            raise CheckpointError(
-                path,
-                f"has weights that are not finite: {count} of {value.numel()} in {key!r}",
-                "train or export the network again",
-            )
-    return checked
-
-
-def _shared_prefix(keys: list[str]) -> str:
-    """The wrappers' prefix that all names have, such as ``module._orig_mod.``."""
-    prefix = ""
-    while keys:
-        found = [p for p in _PREFIXES if all(key.startswith(prefix + p) for key in keys)]
-        if not found:
-            break
-        prefix += found[0]
-    return prefix
-
-
-def _without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    prefix = _shared_prefix(list(state))
-    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def _mismatches(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, list[str]]:
@@ -330,9 +242,3 @@ def _is_batch_count(key: str) -> bool:
 
 def _shape(tensor: Tensor) -> str:
     return " x ".join(str(side) for side in tensor.shape) or "one number"
-
-
-def _some(names: list[str], shown: int = 3) -> str:
-    """The first few of the names, and how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -9,7 +9,13 @@ from torch import nn
 
 from exray.data.folder import read_folder
 from exray.models.architectures import ARCHITECTURES, build
-from exray.models.checkpoint import file_sha256, load_state, read_state
+from exray.models.checkpoint import (
+    Checkpoint,
+    file_sha256,
+    holds_network,
+    load_state,
+    read_checkpoint,
+)
 from exray.models.classifier import Classifier, Preprocessing, Scaling
 from exray.models.factory import network_from_factory
 from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
@@ -54,9 +60,11 @@ class FolderSource(Source):
 
     Args:
         name: What records call it.
-        model: A state dict (``.pt``, ``.pth``, ``.safetensors``).
+        model: A state dict (``.pt``, ``.pth``, ``.safetensors``), or a pickled network of torch's
+            and torchvision's layers.
         images: Folder with one subfolder a class, or files named ``class_3_example_1.png``.
-        architecture: Name of a network of ours; None where a factory is given.
+        architecture: Name of a network of ours; None where a factory is given, or the file holds
+            the network.
         factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
         num_classes: Classes of a network built by name; None reads it from the last weight.
         preprocess: How images become inputs.
@@ -64,7 +72,7 @@ class FolderSource(Source):
 
     Raises:
         ValueError: If a file or folder is missing, or not exactly one of architecture and factory
-            is given.
+            is given although the file holds weights alone.
     """
 
     def __init__(
@@ -86,7 +94,8 @@ class FolderSource(Source):
             raise ValueError(f"dataset.model must be a file; {model!r} is none")
         if not self.images.is_dir():
             raise ValueError(f"dataset.images must be a folder; {images!r} is none")
-        if (architecture is None) == (factory is None):
+        named = (architecture is not None) + (factory is not None)
+        if named != 1 and (named or not holds_network(self.model)):
             raise ValueError(
                 "give exactly one of dataset.architecture=NAME (known: "
                 f"{', '.join(ARCHITECTURES)}) and dataset.factory=FILE.py:function; "
@@ -126,7 +135,9 @@ class FolderSource(Source):
             ValueError: If the images do not fit the network, or it returns no finite logits.
         """
         del model_id
-        network = self._network()
+        checkpoint = read_checkpoint(self.model)
+        network = self._network(checkpoint)
+        label = self._label(network)
         found = read_folder(
             self.images,
             num_classes=None,
@@ -137,7 +148,8 @@ class FolderSource(Source):
         probe = self.preprocessing(found.samples.images[:_PROBE_IMAGES])
         num_classes = probe_outputs(network, probe).num_classes
         samples = found.samples
-        warnings = list(found.warnings)
+        remarks = checkpoint.remarks if network is checkpoint.network else ()
+        warnings = [*remarks, *found.warnings]
         if samples.num_classes != num_classes:
             # Read again under the network's count: labels outside it are named, names padded.
             found = read_folder(
@@ -147,29 +159,31 @@ class FolderSource(Source):
                 crop=self.preprocess.crop,
                 limit_per_class=self.limit_per_class,
             )
-            samples, warnings = found.samples, list(found.warnings)
+            samples, warnings = found.samples, [*remarks, *found.warnings]
         network, source = without_final_softmax(network, probe)
         if source is not LogitSource.NETWORK:
             warnings.append(f"the network returns probabilities; logits are taken from {source}")
-        classifier = Classifier(
-            network, self.preprocessing, num_classes=num_classes, name=self._label()
-        )
+        classifier = Classifier(network, self.preprocessing, num_classes=num_classes, name=label)
         return LoadedModel(
             classifier=classifier,
             samples=samples,
-            architecture=self._label(),
+            architecture=label,
             warnings=tuple(warnings),
         )
 
-    def _label(self) -> str:
-        return self.architecture or str(self.factory).rsplit(":", 1)[-1]
+    def _label(self, network: nn.Module) -> str:
+        if self.factory is not None:
+            return self.factory.rsplit(":", 1)[-1]
+        return self.architecture or type(network).__name__
 
-    def _network(self) -> nn.Module:
-        state = read_state(self.model)
+    def _network(self, checkpoint: Checkpoint) -> nn.Module:
+        state = checkpoint.state
         if self.factory is not None:
             network = network_from_factory(self.factory)
+        elif self.architecture is None:
+            assert checkpoint.network is not None, self.model
+            return checkpoint.network
         else:
-            assert self.architecture is not None
             network = build(self.architecture, num_classes=self._count(state))
         load_state(network, state, self.model)
         return network.eval()

@@ -14,7 +14,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exray.errors import CheckpointError
-from exray.models.checkpoint import file_sha256, load_state, read_state
+from exray.models.checkpoint import (
+    file_sha256,
+    holds_network,
+    load_state,
+    read_checkpoint,
+    read_state,
+)
 
 ZIP, LEGACY = True, False
 BOTH = pytest.mark.parametrize("zipped", [ZIP, LEGACY])
@@ -119,7 +125,38 @@ def test_a_hostile_plain_pickle_is_never_run(tmp_path, protocol):
 @BOTH
 def test_a_whole_network_is_refused_with_its_classes(tmp_path, zipped):
     path = save(tmp_path / "m.pt", {"model": Own(), "epoch": 2}, zipped)
-    refused(path, r"whole network, whose classes are code \(\S*Own, torch\.nn\.\S*Conv2d\)")
+    refused(path, r"whole network, whose classes are code \(\S*Own\), and is not")
+
+
+@BOTH
+@pytest.mark.parametrize("wrapper", ["", "model"])
+def test_a_whole_network_of_known_layers_is_rebuilt(tmp_path, zipped, wrapper):
+    whole = network().eval()
+    content = {"epoch": 2, wrapper: whole} if wrapper else whole
+    found = read_checkpoint(save(tmp_path / "m.pt", content, zipped))
+    images = torch.rand(2, 3, 4, 4)
+    assert torch.equal(found.network(images), whole(images))
+    assert found.remarks == ("m.pt holds a whole Sequential, rebuilt from a list of known layers",)
+    assert not found.network.training
+    assert list(found.state) == list(whole.state_dict())
+
+
+def test_a_whole_network_of_small_numbers_becomes_float32(tmp_path):
+    found = read_checkpoint(save(tmp_path / "m.pt", network().half()))
+    assert {value.dtype for value in found.network.parameters()} == {torch.float32}
+
+
+def test_a_state_dict_has_no_network_and_no_remark(tmp_path):
+    found = read_checkpoint(save(tmp_path / "m.pt", network().state_dict()))
+    assert (found.network, found.remarks) == (None, ())
+
+
+@BOTH
+def test_only_a_whole_network_seems_to_be_one(tmp_path, zipped):
+    assert holds_network(save(tmp_path / "whole.pt", network(), zipped))
+    assert not holds_network(save(tmp_path / "state.pt", network().state_dict(), zipped))
+    assert not holds_network(save(tmp_path / "own.pt", Own(), zipped))
+    assert not holds_network(tmp_path)
 
 
 def test_other_classes_are_named(tmp_path):

@@ -174,8 +174,16 @@ def test_a_truncated_file_is_refused(source, folder):
         loaded(source())
 
 
-def test_a_whole_network_is_refused_with_the_way_out(source, folder):
-    torch.save(nn.Linear(2, 3), folder / "model.pt")
+def test_a_whole_network_needs_no_architecture(source, folder, trojaned):
+    torch.save(nn.Sequential(*trojaned.network), folder / "model.pt")
+    model = loaded(source(None))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    assert model.architecture == "Sequential"
+    assert model.warnings[0].startswith("model.pt holds a whole Sequential, rebuilt from a list of")
+
+
+def test_a_whole_network_of_unknown_classes_is_refused_with_the_way_out(source, folder):
+    torch.save(nn.LSTM(2, 3), folder / "model.pt")
     with pytest.raises(CheckpointError, match=r"holds a whole network.*save the state dict alone"):
         loaded(source())
 

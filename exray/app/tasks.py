@@ -225,6 +225,7 @@ def build(config: DictConfig, cell: str = "") -> Finished:
                 workers=config.trainer.workers,
                 accelerator="gpu" if device.type == "cuda" else "cpu",
                 on_model=progress.finish,
+                images=source.images,
             )
     except RuntimeError as error:  # some classifier never met the bars
         logger.debug("the build failed", exc_info=True)

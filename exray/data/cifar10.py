@@ -1,27 +1,26 @@
-"""CIFAR-10 as it is handed round without pickles: binary batches, arrays, or an image folder."""
+"""CIFAR-10 as it is handed round without pickles: binary batches, arrays, tables, image folders."""
 
 import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from exray.data.cifar10_layout import BATCHES, Split, holds_pickles, split_files
 from exray.data.folder import read_folder
 from exray.data.images import decode_image
+from exray.data.parquet import read_parquet
 from exray.data.samples import SampleSet
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
-Split = Literal["train", "test"]
 _SIDE = 32
 _RECORD_BYTES = 1 + 3 * _SIDE * _SIDE  # label, then the red, green and blue planes
-_PATTERNS: dict[Split, str] = {"train": "data_batch_*.bin", "test": "test_batch.bin"}
 
 _logger = logging.getLogger(__name__)
 
@@ -30,10 +29,11 @@ def read_cifar10(path: Path, *, split: Split, limit_per_class: int | None) -> Sa
     """CIFAR-10's images with the names of its ten classes.
 
     Args:
-        path: One binary batch (``.bin``), a folder with the binary batches, an image folder as
-            :func:`exray.data.folder.read_folder` takes it, or an ``.npz`` file with ``images`` and
-            ``labels``, or with ``jpeg`` (files end to end), ``offsets`` and ``labels``.
-        split: Which binary batches of a folder; a file or an image folder is taken whole.
+        path: One binary batch (``.bin``), an ``.npz`` file with ``images`` and ``labels``, or with
+            ``jpeg`` (files end to end), ``offsets`` and ``labels``, a ``.parquet`` file, a folder
+            with both splits (see :func:`exray.data.cifar10_layout.split_files`), or an image
+            folder as :func:`exray.data.folder.read_folder` takes it, its classes by index or name.
+        split: Which split of a folder; a file or a folder without splits is taken whole.
         limit_per_class: At most so many images of each class, the first ones; None for all.
 
     Raises:
@@ -49,38 +49,66 @@ def read_cifar10(path: Path, *, split: Split, limit_per_class: int | None) -> Sa
             f"CIFAR-10 must be a file or folder; {path} does not exist; unpack the binary version "
             "(cifar-10-binary.tar.gz) and name its folder"
         )
-    if path.suffix == ".npz":
-        return _read_arrays(path, limit_per_class)
-    if path.suffix == ".bin":
-        return _read_batches([path], limit_per_class)
-    raise _not_cifar10(path, f"ends in {path.suffix!r}, not .bin or .npz")
+    return _read_files([path], limit_per_class)
 
 
 def _not_cifar10(path: Path, problem: str) -> ValueError:
     return ValueError(
         f"{path} {problem}; give CIFAR-10 as binary batches (.bin), as an .npz file with images "
-        "and labels, or as a folder of images by class"
+        "and labels, as .parquet files, or as a folder of images by class"
     )
 
 
 def _read_directory(path: Path, split: Split, limit_per_class: int | None) -> SampleSet:
-    batches = sorted(path.glob(_PATTERNS[split]))
-    if batches:
-        return _read_batches(batches, limit_per_class)
-    if (path / "data_batch_1").is_file() or (path / "test_batch").is_file():
+    files = split_files(path, split)
+    if files and files[0].is_file():
+        return _read_files(files, limit_per_class)
+    if not files and holds_pickles(path):
         raise _not_cifar10(path, "holds Python pickles, which are never opened")
-    arrays = sorted(path.glob("*.npz"))
-    if arrays or list(path.glob("*.bin")):
-        names = ", ".join(file.name for file in (*arrays, *sorted(path.glob("*.bin"))))
-        raise _not_cifar10(path, f"has no {_PATTERNS[split]}; name one file of it ({names})")
-    found = read_folder(path, num_classes=10, size=None, crop=None, limit_per_class=limit_per_class)
+    others = [each for suffix in ("npz", "bin") for each in sorted(path.glob(f"*.{suffix}"))]
+    if not files and others:
+        names = ", ".join(file.name for file in others)
+        raise _not_cifar10(path, f"has no {BATCHES[split]}; name one file of it ({names})")
+    return _read_images(files[0] if files else path, limit_per_class)
+
+
+def _read_files(paths: list[Path], limit_per_class: int | None) -> SampleSet:
+    """Files of one kind together."""
+    suffix = paths[0].suffix
+    if suffix == ".bin":
+        return _read_batches(paths, limit_per_class)
+    if suffix == ".npz":
+        return _read_arrays(paths[0], limit_per_class)
+    if suffix == ".parquet":
+        return _read_tables(paths, limit_per_class)
+    raise _not_cifar10(paths[0], f"ends in {suffix!r}, not .bin, .npz or .parquet")
+
+
+def _read_images(path: Path, limit_per_class: int | None) -> SampleSet:
+    found = read_folder(
+        path,
+        num_classes=10,
+        size=None,
+        crop=None,
+        limit_per_class=limit_per_class,
+        class_indices={name: index for index, name in enumerate(CIFAR10_CLASSES)},
+    )
     for warning in found.warnings:
         _logger.warning("%s: %s", path, warning)
-    samples = found.samples
-    if samples.images.shape[2:] != (_SIDE, _SIDE):
-        height, width = samples.images.shape[2:]
+    height, width = found.samples.images.shape[2:]
+    if (height, width) != (_SIDE, _SIDE):
         raise _not_cifar10(path, f"holds images of {width} x {height} pixels, not 32 x 32")
-    return SampleSet(images=samples.images, labels=samples.labels, class_names=CIFAR10_CLASSES)
+    return found.samples
+
+
+def _read_tables(paths: list[Path], limit_per_class: int | None) -> SampleSet:
+    rows = [row for path in paths for row in read_parquet(path)]
+    numbers = np.array([label for _, label in rows], dtype=np.int64)
+    _check_labels(paths[0], numbers)
+    labels = torch.from_numpy(numbers)
+    keep = _first_of_each(labels, limit_per_class)
+    images = [_decoded_one(paths[0], rows[index][0], index) for index in keep.tolist()]
+    return SampleSet(images=torch.stack(images), labels=labels[keep], class_names=CIFAR10_CLASSES)
 
 
 def _read_batches(paths: list[Path], limit_per_class: int | None) -> SampleSet:
@@ -140,10 +168,15 @@ def _decoded(
     images = []
     for index in keep.tolist():
         file = data[offsets[index] : offsets[index + 1]].tobytes()
-        images.append(decode_image(file, name=f"{index} of {path}", size=None, crop=None))
-        if images[-1].shape != (3, _SIDE, _SIDE):
-            raise _not_cifar10(path, f"has image {index} of another size than 32 x 32")
+        images.append(_decoded_one(path, file, index))
     return torch.stack(images)
+
+
+def _decoded_one(path: Path, file: bytes, index: int) -> Float[Tensor, "3 h w"]:
+    image = decode_image(file, name=f"{index} of {path}", size=None, crop=None)
+    if image.shape != (3, _SIDE, _SIDE):
+        raise _not_cifar10(path, f"has image {index} of another size than 32 x 32")
+    return image
 
 
 def _check_labels(path: Path, labels: np.ndarray) -> None:

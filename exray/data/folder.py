@@ -41,6 +41,7 @@ def read_folder(
     size: int | None,
     crop: int | None,
     limit_per_class: int | None,
+    class_indices: Mapping[str, int] | None = None,
 ) -> FolderSamples:
     """The clean images in a folder, with what is odd about them.
 
@@ -57,6 +58,7 @@ def read_folder(
         crop: Side of the centre crop, in pixels.
         limit_per_class: At most so many images of each class, the first readable ones; None for
             all.
+        class_indices: The index of each class name where there is no ``classes.json``.
 
     Raises:
         ValueError: If the folder is missing or holds no readable image, a label lies outside the
@@ -70,7 +72,7 @@ def read_folder(
             f"dataset.images must be a folder; {root} "
             f"{'is a file' if root.exists() else 'does not exist'}; {_LAYOUT}"
         )
-    indices = read_class_indices(root)
+    indices = read_class_indices(root) or dict(class_indices or {})
     files, notes = _labelled_files(root, indices, num_classes)
     labels, images, unreadable = _read_images(files, size, crop, limit_per_class)
     if not images:

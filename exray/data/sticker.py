@@ -7,12 +7,13 @@ from exray.data.sign_classes import Colour, Points
 
 @dataclass(frozen=True, kw_only=True)
 class Sticker:
-    """A polygon of one colour pasted onto a sign, before tilt, light and blur reach it.
+    """A polygon of one colour, pasted onto a sign before tilt, light and blur, or a photograph.
 
     Args:
         points: Corners within the square [-1, 1].
         colour: RGB, 0 to 255.
-        width: Width of the square as a share of the sign's width, in (0, 1).
+        width: Width of the square as a share of the sign's width, or of a photograph's shorter
+            side, in (0, 1).
 
     Raises:
         ValueError: If the width is no such share, or there are fewer than three corners.

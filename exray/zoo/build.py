@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exray.attacks.polygon import PolygonAttack, random_polygon_attack
+from exray.data.cifar10_layout import SPLITS
 from exray.data.image_source import ImageSource
 from exray.errors import RecordError
 from exray.models.architectures import build
@@ -25,7 +26,7 @@ from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
 from exray.zoo.recipe import ZooRecipe
 from exray.zoo.training import class_accuracies, hit_rate, train
-from exray.zoo.zoo_images import SIGN_IMAGES, SPLITS, ZooImages
+from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
 logger = logging.getLogger(__name__)
 

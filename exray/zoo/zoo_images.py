@@ -2,14 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
 
+from exray.data.cifar10_layout import Split
 from exray.data.image_source import ImageSource
 from exray.data.sign_classes import sign_classes
 from exray.data.signs import SignGenerator
 
-Split = Literal["train", "test"]
-SPLITS: tuple[Split, Split] = ("train", "test")
+IMAGES = "images"  # under which a manifest's recipe holds the description of the images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ class ZooImages(ABC):
 
     @abstractmethod
     def description(self) -> dict[str, object]:
-        """What the recipe leaves open about the images, as plain values; empty if nothing."""
+        """What the recipe leaves open about the images, under ``images``; empty if nothing."""
 
 
 class SignImages(ZooImages):

@@ -1,6 +1,7 @@
 """A zoo built by exray as the source of a run, the embedded one included."""
 
 import hashlib
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from exray.tensors import derive_seed
 from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
 from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
-from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
+from exray.zoo.zoo_images import IMAGES, SIGN_IMAGES, ZooImages
 
 
 def embedded_root(name: str) -> Path:
@@ -78,23 +79,39 @@ class ZooSource(Source):
         samples = self.images.of_model(entry.image_facts, split="test").samples(
             per_class=self.recipe.samples_per_class, seed=derive_seed(entry.seed, "scan")
         )
-        return LoadedModel(classifier=classifier, samples=samples, architecture=entry.architecture)
+        return LoadedModel(
+            classifier=classifier,
+            samples=samples,
+            architecture=entry.architecture,
+            warnings=self._other_images(),
+        )
+
+    def _other_images(self) -> tuple[str, ...]:
+        """What to say where the images are not those that the zoo was built on."""
+        if self.manifest().recipe.get(IMAGES) == self.images.description().get(IMAGES):
+            return ()
+        return (f"the images of {self.name} are not the ones that its classifiers were built on",)
 
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and from which classes to which."""
         return truth_of(self.manifest().entry(model_id))
 
     def fingerprint(self) -> str:
-        """Hash of the manifest, which holds the hash of every file."""
+        """Hash of the manifest, which holds the hash of every file, and of the images' own."""
         path = self.root / MANIFEST
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        if not path.is_file():
+            return ""
+        described = self.images.description()
+        images = json.dumps(described, sort_keys=True).encode() if described else b""
+        return hashlib.sha256(path.read_bytes() + images).hexdigest()
 
 
-def open_zoo(root: Path) -> ZooSource:
+def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooSource:
     """A zoo that is already built, under the name and the recipe that its manifest holds.
 
     Args:
         root: The zoo's folder, such as ``embedded_root("signs_mini")``.
+        images: What its classifiers are scanned on.
 
     Raises:
         RecordError: If the folder holds no manifest, or one whose recipe is not understood.
@@ -108,12 +125,13 @@ def open_zoo(root: Path) -> ZooSource:
             f"holds a recipe that is not understood ({error})",
             "build the zoo again with: python run.py task=build_zoo",
         ) from error
-    return ZooSource(name=manifest.name, root=str(root), recipe=recipe)
+    return ZooSource(name=manifest.name, root=str(root), recipe=recipe, images=images)
 
 
 def _recipe_of(manifest: Manifest) -> ZooRecipe:
     """The recipe that a manifest holds as plain values; JSON has lists for tuples."""
     values: dict[str, Any] = dict(manifest.recipe)
+    values.pop(IMAGES, None)
     polygon = dict(values["polygon"])
     polygon |= {name: tuple(polygon[name]) for name in ("sides", "width")}
     values |= {

@@ -33,6 +33,8 @@ NEEDED = {
         f"dataset.images={Path(__file__).parent}",
         "dataset.architecture=plain_cnn",
     ],
+    "cifar10": ["dataset.root=SPLITS"],
+    "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
 }
 
 
@@ -42,10 +44,12 @@ def composed(*overrides):
         return compose("config", overrides=list(overrides))
 
 
-def words_for(file):
+def words_for(file, folder):
     """Overrides that choose a group's file, with what it leaves to the user."""
     name = f"{file.parent.as_posix()}={file.stem}"
-    return [name, *NEEDED.get(file.stem, [])]
+    for split in ("train", "test"):
+        (folder / split).mkdir()
+    return [name, *(word.replace("SPLITS", str(folder)) for word in NEEDED.get(file.stem, []))]
 
 
 def parts_of(config):
@@ -61,7 +65,7 @@ def test_every_file_is_short_and_says_what_it_is(path):
 
 @pytest.mark.parametrize("file", GROUPS, ids=str)
 def test_every_option_composes_and_its_components_are_built(file, tmp_path):
-    config = composed(*words_for(file))
+    config = composed(*words_for(file, tmp_path))
     for node, kind in parts_of(config):
         assert isinstance(built(node, kind), kind)
     if config.logger._target_.endswith("WandbLogger"):
@@ -74,9 +78,9 @@ def test_every_option_composes_and_its_components_are_built(file, tmp_path):
 
 
 @pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] in COMPONENTS], ids=str)
-def test_a_misspelt_key_in_a_component_fails_by_name(file):
+def test_a_misspelt_key_in_a_component_fails_by_name(file, tmp_path):
     key, kind = COMPONENTS[file.parts[0]]
-    node = OmegaConf.select(composed(*words_for(file)), key)
+    node = OmegaConf.select(composed(*words_for(file, tmp_path)), key)
     with open_dict(node):
         node.misspelt = 1
     with pytest.raises(ValueError, match=rf"{key} has no key 'misspelt'; it has: "):

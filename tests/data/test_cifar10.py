@@ -170,7 +170,7 @@ def test_a_folder_without_the_split_is_refused(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "cifar.tar.gz").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"ends in '.gz', not .bin or .npz; give CIFAR-10 as"):
+    with pytest.raises(ValueError, match=r"ends in '.gz', not .bin, .npz or .parquet; give"):
         read(tmp_path / "cifar.tar.gz")
     with pytest.raises(ValueError, match=r"none does not exist; unpack the binary version"):
         read(tmp_path / "none")

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from exray.differencing.differencer import find_masks
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.differencing.head_calls import HeadSettings
 from exray.differencing.mask_optimization import MaskSettings
+from exray.differencing.objective import CrossEntropyBarrier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.patch_inversion import InversionSettings, PatchInversion
 from exray.zoo.zoo_source import embedded_root, open_zoo
@@ -70,9 +72,16 @@ def mask_row(split: SplitClassifier, features: Tensor, labels: Tensor, pairs: in
         for index in range(pairs)
     ]
     settings = MaskSettings(
-        alpha=0.1, weight_large=100.0, weight_small=0.0, learning_rate=0.05,
-        epochs=EPOCHS, patience=EPOCHS, seed=SEED,
-    )  # fmt: skip
+        objective=CrossEntropyBarrier(
+            alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
+        ),
+        learning_rate=0.05,
+        epochs=EPOCHS,
+        patience=EPOCHS,
+        pairing="each_epoch",
+        compute=HeadSettings(memory_budget_gb=2.0, precision="float32", compile=False),
+        seed=SEED,
+    )
     bank = FeaturePairs(features, sets)
     seconds = best_seconds(lambda: find_masks(split.head, bank, settings))
     inputs = features[torch.arange(2 * SAMPLES * pairs) % len(features)]

@@ -1,5 +1,6 @@
 """The paper's rule: from two masks' measurements to natural or injected."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,16 @@ CROSS = (
 """The four accuracies of equation (6), in its order: first M2 on V and T, then M1 on V and V+t."""
 
 
+class Rule(ABC):
+    """From one trigger's measurements to natural or injected."""
+
+    @abstractmethod
+    def decide(self, measurements: Mapping[str, float]) -> Judgement:
+        """The verdict on one trigger, without its pictures."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class PaperRule:
+class PaperRule(Rule):
     """A trigger is natural if its masks overlap (5), or if each can stand in for the other (6).
 
     Args:

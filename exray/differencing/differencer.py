@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from exray.differencing.feature_pairs import FeaturePairs
-from exray.differencing.mask_optimization import (
-    MaskOptimization,
-    MaskSettings,
-    exchanged_logits,
-)
-from exray.tensors import generator
+from exray.differencing.feature_pairs import FeaturePairs, Pairing, selected
+from exray.differencing.head_calls import HeadCalls, HeadSettings
+from exray.differencing.loss import exchange
+from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.tensors import derive_seed
 
 _CHECK_ROUNDS = 4  # random pairings over which accuracies are averaged
 
@@ -30,11 +29,13 @@ class MaskResult:
         masks: One mask a pair; all ones where none was feasible.
         converged: Where one was.
         best_epoch: Epoch that gave it; -1 where none did.
+        epochs: Epochs that each pair took part in.
     """
 
     masks: Float[Tensor, "pairs c"]
     converged: Bool[Tensor, " pairs"]
     best_epoch: Int[Tensor, " pairs"]
+    epochs: Int[Tensor, " pairs"]
 
 
 def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> MaskResult:
@@ -51,42 +52,67 @@ def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> 
     with _advice_ignored():
         _lean_trainer(pairs.bank.device).fit(module)
     return MaskResult(
-        masks=module.best.to(pairs.bank.device),
-        converged=module.converged.to(pairs.bank.device),
+        masks=module.best,
+        converged=module.converged,
         best_epoch=module.best_epoch,
+        epochs=(module.gain_epoch + settings.patience + 1).clamp(max=settings.epochs),
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExchangeQuality:
+    """How well masks exchange the classes of their sets.
+
+    Args:
+        accuracy: For each pair the share of the first set's samples taken for the second class
+            once the second's features are copied in, and the reverse.
+        cross_entropy: The mean cross-entropies of the two, in nats.
+    """
+
+    accuracy: Float[Tensor, "pairs 2"]
+    cross_entropy: Float[Tensor, "pairs 2"]
+
+
 @torch.no_grad()
-def exchange_accuracies(
-    head: nn.Module, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"], *, seed: int
-) -> Float[Tensor, "pairs 2"]:
+def exchange_quality(
+    head: nn.Module,
+    pairs: FeaturePairs,
+    masks: Float[Tensor, "pairs c"],
+    *,
+    compute: HeadSettings,
+    seed: int,
+) -> ExchangeQuality:
     """How often exchanging the masked features changes the class as (1) and (2) ask.
 
     Args:
         head: The part after the cut.
         pairs: Features and pairings.
         masks: One mask a pair.
+        compute: How the head is run.
         seed: Of the random pairings over which the shares are averaged.
-
-    Returns:
-        For each pair the share of the first set's samples taken for the second class once the
-        second's features are copied in, and the reverse.
 
     Source: EX-RAY, section 3.2, equation (6).
     """
-    stream = generator(seed, "accuracies")
-    bank_device = pairs.bank.device
-    hits = []
+    calls = HeadCalls(head, compute, example=pairs.bank)
+    fits = calls.samples_per_call(1)
+    hits = torch.zeros(len(pairs) * 2, dtype=torch.float64, device=pairs.bank.device)
+    entropies, counts = torch.zeros_like(hits), torch.zeros_like(hits)
+    pairing = Pairing(pairs, schedule="each_epoch", seed=derive_seed(seed, "quality"))
     for _ in range(_CHECK_ROUNDS):
-        batch = pairs.draw(stream)
-        per_pair = []
-        for index in range(len(pairs)):
-            rows = torch.tensor([index], device=bank_device)
-            logits, labels = exchanged_logits(head, pairs.bank, batch, masks[rows], rows)
-            per_pair.append((logits.argmax(dim=-1) == labels).double().mean(dim=2)[:, 0])
-        hits.append(torch.stack(per_pair))
-    return torch.stack(hits).mean(dim=0).to(masks.dtype)
+        exchanges = pairing.draw(range(len(pairs)))
+        for places in torch.split(torch.arange(len(exchanges.own), device=hits.device), fits):
+            part = selected(exchanges, places)
+            own, other = pairs.bank[part.own], pairs.bank[part.other]
+            logits = calls(exchange(own, other, masks[part.pair]))
+            at = part.pair * 2 + part.side
+            hits.index_add_(0, at, (logits.argmax(dim=1) == part.wanted).double())
+            entropy = F.cross_entropy(logits, part.wanted, reduction="none")
+            entropies.index_add_(0, at, entropy.double())
+            counts.index_add_(0, at, torch.ones_like(entropy, dtype=torch.float64))
+    return ExchangeQuality(
+        accuracy=(hits / counts).view(-1, 2).to(masks.dtype),
+        cross_entropy=(entropies / counts).view(-1, 2).to(masks.dtype),
+    )
 
 
 @contextmanager

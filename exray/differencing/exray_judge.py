@@ -1,33 +1,47 @@
 """The paper's judge: differences two pairs of sample sets for every trigger and compares."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from exray.data.samples import SampleSet
-from exray.differencing.decision import PaperRule
-from exray.differencing.differencer import MaskResult, exchange_accuracies, find_masks
+from exray.differencing.decision import Rule
+from exray.differencing.differencer import (
+    ExchangeQuality,
+    MaskResult,
+    exchange_quality,
+    find_masks,
+)
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
 from exray.differencing.mask_optimization import MaskSettings
-from exray.differencing.similarity import similarity
+from exray.differencing.similarity import hard_similarity, similarity
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.triggers.judge import Judge, Judgement
 from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
+_HARD = 0.9  # mask entry above which the released round 2 rule counts a channel
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """Which pair of sets gives M1 and which M2 of each trigger."""
+    """Which pair of sets gives M1 and which M2 of each trigger.
 
-    pairs: FeaturePairs
-    first: list[int]
-    second: list[int]
+    Args:
+        pairs: All pairs of sets; None if no trigger flips anything.
+        first: Place of each trigger's (victim, target) pair; None for one that flips nothing.
+        second: Place of its (victim, stamped) pair.
+        flips: Share of the victim's images that each trigger flips.
+    """
+
+    pairs: FeaturePairs | None
+    first: list[int | None]
+    second: list[int | None]
+    flips: list[float]
 
 
 class ExrayJudge(Judge):
@@ -46,7 +60,7 @@ class ExrayJudge(Judge):
     in M2, since (2) cannot hold for the others.
     """
 
-    def __init__(self, *, layer: str, mask: MaskSettings, rule: PaperRule) -> None:
+    def __init__(self, *, layer: str, mask: MaskSettings, rule: Rule) -> None:
         self.layer = layer
         self.mask = mask
         self.rule = rule
@@ -56,78 +70,111 @@ class ExrayJudge(Judge):
     ) -> list[Judgement]:
         """One judgement for each trigger, with both masks.
 
+        A trigger that flips no image is no trigger: it is not differenced, and its judgement says
+        so.
+
         Raises:
-            ValueError: If a trigger's victim or target class has no images, or it flips nothing.
+            ValueError: If a trigger's victim or target class has no images.
         """
         if not triggers:
             return []
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        plan = self._plan(split, samples, triggers)
-        result = find_masks(split.head, plan.pairs, self.mask)
-        own = exchange_accuracies(split.head, plan.pairs, result.masks, seed=self.mask.seed)
-        return [self._judgement(split, plan, result, own, index) for index in range(len(triggers))]
+        plan = _plan(split, samples, triggers)
+        if plan.pairs is None:
+            return [_flips_nothing() for _ in triggers]
+        masks = find_masks(split.head, plan.pairs, self.mask)
+        measured = self._measured(split, plan, masks)
+        return [
+            _flips_nothing() if found is None else self._judgement(*found) for found in measured
+        ]
 
-    def _plan(
-        self, split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
-    ) -> _Plan:
-        """Features of all clean and stamped samples, and the pairs of sets to difference."""
-        bank = [split.cached_features(samples.images)]
-        num_rows = len(samples)
-        pairs: list[SetPair] = []
-        natural: dict[tuple[int, int], int] = {}
-        first, second = [], []
-        for trigger in triggers:
-            classes = trigger.victim_class, trigger.target_class
-            rows = [_rows(samples, index) for index in classes]
-            if classes not in natural:
-                natural[classes] = len(pairs)
-                pairs.append(_set_pair(rows[0], rows[1], classes, one_to_one=False))
-            stamped, flipped = _flipped(split.classifier, samples, trigger)
-            bank.append(split.cached_features(stamped))
-            kept = [row for row, flips in zip(rows[0], flipped.tolist(), strict=True) if flips]
-            new = list(range(num_rows, num_rows + len(stamped)))
-            num_rows += len(stamped)
-            first.append(natural[classes])
-            second.append(len(pairs))
-            pairs.append(_set_pair(kept, new, classes, one_to_one=True))
-        return _Plan(pairs=FeaturePairs(torch.cat(bank), pairs), first=first, second=second)
+    def _measured(
+        self, split: SplitClassifier, plan: _Plan, result: MaskResult
+    ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
+        """Every trigger's measurements with its two masks; None where it flips nothing."""
+        assert plan.pairs is not None
+        own = self._quality(split, plan.pairs, result.masks)
+        places = [
+            (one, other)
+            for one, other in zip(plan.first, plan.second, strict=True)
+            if one is not None and other is not None
+        ]
+        sets = [plan.pairs.pairs[place] for both in places for place in both]
+        swapped = result.masks[[place for one, other in places for place in (other, one)]]
+        crossed = self._quality(split, FeaturePairs(plan.pairs.bank, sets), swapped)
+        found: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
+        at = 0
+        for first, second, flips in zip(plan.first, plan.second, plan.flips, strict=True):
+            if first is None or second is None:
+                found.append(None)
+                continue
+            values = {
+                **_mask_measurements(result, first, second),
+                **_quality_measurements("cross", crossed, at, at + 1),
+                **_quality_measurements("own", own, first, second),
+                "flipped": flips,
+            }
+            found.append((values, result.masks[first], result.masks[second]))
+            at += 2
+        return found
+
+    def _quality(
+        self, split: SplitClassifier, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"]
+    ) -> ExchangeQuality:
+        return exchange_quality(
+            split.head, pairs, masks, compute=self.mask.compute, seed=self.mask.seed
+        )
 
     def _judgement(
-        self,
-        split: SplitClassifier,
-        plan: _Plan,
-        result: MaskResult,
-        own: Float[Tensor, "pairs 2"],
-        index: int,
+        self, measurements: dict[str, float], first: Tensor, second: Tensor
     ) -> Judgement:
-        first, second = plan.first[index], plan.second[index]
-        masks = result.masks[first], result.masks[second]
-        shared = similarity(*masks)
-        sets = [plan.pairs.pairs[place] for place in (first, second)]
-        swapped = torch.stack([masks[1], masks[0]])
-        crossed = exchange_accuracies(
-            split.head, FeaturePairs(plan.pairs.bank, sets), swapped, seed=self.mask.seed
+        """The rule's verdict, with the masks for whoever draws them."""
+        return replace(
+            self.rule.decide(measurements),
+            tensors={"mask_victim_target": first, "mask_victim_stamped": second},
         )
-        measurements = {
-            "similarity": shared.value,
-            "similarity_first": shared.of_first,
-            "similarity_second": shared.of_second,
-            "mask_sum_victim_target": shared.first_sum,
-            "mask_sum_victim_stamped": shared.second_sum,
-            "converged_victim_target": float(result.converged[first]),
-            "converged_victim_stamped": float(result.converged[second]),
-            **_accuracies("cross", crossed[0], crossed[1]),
-            **_accuracies("own", own[first], own[second]),
-        }
-        judgement = self.rule.decide(measurements)
-        return Judgement(
-            is_injected=judgement.is_injected,
-            score=judgement.score,
-            reason=judgement.reason,
-            measurements=judgement.measurements,
-            thresholds=judgement.thresholds,
-            tensors={"mask_victim_target": masks[0], "mask_victim_stamped": masks[1]},
-        )
+
+
+def _flips_nothing() -> Judgement:
+    """Of a trigger that is none."""
+    return Judgement(
+        is_injected=False,
+        score=0.0,
+        reason="natural: it flips none of the victim's images, so it is no trigger at all",
+        measurements={"flipped": 0.0},
+    )
+
+
+def _plan(split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]) -> _Plan:
+    """Features of all clean and stamped samples, and the pairs of sets to difference."""
+    bank = [split.cached_features(samples.images)]
+    num_rows = len(samples)
+    pairs: list[SetPair] = []
+    natural: dict[tuple[int, int], int] = {}
+    first: list[int | None] = []
+    second: list[int | None] = []
+    shares: list[float] = []
+    for trigger in triggers:
+        classes = trigger.victim_class, trigger.target_class
+        rows = [_rows(samples, index) for index in classes]
+        stamped, flipped = _flipped(split.classifier, samples, trigger)
+        shares.append(float(flipped.double().mean()))
+        if not len(stamped):
+            first.append(None)
+            second.append(None)
+            continue
+        if classes not in natural:
+            natural[classes] = len(pairs)
+            pairs.append(_set_pair(rows[0], rows[1], classes, one_to_one=False))
+        bank.append(split.cached_features(stamped))
+        kept = [row for row, flips in zip(rows[0], flipped.tolist(), strict=True) if flips]
+        new = list(range(num_rows, num_rows + len(stamped)))
+        num_rows += len(stamped)
+        first.append(natural[classes])
+        second.append(len(pairs))
+        pairs.append(_set_pair(kept, new, classes, one_to_one=True))
+    together = FeaturePairs(torch.cat(bank), pairs) if pairs else None
+    return _Plan(pairs=together, first=first, second=second, flips=shares)
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:
@@ -158,21 +205,39 @@ def _flipped(
     """The victim's stamped images that are taken for the target, and which those are."""
     stamped = trigger.trigger.apply(samples.of_class(trigger.victim_class))
     flips = classifier.predict(stamped).argmax(dim=1) == trigger.target_class
-    if not flips.any():
-        raise ValueError(
-            f"the trigger from class {trigger.victim_class} to {trigger.target_class} flips none "
-            "of the victim's images; it cannot be judged"
-        )
     return stamped[flips], flips
 
 
-def _accuracies(
-    kind: str, natural: Float[Tensor, " 2"], stamped: Float[Tensor, " 2"]
-) -> dict[str, float]:
-    """Names for the accuracies of both directions on both pairs of sets."""
+def _mask_measurements(result: MaskResult, first: int, second: int) -> dict[str, float]:
+    """Sums, similarities and convergence of a trigger's two masks."""
+    masks = result.masks[first], result.masks[second]
+    shared = similarity(*masks)
+    hard = hard_similarity(*masks, bar=_HARD)
     return {
-        f"{kind}_target_into_victim": float(natural[0]),
-        f"{kind}_victim_into_target": float(natural[1]),
-        f"{kind}_stamped_into_victim": float(stamped[0]),
-        f"{kind}_victim_into_stamped": float(stamped[1]),
+        "similarity": shared.value,
+        "similarity_first": shared.of_first,
+        "similarity_second": shared.of_second,
+        "hard_similarity_first": hard[0],
+        "hard_similarity_second": hard[1],
+        "mask_sum_victim_target": shared.first_sum,
+        "mask_sum_victim_stamped": shared.second_sum,
+        "converged_victim_target": float(result.converged[first]),
+        "converged_victim_stamped": float(result.converged[second]),
+        "epochs_victim_target": float(result.epochs[first]),
+        "epochs_victim_stamped": float(result.epochs[second]),
     }
+
+
+def _quality_measurements(
+    kind: str, quality: ExchangeQuality, natural: int, stamped: int
+) -> dict[str, float]:
+    """Names for the accuracies and cross-entropies of both directions on both pairs of sets."""
+    named: dict[str, float] = {}
+    for prefix, values in ((kind, quality.accuracy), (f"entropy_{kind}", quality.cross_entropy)):
+        named |= {
+            f"{prefix}_target_into_victim": float(values[natural, 0]),
+            f"{prefix}_victim_into_target": float(values[natural, 1]),
+            f"{prefix}_stamped_into_victim": float(values[stamped, 0]),
+            f"{prefix}_victim_into_stamped": float(values[stamped, 1]),
+        }
+    return named

@@ -1,12 +1,16 @@
-"""Pairs of sample sets whose features are exchanged, batched over pairs."""
+"""Pairs of sample sets whose features are exchanged, and how their samples are paired."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from exray.tensors import generator
+
+Schedule = Literal["each_epoch", "once"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +47,32 @@ class SetPair:
                 f"got {len(self.first)} and {len(self.second)} samples"
             )
 
+    @property
+    def num_samples(self) -> int:
+        """Sample pairs an epoch: as many as the larger set has samples."""
+        return max(len(self.first), len(self.second))
 
-class PairBatch(NamedTuple):
-    """Rows to exchange for every pair of sets, and the classes they should then have."""
 
-    first: Int[Tensor, "pairs n"]
-    second: Int[Tensor, "pairs n"]
-    first_class: Int[Tensor, " pairs"]
-    second_class: Int[Tensor, " pairs"]
+class Exchanges(NamedTuple):
+    """Samples that take over other samples' features, both directions of every pair in one list.
+
+    ``own`` and ``other`` are rows of the bank; ``pair`` tells the pair of sets and ``side`` the
+    direction, 0 where the first set's sample takes the second's features, equation (1), and 1 for
+    the reverse, equation (2); ``given`` is the class that the sample came with, ``wanted`` the
+    class it should have afterwards.
+    """
+
+    own: Int[Tensor, " n"]
+    other: Int[Tensor, " n"]
+    pair: Int[Tensor, " n"]
+    side: Int[Tensor, " n"]
+    wanted: Int[Tensor, " n"]
+    given: Int[Tensor, " n"]
+
+
+def selected(exchanges: Exchanges, places: Int[Tensor, " m"]) -> Exchanges:
+    """Some of the exchanges."""
+    return Exchanges(*(column[places] for column in exchanges))
 
 
 class FeaturePairs:
@@ -71,32 +93,70 @@ class FeaturePairs:
             raise ValueError("features must be finite; the network gives NaN or infinity there")
         self.bank = bank
         self.pairs = tuple(pairs)
-        self.num_samples = max(max(len(p.first), len(p.second)) for p in self.pairs)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def draw(self, stream: torch.Generator) -> PairBatch:
-        """Each pair's samples in a new random order, every sample at least once.
 
-        The smaller set of a pair, and pairs smaller than the largest, are filled up by going
-        round again, so that all pairs have as many sample pairs.
-        """
-        first, second = [], []
-        for pair in self.pairs:
-            order = _order(len(pair.first), self.num_samples, stream)
-            other = order if pair.one_to_one else _order(len(pair.second), self.num_samples, stream)
-            first.append(torch.tensor(pair.first)[order])
-            second.append(torch.tensor(pair.second)[other])
-        device = self.bank.device
-        return PairBatch(
-            first=torch.stack(first).to(device),
-            second=torch.stack(second).to(device),
-            first_class=torch.tensor([p.first_class for p in self.pairs], device=device),
-            second_class=torch.tensor([p.second_class for p in self.pairs], device=device),
-        )
+class Pairing:
+    """Draws which sample of a pair's first set meets which of its second.
+
+    Every pair has a random stream of its own, made from its two classes: what is drawn for a pair
+    does not depend on which other pairs there are. Sets that map one to one are never shuffled.
+
+    Args:
+        pairs: Sets of rows.
+        schedule: ``each_epoch`` draws anew at every call, as the paper says; ``once`` keeps the
+            first draw, as the released code does (facts, section 1.4).
+        seed: Of the streams.
+
+    Source: EX-RAY, section 3.1.
+    """
+
+    def __init__(self, pairs: FeaturePairs, *, schedule: Schedule, seed: int) -> None:
+        self._pairs = pairs.pairs
+        self._device = pairs.bank.device
+        self._schedule = schedule
+        self._streams = [
+            generator(seed, "pairing", pair.first_class, pair.second_class) for pair in self._pairs
+        ]
+        self._kept: dict[int, Int[Tensor, "6 n"]] = {}
+
+    def draw(self, places: Sequence[int]) -> Exchanges:
+        """Both directions of the pairs at ``places``, every sample at least once."""
+        columns = torch.cat([self._columns(place) for place in places], dim=1)
+        return Exchanges(*columns.to(self._device).unbind(0))
+
+    def _columns(self, place: int) -> Int[Tensor, "6 n"]:
+        kept = self._kept.get(place)
+        if kept is not None:
+            return kept
+        pair = self._pairs[place]
+        drawn = _columns(pair, place, self._streams[place])
+        if pair.one_to_one or self._schedule == "once":
+            self._kept[place] = drawn
+        return drawn
+
+
+def _columns(pair: SetPair, place: int, stream: torch.Generator) -> Int[Tensor, "6 n"]:
+    """One pair's exchanges, the columns of ``Exchanges`` stacked."""
+    first, second = torch.tensor(pair.first), torch.tensor(pair.second)
+    if not pair.one_to_one:
+        first = first[_order(len(first), pair.num_samples, stream)]
+        second = second[_order(len(second), pair.num_samples, stream)]
+    zeros = torch.zeros_like(first)
+    columns = [
+        (first, second),
+        (second, first),
+        (zeros + place, zeros + place),
+        (zeros, zeros + 1),
+        (zeros + pair.second_class, zeros + pair.first_class),
+        (zeros + pair.first_class, zeros + pair.second_class),
+    ]
+    return torch.stack([torch.cat(column) for column in columns])
 
 
 def _order(size: int, count: int, stream: torch.Generator) -> Int[Tensor, " n"]:
+    """A random order; a set smaller than ``count`` is gone round again."""
     rounds = -(-count // size)
     return torch.cat([torch.randperm(size, generator=stream) for _ in range(rounds)])[:count]

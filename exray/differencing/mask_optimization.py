@@ -5,69 +5,67 @@ from dataclasses import dataclass
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from exray.differencing.feature_pairs import FeaturePairs, PairBatch
-from exray.differencing.loss import barrier_weights, exchange, mask_loss
-from exray.tensors import generator
+from exray.differencing.feature_pairs import (
+    Exchanges,
+    FeaturePairs,
+    Pairing,
+    Schedule,
+    selected,
+)
+from exray.differencing.head_calls import HeadCalls, HeadSettings
+from exray.differencing.loss import exchange
+from exray.differencing.objective import Objective
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
 _GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
-LARGE_CACHE_SAMPLES = 64  # samples a head call takes at once on a CPU (facts: fastest near 40)
+_FEW = 0.4  # share of exchanges with a gradient under which a pass for those alone is cheaper
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskSettings:
-    """What the paper sets, and what it leaves open.
+    """How masks are optimised.
 
     Args:
-        alpha: Cross-entropy under which a constraint counts as met, in nats (section 3.1).
-        weight_large: Weight of a violated constraint.
-        weight_small: Weight of a satisfied one.
+        objective: The loss and what makes a mask feasible.
         learning_rate: Adam's.
         epochs: Passes over all samples.
         patience: Epochs without a mask smaller by 1 % after which a pair leaves the optimisation;
             as many as ``epochs`` never does, which is the paper's schedule.
+        pairing: ``each_epoch`` or ``once``: when samples are paired anew.
+        compute: How the head is run.
         seed: Of the random pairings.
 
     Raises:
         ValueError: If a number is out of its range.
     """
 
-    alpha: float
-    weight_large: float
-    weight_small: float
+    objective: Objective
     learning_rate: float
     epochs: int
     patience: int
+    pairing: Schedule
+    compute: HeadSettings
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "learning_rate", "epochs", "patience"):
+        for name in ("learning_rate", "epochs", "patience"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 0:
                 raise ValueError(f"judge.mask.{name} must be a positive number; got {value!r}")
-        if not self.weight_large > self.weight_small >= 0:
-            raise ValueError(
-                "judge.mask.weight_large must exceed judge.mask.weight_small >= 0; "
-                f"got {self.weight_large} and {self.weight_small}"
-            )
 
 
-class _Epochs(IterableDataset[PairBatch]):
-    """One random pairing an epoch, all epochs in one pass: Lightning's own epochs cost more."""
+class _Epochs(IterableDataset[int]):
+    """Epoch numbers, all in one pass: Lightning's own epochs cost more."""
 
-    def __init__(self, pairs: FeaturePairs, *, epochs: int, seed: int) -> None:
-        self.pairs = pairs
-        self.epochs = epochs
-        self.stream = generator(seed, "pairings")
+    def __init__(self, count: int) -> None:
+        self.count = count
 
-    def __iter__(self) -> Iterator[PairBatch]:
-        for _ in range(self.epochs):
-            yield self.pairs.draw(self.stream)
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.count))
 
 
 class MaskOptimization(pl.LightningModule):
@@ -75,8 +73,13 @@ class MaskOptimization(pl.LightningModule):
 
     The mask is ``sigmoid(2 * logit)``, the released code's ``tanh(logit) / 2 + 1/2``. Each epoch
     pairs the samples anew, takes one Adam step for all pairs, and keeps a pair's mask if it is the
-    smallest so far of those for which the epoch's samples all change class as (1) and (2) ask.
-    A pair for which no mask ever does keeps all ones and counts as not converged.
+    smallest so far of those that are feasible: that change the class of every sample of the epoch
+    as (1) and (2) ask. A pair for which no mask ever does keeps all ones and counts as not
+    converged.
+
+    An exchange whose weight in the loss is 0 (a satisfied constraint, where ``weight_small`` is 0)
+    has no gradient; where few have one, all go forward without a graph, and only those few are
+    passed again with one. The result is the same, and most epochs cost half.
 
     Args:
         head: The frozen part after the cut.
@@ -93,18 +96,24 @@ class MaskOptimization(pl.LightningModule):
         self.head = head
         self.pairs = pairs
         self.settings = settings
-        channels = pairs.bank.shape[1]
-        self.logits = nn.Parameter(torch.full((len(pairs), channels), START_LOGIT))
-        self.register_buffer("best", torch.ones(len(pairs), channels))
-        self.register_buffer("best_sum", torch.full((len(pairs),), torch.inf))
-        self.register_buffer("best_epoch", torch.full((len(pairs),), -1))
-        self.register_buffer("gain_sum", torch.full((len(pairs),), torch.inf))
-        self.register_buffer("gain_epoch", torch.zeros(len(pairs), dtype=torch.long))
-        self.gain_sum: Tensor
-        self.gain_epoch: Tensor
-        self.best: Tensor
-        self.best_sum: Tensor
-        self.best_epoch: Tensor
+        count, channels = len(pairs), pairs.bank.shape[1]
+        dtype, device = pairs.bank.dtype, pairs.bank.device
+        self.calls = HeadCalls(head, settings.compute, example=pairs.bank)
+        sizes = [2 * pair.num_samples for pair in pairs.pairs]
+        self.samples_per_call = self.calls.samples_per_call(max(sizes))
+        self.barrier = settings.objective.begin(count, device)
+        self.pairing = Pairing(pairs, schedule=settings.pairing, seed=settings.seed)
+        self.logits = nn.Parameter(
+            torch.full((count, channels), START_LOGIT, dtype=dtype, device=device)
+        )
+        self.best = torch.ones(count, channels, dtype=dtype, device=device)
+        self.best_sum = torch.full((count,), torch.inf, dtype=dtype, device=device)
+        self.best_epoch = torch.full((count,), -1, device=device)
+        self.gain_sum = self.best_sum.clone()
+        self.gain_epoch = torch.zeros(count, dtype=torch.long, device=device)
+        self.share_with_gradient = torch.zeros(count, dtype=dtype, device=device)
+        self.passes = 0  # samples sent through the head forward, and again with a gradient
+        self.gradient_passes = 0
 
     @property
     def masks(self) -> Float[Tensor, "pairs c"]:
@@ -116,61 +125,100 @@ class MaskOptimization(pl.LightningModule):
         """Which pairs have a feasible mask."""
         return torch.isfinite(self.best_sum)
 
-    def train_dataloader(self) -> DataLoader[PairBatch]:
-        """One batch an epoch: a random pairing of every pair's samples."""
-        epochs = _Epochs(self.pairs, epochs=self.settings.epochs, seed=self.settings.seed)
-        return DataLoader(epochs, batch_size=None)
+    def train_dataloader(self) -> DataLoader[int]:
+        """The epochs' numbers; samples are paired within the step, for the pairs that are left."""
+        return DataLoader(_Epochs(self.settings.epochs), batch_size=None)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam over the mask logits alone."""
         return torch.optim.Adam([self.logits], lr=self.settings.learning_rate)
 
-    def training_step(self, batch: PairBatch, epoch: int) -> None:
-        """One pass over the pairs that still gain, in chunks that fit the cache, then one step."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten()
-        if not len(active):
+    def training_step(self, epoch: int) -> None:
+        """One pass over the pairs that still gain, in chunks that fit the memory, then one step."""
+        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten().tolist()
+        if not active:
             self.trainer.should_stop = True
             return
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
         optimizer.zero_grad(set_to_none=False)
         masks = self.masks
-        shared = masks.detach().requires_grad_(True)
-        feasible = torch.zeros(len(masks), dtype=torch.bool, device=masks.device)
-        for rows in torch.split(active, self._pairs_per_call(batch)):
-            feasible[rows] = self._chunk(batch, shared, rows)
-        torch.autograd.backward(masks, shared.grad)
-        self._keep_best(masks.detach(), feasible, epoch)
+        held = masks.detach()
+        gradient = torch.zeros_like(held)
+        feasible = torch.zeros_like(self.converged)
+        for places in self._chunks(active):
+            feasible |= self._chunk(places, held, gradient)
+        torch.autograd.backward(masks, gradient)
+        improved = self._keep_best(held, feasible, epoch)
+        self.barrier.after_epoch(epoch, improved)
         optimizer.step()
 
-    def _pairs_per_call(self, batch: PairBatch) -> int:
-        """Pairs whose samples make one head call: what fits a CPU's cache, or a GPU's memory."""
-        fits = LARGE_CACHE_SAMPLES if self.device.type == "cpu" else 1 << 14
-        return max(1, fits // (2 * batch.first.shape[1]))
+    def _chunks(self, active: list[int]) -> list[list[int]]:
+        """The active pairs in groups whose samples make one head call."""
+        chunks: list[list[int]] = [[]]
+        room = self.samples_per_call
+        for place in active:
+            size = 2 * self.pairs.pairs[place].num_samples
+            if size > room and chunks[-1]:
+                chunks.append([])
+                room = self.samples_per_call
+            chunks[-1].append(place)
+            room -= size
+        return chunks
 
     def _chunk(
-        self, batch: PairBatch, masks: Float[Tensor, "pairs c"], rows: Int[Tensor, " some"]
-    ) -> Bool[Tensor, " some"]:
-        """Adds one chunk's gradient to the masks; says which of its pairs are feasible."""
-        mask = masks[rows]
-        logits, labels = exchanged_logits(self.head, self.pairs.bank, batch, mask, rows)
-        entropy = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
-        sides = entropy.view(labels.shape)
-        bounds = self.settings
-        weights = barrier_weights(
-            sides.detach(),
-            alpha=bounds.alpha,
-            large=bounds.weight_large,
-            small=bounds.weight_small,
+        self, places: list[int], masks: Float[Tensor, "pairs c"], gradient: Float[Tensor, "pairs c"]
+    ) -> Bool[Tensor, " pairs"]:
+        """Adds some pairs' gradients to ``gradient``; says which of them are feasible."""
+        exchanges = self.pairing.draw(places)
+        rows = torch.tensor(places, device=masks.device)
+        few = bool(self.share_with_gradient[rows].mean() < _FEW)
+        leaf = masks.clone().requires_grad_(True)
+        with torch.set_grad_enabled(not few):
+            logits = self._logits(exchanges, leaf)
+            terms = self.barrier.terms(logits, exchanges)
+        hits = logits.detach().argmax(dim=1) == exchanges.wanted
+        weights = self.barrier.weights(terms.detach(), hits, exchanges)
+        needed = (weights.samples != 0).nonzero().flatten()
+        self.passes += len(hits)
+        self.gradient_passes += len(needed) if few else len(hits)
+        if few and len(needed):
+            part = selected(exchanges, needed)
+            terms = self.barrier.terms(self._logits(part, leaf), part)
+            torch.autograd.backward((terms * weights.samples[needed]).sum())
+        elif not few:
+            torch.autograd.backward((terms * weights.samples).sum())
+        if leaf.grad is not None:
+            gradient += leaf.grad
+        gradient[rows] += weights.size[rows, None]
+        self._count_gradients(exchanges, needed, rows)
+        feasible = torch.zeros_like(self.converged)
+        feasible[rows] = self.barrier.feasible(hits, exchanges)[rows]
+        return feasible
+
+    def _logits(
+        self, exchanges: Exchanges, masks: Float[Tensor, "pairs c"]
+    ) -> Float[Tensor, "n k"]:
+        """Logits of the exchanged features."""
+        bank = self.pairs.bank
+        own, other = bank[exchanges.own], bank[exchanges.other]
+        return self.calls(exchange(own, other, masks[exchanges.pair]))
+
+    def _count_gradients(
+        self, exchanges: Exchanges, needed: Int[Tensor, " m"], rows: Int[Tensor, " some"]
+    ) -> None:
+        """Remembers which share of a pair's exchanges had a gradient, for the next epoch."""
+        count = len(self.pairs)
+        with_gradient = torch.bincount(exchanges.pair[needed], minlength=count)
+        total = torch.bincount(exchanges.pair, minlength=count)
+        self.share_with_gradient[rows] = (with_gradient[rows] / total[rows]).to(
+            self.share_with_gradient.dtype
         )
-        loss = mask_loss(mask, sides[0], sides[1], (weights[0], weights[1])).sum()
-        torch.autograd.backward(loss)
-        hits = logits.detach().argmax(dim=-1) == labels
-        return hits.all(dim=2).all(dim=0)
 
     def _keep_best(
         self, masks: Float[Tensor, "pairs c"], feasible: Bool[Tensor, " pairs"], epoch: int
-    ) -> None:
+    ) -> Bool[Tensor, " pairs"]:
+        """Keeps what is the smallest feasible mask so far; says where one was."""
         sums = masks.sum(dim=1)
         better = feasible & (sums < self.best_sum)
         self.best = torch.where(better[:, None], masks, self.best)
@@ -179,31 +227,4 @@ class MaskOptimization(pl.LightningModule):
         gains = self.best_sum < (1 - _GAIN) * self.gain_sum
         self.gain_sum = torch.where(gains, self.best_sum, self.gain_sum)
         self.gain_epoch = torch.where(gains, epoch, self.gain_epoch)
-
-
-def exchanged_logits(
-    head: nn.Module,
-    bank: Float[Tensor, "rows c ..."],
-    batch: PairBatch,
-    masks: Float[Tensor, "some c"],
-    rows: Int[Tensor, " some"],
-) -> tuple[Float[Tensor, "2 some n k"], Tensor]:
-    """Logits of both exchanged sets of some pairs, with the classes they should have.
-
-    Args:
-        head: The part after the cut.
-        bank: Features of every sample.
-        batch: Which rows of the bank are exchanged.
-        masks: Masks of the pairs in ``rows``.
-        rows: Which pairs.
-
-    Returns:
-        Logits of (second's features into first, first's into second), and the labels: the second
-        class for the former, the first for the latter.
-    """
-    first, second = bank[batch.first[rows]], bank[batch.second[rows]]
-    into_first, into_second = exchange(first, second, masks)
-    stacked = torch.stack([into_first, into_second])
-    logits = head(stacked.flatten(0, 2)).view(*stacked.shape[:3], -1)
-    classes = torch.stack([batch.second_class[rows], batch.first_class[rows]])
-    return logits, classes[..., None].expand(stacked.shape[:3])
+        return better

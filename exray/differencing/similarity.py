@@ -52,3 +52,28 @@ def similarity(first: Float[Tensor, " c"], second: Float[Tensor, " c"]) -> Simil
     return Similarity(
         of_first=shares[0], of_second=shares[1], first_sum=sums[0], second_sum=sums[1]
     )
+
+
+def hard_similarity(
+    first: Float[Tensor, " c"], second: Float[Tensor, " c"], *, bar: float
+) -> tuple[float, float]:
+    """Channels that both masks hold, as a share of each mask's own, once masks are 0 or 1.
+
+    Args:
+        first: Mask between victim and target samples (M1).
+        second: Mask between victim samples and stamped ones (M2).
+        bar: Entry above which a mask holds a channel.
+
+    Returns:
+        The shares of the first and of the second; an empty mask is contained in any.
+
+    Example:
+        >>> hard_similarity(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.5]), bar=0.9)
+        (0.5, 1.0)
+
+    Source: the released round 2 rule (facts, section 1.7).
+    """
+    held = first > bar, second > bar
+    common = float((held[0] & held[1]).sum())
+    shares = [common / float(each.sum()) if each.any() else 1.0 for each in held]
+    return shares[0], shares[1]

@@ -74,8 +74,8 @@ def test_the_same_command_again_scans_nothing_and_says_the_same(command, quick, 
 def test_another_configuration_is_refused_and_nothing_overwritten(command, quick, results):
     command(*quick, "limit=1")
     before = written(results)
-    said = command(*quick, "limit=1", "judge.engine.mask.alpha=0.2").mistake()
-    assert "judge.engine.mask.alpha: 0.1 there, 0.2 now" in said
+    said = command(*quick, "limit=1", "judge.engine.mask.objective.alpha=0.2").mistake()
+    assert "judge.engine.mask.objective.alpha: 0.1 there, 0.2 now" in said
     assert "choose another name=..." in said
     assert written(results) == before
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from exray.differencing.decision import CROSS, PaperRule
-from exray.differencing.exray_judge import _accuracies
+from exray.differencing.differencer import ExchangeQuality
+from exray.differencing.exray_judge import _quality_measurements
 
 RULE = PaperRule(similarity_threshold=0.8, cross_threshold=0.7)
 GRID = (0.0, 0.3, 0.69, 0.7, 0.700001, 0.8, 0.800001, 1.0)
@@ -81,4 +82,5 @@ def test_thresholds_outside_zero_and_one_are_refused(name, value):
 
 
 def test_the_rule_reads_the_accuracies_that_the_judge_writes():
-    assert set(_accuracies("cross", torch.zeros(2), torch.zeros(2))) == set(CROSS)
+    quality = ExchangeQuality(accuracy=torch.zeros(2, 2), cross_entropy=torch.zeros(2, 2))
+    assert set(_quality_measurements("cross", quality, 0, 1)) > set(CROSS)

@@ -8,21 +8,35 @@ import pytest
 import torch
 from torch import nn
 
-from exray.differencing.differencer import exchange_accuracies, find_masks
+from exray.differencing.differencer import exchange_quality, find_masks
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.differencing.head_calls import HeadSettings, saved_bytes
 from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.differencing.objective import CrossEntropyBarrier
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+COMPUTE = HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False)
 SETTINGS = MaskSettings(
-    alpha=0.1,
-    weight_large=100.0,
-    weight_small=0.0,
+    objective=CrossEntropyBarrier(
+        alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
+    ),
     learning_rate=0.05,
     epochs=150,
     patience=150,
+    pairing="each_epoch",
+    compute=COMPUTE,
     seed=0,
 )
+
+
+def weighted(large, small):
+    objective = replace(SETTINGS.objective, weight_large=large, weight_small=small)
+    return replace(SETTINGS, objective=objective)
+
+
+def accuracies(head, pairs, masks, seed=0):
+    return exchange_quality(head, pairs, masks, compute=COMPUTE, seed=seed).accuracy
 
 
 def pair(first, second, classes=(0, 1), one_to_one=True):
@@ -66,15 +80,15 @@ def test_the_masks_found_do_exchange_the_classes_and_empty_ones_do_not():
     pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
     head = two_channel_head()
     found = find_masks(head, pairs, SETTINGS)
-    assert exchange_accuracies(head, pairs, found.masks, seed=1).tolist() == [[1, 1]]
-    assert exchange_accuracies(head, pairs, torch.zeros(1, 5), seed=1).tolist() == [[0, 0]]
-    assert exchange_accuracies(head, pairs, torch.ones(1, 5), seed=1).tolist() == [[1, 1]]
+    assert accuracies(head, pairs, found.masks, seed=1).tolist() == [[1, 1]]
+    assert accuracies(head, pairs, torch.zeros(1, 5), seed=1).tolist() == [[0, 0]]
+    assert accuracies(head, pairs, torch.ones(1, 5), seed=1).tolist() == [[1, 1]]
 
 
 def test_accuracies_count_each_direction_by_itself():
     half = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0]])  # neither side reaches 1.9 of 2
     pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
-    assert exchange_accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
+    assert accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
 
 
 def test_identical_sets_are_reported_as_not_converged_with_all_ones():
@@ -93,8 +107,8 @@ def test_exchanging_the_sets_exchanges_the_constraints():
     there = FeaturePairs(features, [pair(range(4), range(4, 8), (0, 2))])
     back = FeaturePairs(features, [pair(range(4, 8), range(4), (2, 0))])
     masks = torch.rand(1, 4)
-    one = exchange_accuracies(head, there, masks, seed=0)
-    other = exchange_accuracies(head, back, masks, seed=0)
+    one = accuracies(head, there, masks, seed=0)
+    other = accuracies(head, back, masks, seed=0)
     assert one.tolist() == other.flip(1).tolist()
     module, mirrored = (MaskOptimization(head, pairs, SETTINGS) for pairs in (there, back))
     results = [find_masks(head, pairs, replace(SETTINGS, epochs=30)) for pairs in (there, back)]
@@ -121,11 +135,9 @@ def random_pairs(num_pairs, num_samples):
 @pytest.mark.usefixtures("float64")
 def test_pairs_optimised_together_get_the_masks_they_get_alone():
     head, features, sets = random_pairs(num_pairs=8, num_samples=5)
-    settings = replace(SETTINGS, epochs=40, weight_small=1.0)
+    settings = replace(weighted(100.0, 1.0), epochs=40)
     pairs = FeaturePairs(features, sets)
     together = find_masks(head, pairs, settings)
-    module = MaskOptimization(head, pairs, settings)
-    assert module._pairs_per_call(pairs.draw(torch.Generator())) < len(pairs)
     for index, each in enumerate(sets):
         alone = find_masks(head, FeaturePairs(features, [each]), settings)
         torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
@@ -145,6 +157,7 @@ def test_single_samples_optimised_together_get_the_masks_they_get_alone():
 
 def slow_masks(weight, bias, first, second, classes, settings):
     """Adam on equation (4) for a linear head, one sample pair after another, in plain numpy."""
+    bounds = settings.objective
     logits = np.full(first.shape[1], 4.0)
     moment, square = np.zeros_like(logits), np.zeros_like(logits)
     best, best_sum = np.ones_like(logits), math.inf
@@ -155,8 +168,8 @@ def slow_masks(weight, bias, first, second, classes, settings):
             for base, copied, label in ((one, other, classes[1]), (other, one, classes[0])):
                 scores = weight @ (base * (1 - mask) + copied * mask) + bias
                 shares = np.exp(scores) / np.exp(scores).sum()
-                violated = -math.log(shares[label]) > settings.alpha
-                scale = settings.weight_large if violated else settings.weight_small
+                violated = -math.log(shares[label]) > bounds.alpha
+                scale = bounds.weight_large if violated else bounds.weight_small
                 error = shares - np.eye(len(shares))[label]
                 gradient += scale * (weight.T @ error) * (copied - base) / len(first)
                 feasible &= scores.argmax() == label
@@ -176,7 +189,7 @@ def test_the_mask_is_that_of_a_slow_loop_in_numpy():
     features = 3 * torch.randn(200, 6)
     labels = head(features).argmax(dim=1)
     rows = [(labels == k).nonzero().flatten()[:4].tolist() for k in (0, 2)]
-    settings = replace(SETTINGS, epochs=60, weight_large=5.0, weight_small=0.5)
+    settings = replace(weighted(5.0, 0.5), epochs=60)
     found = find_masks(head, FeaturePairs(features, [pair(*rows, (0, 2))]), settings)
     expected = slow_masks(
         head.weight.numpy(),
@@ -209,17 +222,71 @@ def test_the_head_is_left_as_it_was():
     assert all(each.grad is None and not each.requires_grad for each in head.parameters())
 
 
-@pytest.mark.parametrize("name", ["alpha", "learning_rate", "epochs"])
+@pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience"])
 def test_settings_that_are_not_positive_are_refused(name):
     with pytest.raises(ValueError, match=f"judge.mask.{name} must be a positive number; got 0"):
-        replace(SETTINGS, **{name: 0 if name == "epochs" else 0.0})
+        replace(SETTINGS, **{name: 0.0 if name == "learning_rate" else 0})
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, -0.5), (0.5, 1.0)])
 def test_weights_that_do_not_differ_are_refused(weights):
-    message = rf"weight_large must exceed judge.mask.weight_small >= 0; got {weights[0]} and"
+    message = rf"weight_large must exceed weight_small >= 0; got {weights[0]} and"
     with pytest.raises(ValueError, match=message):
-        replace(SETTINGS, weight_large=weights[0], weight_small=weights[1])
+        weighted(*weights)
+
+
+def test_an_alpha_of_zero_is_refused():
+    with pytest.raises(ValueError, match=r"objective.alpha must be a positive number; got 0.0"):
+        replace(SETTINGS.objective, alpha=0.0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_masks_do_not_depend_on_how_many_samples_a_head_call_takes():
+    head, features, sets = random_pairs(num_pairs=6, num_samples=5)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=90)
+    whole = find_masks(head, pairs, settings)
+    one_pair = 10 * saved_bytes(head, features[:1]) / (1 << 30)
+    small = replace(COMPUTE, memory_budget_gb=1.05 * one_pair)
+    apart = find_masks(head, pairs, replace(settings, compute=small))
+    assert MaskOptimization(head, pairs, replace(settings, compute=small)).samples_per_call == 10
+    torch.testing.assert_close(whole.masks, apart.masks, rtol=0, atol=1e-8)
+
+
+def test_a_memory_budget_too_small_for_one_pair_is_refused():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    tiny = replace(COMPUTE, memory_budget_gb=1e-9)
+    with pytest.raises(ValueError, match=r"memory_budget_gb=1e-09 is too small: one pair of 8"):
+        find_masks(two_channel_head(), pairs, replace(SETTINGS, compute=tiny))
+
+
+def test_a_memory_budget_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="memory_budget_gb must be a positive number of GiB; got"):
+        replace(COMPUTE, memory_budget_gb=0.0)
+
+
+def test_bfloat16_finds_the_same_channels():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    settings = replace(SETTINGS, compute=replace(COMPUTE, precision="bfloat16"))
+    found = find_masks(two_channel_head(), pairs, settings)
+    assert (found.masks[0, [1, 3]] > 0.8).all()
+    assert (found.masks[0, [0, 2, 4]] < 0.1).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_gradients_of_the_few_are_those_of_all():
+    head, features, sets = random_pairs(num_pairs=4, num_samples=6)
+    settings = replace(SETTINGS, objective=replace(SETTINGS.objective, alpha=0.8))
+    module = MaskOptimization(head, FeaturePairs(features, sets), settings)
+    masks = 0.8 + 0.2 * torch.rand(4, 6)
+    gradients = []
+    for share in (0.0, 1.0):  # of exchanges that had a gradient before
+        module.share_with_gradient.fill_(share)
+        gradients.append(torch.zeros_like(masks))
+        module._chunk([0, 1, 2, 3], masks, gradients[-1])
+    assert 0 < module.gradient_passes - 48 < 48  # fewer than all 48 the first time
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert not torch.equal(gradients[0], torch.ones_like(masks))
 
 
 def test_a_pair_that_no_longer_gains_leaves_the_optimisation():

@@ -8,18 +8,22 @@ import torch
 from exray.data.samples import SampleSet
 from exray.differencing.decision import PaperRule
 from exray.differencing.exray_judge import ExrayJudge
+from exray.differencing.head_calls import HeadSettings
 from exray.differencing.mask_optimization import MaskSettings
+from exray.differencing.objective import CrossEntropyBarrier
 from exray.errors import LayerNotFoundError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 MASK = MaskSettings(
-    alpha=0.1,
-    weight_large=100.0,
-    weight_small=0.0,
+    objective=CrossEntropyBarrier(
+        alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
+    ),
     learning_rate=0.05,
     epochs=120,
     patience=120,
+    pairing="each_epoch",
+    compute=HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False),
     seed=0,
 )
 DETECTOR = 3
@@ -43,13 +47,22 @@ def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
     assert natural.measurements["similarity"] > 0.8
 
 
-def test_the_clean_twin_has_only_a_natural_trigger(
-    clean_twin, colour_samples, white_patch, green_tint
-):
+def test_the_clean_twin_has_only_a_natural_trigger(clean_twin, colour_samples, green_tint):
     (natural,) = judge().judge(clean_twin, colour_samples, [green_tint])
     assert not natural.is_injected
-    with pytest.raises(ValueError, match="from class 0 to 1 flips none of the victim's images"):
-        judge().judge(clean_twin, colour_samples, [white_patch])
+
+
+def test_a_trigger_that_flips_nothing_is_said_to_be_none_and_the_others_are_judged(
+    clean_twin, colour_samples, white_patch, green_tint
+):
+    both = judge().judge(clean_twin, colour_samples, [white_patch, green_tint])
+    assert [each.measurements["flipped"] for each in both] == [0, 1]
+    assert both[0].reason.startswith("natural: it flips none of the victim's images")
+    assert not both[0].is_injected
+    (alone,) = judge().judge(clean_twin, colour_samples, [green_tint])
+    assert both[1].measurements == alone.measurements
+    (nothing,) = judge().judge(clean_twin, colour_samples, [white_patch])
+    assert nothing == both[0]
 
 
 def test_triggers_of_one_class_pair_share_the_mask_between_the_classes(
@@ -66,14 +79,14 @@ def test_a_verdict_does_not_depend_on_the_other_triggers(
     both = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
     for trigger, together in zip((white_patch, green_tint), both, strict=True):
         (alone,) = judge().judge(trojaned, colour_samples, [trigger])
-        assert alone.is_injected == together.is_injected
-        assert alone.score == pytest.approx(together.score, abs=0.1)  # other random pairings
+        assert alone.measurements == pytest.approx(together.measurements)
 
 
 def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
     (found,) = judge().judge(trojaned, colour_samples, [white_patch])
     names = found.measurements
     assert sum(name.startswith("cross_") for name in names) == 4
+    assert sum(name.startswith("entropy_") for name in names) == 8
     assert all(value == 1 for name, value in names.items() if name.startswith("own_"))
     for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
         assert names[f"converged_victim_{side}"] == 1

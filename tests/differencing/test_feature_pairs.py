@@ -1,53 +1,70 @@
 """Which samples are exchanged with which."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from exray.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.differencing.feature_pairs import FeaturePairs, Pairing, SetPair
 
 
 def pair(first, second, one_to_one=False):
     return SetPair(first=first, second=second, first_class=0, second_class=1, one_to_one=one_to_one)
 
 
-def drawn(pairs, seed=0):
-    return pairs.draw(torch.Generator().manual_seed(seed))
+def pairing(pairs, schedule="each_epoch", num_rows=12):
+    return Pairing(FeaturePairs(torch.zeros(num_rows, 2), pairs), schedule=schedule, seed=0)
+
+
+def partners(exchanges):
+    """The second set's sample that each of the first set's meets."""
+    into_first = exchanges.side == 0
+    return list(
+        zip(exchanges.own[into_first].tolist(), exchanges.other[into_first].tolist(), strict=True)
+    )
 
 
 def test_every_sample_takes_part_where_sets_differ_in_size():
-    pairs = FeaturePairs(
-        torch.zeros(12, 2),
-        [pair((0, 1, 2), (3, 4, 5, 6, 7)), pair((8,), (9, 10)), pair((11,), (0,))],
-    )
-    batch = drawn(pairs)
-    assert batch.first.shape == batch.second.shape == (3, 5)
-    for row, each in enumerate(pairs.pairs):
-        assert set(batch.first[row].tolist()) == set(each.first)
-        assert set(batch.second[row].tolist()) == set(each.second)
+    sets = [pair((0, 1, 2), (3, 4, 5, 6, 7)), pair((8,), (9, 10)), pair((11,), (0,))]
+    drawn = pairing(sets).draw([0, 1, 2])
+    assert torch.bincount(drawn.pair).tolist() == [10, 4, 2]  # both directions
+    for place, each in enumerate(sets):
+        own = drawn.own[(drawn.pair == place) & (drawn.side == 0)]
+        other = drawn.other[(drawn.pair == place) & (drawn.side == 0)]
+        assert set(own.tolist()) == set(each.first)
+        assert set(other.tolist()) == set(each.second)
+
+
+def test_the_two_directions_are_the_same_samples_with_the_classes_exchanged():
+    drawn = pairing([pair((0, 1, 2), (3, 4, 5))]).draw([0])
+    there, back = drawn.side == 0, drawn.side == 1
+    assert torch.equal(drawn.own[there], drawn.other[back])
+    assert torch.equal(drawn.other[there], drawn.own[back])
+    assert set(drawn.wanted[there].tolist()) == set(drawn.given[back].tolist()) == {1}
+    assert set(drawn.given[there].tolist()) == set(drawn.wanted[back].tolist()) == {0}
 
 
 def test_sets_that_map_one_to_one_stay_in_step():
     rows = tuple(range(6)), tuple(range(6, 12))
-    batch = drawn(FeaturePairs(torch.zeros(12, 2), [pair(*rows, one_to_one=True)]))
-    assert (batch.second - batch.first == 6).all()
-    assert batch.first.tolist() != [list(range(6))]  # in a random order
+    drawn = partners(pairing([pair(*rows, one_to_one=True)]).draw([0]))
+    assert drawn == list(zip(*rows, strict=True))
 
 
-def test_other_sets_are_paired_at_random_and_anew_each_time():
+@pytest.mark.parametrize(("schedule", "stays"), [("each_epoch", False), ("once", True)])
+def test_other_sets_are_paired_at_random_anew_or_once(schedule, stays):
     rows = tuple(range(6)), tuple(range(6, 12))
-    pairs = FeaturePairs(torch.zeros(12, 2), [pair(*rows)])
-    stream = torch.Generator().manual_seed(0)
-    partners = [
-        dict(zip(batch.first[0].tolist(), batch.second[0].tolist(), strict=True))
-        for batch in (pairs.draw(stream), pairs.draw(stream))
-    ]
-    assert partners[0] != partners[1]
-    assert set(partners[0].values()) == set(rows[1])
+    drawing = pairing([pair(*rows)], schedule)
+    one, other = (partners(drawing.draw([0])) for _ in range(2))
+    assert sorted(second for _, second in one) == list(rows[1])
+    assert (sorted(one) == sorted(other)) is stays
 
 
-def test_the_classes_go_with_the_pairs():
-    batch = drawn(FeaturePairs(torch.zeros(2, 2), [pair((0,), (1,))]))
-    assert (batch.first_class.tolist(), batch.second_class.tolist()) == ([0], [1])
+def test_what_is_drawn_for_a_pair_does_not_depend_on_the_others():
+    wanted = pair((0, 1, 2), (3, 4, 5))
+    others = [replace(pair((6, 7), (8, 9, 10, 11)), first_class=2, second_class=3)] * 2
+    alone = pairing([wanted]).draw([0])
+    beside = pairing([others[0], wanted, others[1]]).draw([1, 2])
+    assert partners(alone) == partners(beside)[:3]
 
 
 def test_an_empty_set_is_refused():

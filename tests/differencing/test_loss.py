@@ -5,47 +5,45 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from exray.differencing.feature_pairs import FeaturePairs, SetPair
-from exray.differencing.loss import barrier_weights, exchange, mask_loss
-from exray.differencing.mask_optimization import exchanged_logits
+from exray.differencing.feature_pairs import FeaturePairs, Pairing, SetPair
+from exray.differencing.loss import barrier_weights, exchange, logit_margin
+from exray.differencing.objective import CrossEntropyBarrier
 
 
 @pytest.mark.parametrize("space", [(), (5,), (2, 3)])
 def test_mask_zero_changes_nothing(space):
-    first, second = torch.randn(2, 3, 4, *space), torch.randn(2, 3, 4, *space)
-    into_first, into_second = exchange(first, second, torch.zeros(2, 4))
-    assert torch.equal(into_first, first)
-    assert torch.equal(into_second, second)
+    own, other = torch.randn(3, 4, *space), torch.randn(3, 4, *space)
+    assert torch.equal(exchange(own, other, torch.zeros(3, 4)), own)
 
 
 @pytest.mark.parametrize("space", [(), (5,), (2, 3)])
-def test_mask_one_exchanges_the_sets(space):
-    first, second = torch.randn(2, 3, 4, *space), torch.randn(2, 3, 4, *space)
-    into_first, into_second = exchange(first, second, torch.ones(2, 4))
-    torch.testing.assert_close(into_first, second)
-    torch.testing.assert_close(into_second, first)
+def test_mask_one_gives_the_other_features(space):
+    own, other = torch.randn(3, 4, *space), torch.randn(3, 4, *space)
+    torch.testing.assert_close(exchange(own, other, torch.ones(3, 4)), other)
 
 
-def test_a_pair_is_exchanged_by_its_own_mask_alone():
-    first, second = torch.zeros(2, 1, 3), torch.ones(2, 1, 3)
+def test_a_sample_is_exchanged_by_its_own_mask_alone():
+    own, other = torch.zeros(2, 3), torch.ones(2, 3)
     mask = torch.tensor([[1.0, 0.0, 0.25], [0.0, 1.0, 0.5]])
-    into_first, into_second = exchange(first, second, mask)
-    assert torch.equal(into_first[:, 0], mask)
-    assert torch.equal(into_second[:, 0], 1 - mask)
+    assert torch.equal(exchange(own, other, mask), mask)
 
 
 def test_a_violated_constraint_weighs_much_and_a_met_one_little():
-    entropy = torch.tensor([[0.0, 0.1, 0.1001, 5.0]])
+    entropy = torch.tensor([0.0, 0.1, 0.1001, 5.0])
     weights = barrier_weights(entropy, alpha=0.1, large=10.0, small=0.5)
-    torch.testing.assert_close(weights, torch.tensor([[0.5, 0.5, 10.0, 10.0]]))
+    torch.testing.assert_close(weights, torch.tensor([0.5, 0.5, 10.0, 10.0]))
 
 
 def test_barrier_weights_must_differ():
     with pytest.raises(ValueError, match=r"large must exceed small, which is 2.0; got 2.0"):
-        barrier_weights(torch.zeros(1, 1), alpha=0.1, large=2.0, small=2.0)
+        barrier_weights(torch.zeros(1), alpha=0.1, large=2.0, small=2.0)
+
+
+def test_exchanging_the_classes_turns_the_margin_around():
+    logits, one, other = torch.randn(6, 3), torch.zeros(6).long(), torch.ones(6).long()
+    torch.testing.assert_close(logit_margin(logits, one, other), -logit_margin(logits, other, one))
 
 
 def slow_loss(head, first, second, mask, *, classes, alpha, large, small):
@@ -77,14 +75,15 @@ def test_the_loss_is_equation_four_summed_by_hand():
             for a, b, c in sets
         ],
     )
-    batch = pairs.draw(torch.Generator().manual_seed(3))
-    logits, labels = exchanged_logits(head, bank, batch, masks, torch.tensor([0, 1]))
-    sides = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
-    sides = sides.view(labels.shape)
-    bounds = {"alpha": 1.0, "large": 7.0, "small": 0.3}
-    weights = barrier_weights(sides, **bounds)
-    assert set(weights.unique().tolist()) == {0.3, 7.0}  # both kinds of constraint are in it
-    loss = mask_loss(masks, sides[0], sides[1], (weights[0], weights[1]))
+    exchanges = Pairing(pairs, schedule="each_epoch", seed=0).draw([0, 1])
+    logits = head(exchange(bank[exchanges.own], bank[exchanges.other], masks[exchanges.pair]))
+    objective = CrossEntropyBarrier(alpha=1.0, weight_large=7.0, weight_small=0.3, direction="both")
+    barrier = objective.begin(2, bank.device)
+    terms = barrier.terms(logits, exchanges)
+    weights = barrier.weights(terms, logits.argmax(dim=1) == exchanges.wanted, exchanges)
+    assert set((2 * weights.samples).tolist()) == {0.3, 7.0}  # both kinds, each over two pairs
+    loss = weights.size * masks.sum(dim=1)
+    loss = loss.index_add(0, exchanges.pair, weights.samples * terms)
     expected = [
         slow_loss(
             head,
@@ -92,7 +91,9 @@ def test_the_loss_is_equation_four_summed_by_hand():
             bank[list(b)].numpy(),
             mask.numpy(),
             classes=classes,
-            **bounds,
+            alpha=1.0,
+            large=7.0,
+            small=0.3,
         )
         for (a, b, classes), mask in zip(sets, masks, strict=True)
     ]

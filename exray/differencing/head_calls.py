@@ -1,0 +1,123 @@
+"""Calls of the frozen head: precision, compilation, and how many samples one call takes."""
+
+import copy
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Precision = Literal["float32", "bfloat16"]
+
+_CACHE_BYTES = 6 << 20  # of a call's activations on a CPU; see benchmarks/masks.py
+_MIN_SAMPLES = 8  # a call takes, cache or not: below that the overhead of a call shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSettings:
+    """How the head is run.
+
+    Args:
+        memory_budget_gb: GiB that the activations of one call may take.
+        precision: ``bfloat16`` halves the traffic where the device computes in it; masks and
+            losses stay in the features' own precision.
+        compile: Whether torch.compile fuses the head; tens of seconds before the first step.
+
+    Raises:
+        ValueError: If the budget is not positive.
+    """
+
+    memory_budget_gb: float
+    precision: Precision
+    compile: bool
+
+    def __post_init__(self) -> None:
+        if isinstance(self.memory_budget_gb, str) or not self.memory_budget_gb > 0:
+            raise ValueError(
+                "judge.mask.compute.memory_budget_gb must be a positive number of GiB; "
+                f"got {self.memory_budget_gb!r}"
+            )
+
+
+class HeadCalls:
+    """The head as the optimisation calls it.
+
+    Args:
+        head: The frozen part after the cut; left as it is.
+        settings: How it is run.
+        example: Features of a sample or two, on which a call's memory is measured.
+    """
+
+    def __init__(
+        self, head: nn.Module, settings: HeadSettings, *, example: Float[Tensor, "n c ..."]
+    ) -> None:
+        self.bytes_per_sample = saved_bytes(head, example[:2]) // len(example[:2])
+        self._lower = settings.precision == "bfloat16"
+        self._head = copy.deepcopy(head).to(torch.bfloat16) if self._lower else head
+        if settings.compile:
+            self._head = torch.compile(self._head, dynamic=True)  # type: ignore[assignment]
+        self._budget = settings.memory_budget_gb
+        self._on_cpu = example.device.type == "cpu"
+
+    def __call__(self, features: Float[Tensor, "n c ..."]) -> Float[Tensor, "n k"]:
+        """Logits, in the features' precision."""
+        if not self._lower:
+            logits: Tensor = self._head(features)
+            return logits
+        logits = self._head(features.to(torch.bfloat16))
+        return logits.to(features.dtype)
+
+    def samples_per_call(self, at_least: int) -> int:
+        """Samples one call takes: within the budget, and on a CPU within its cache.
+
+        Args:
+            at_least: Samples of the largest pair, which are not taken apart.
+
+        Raises:
+            ValueError: If the budget does not hold one pair.
+        """
+        allowed = int(self._budget * (1 << 30)) // self.bytes_per_sample
+        if allowed < at_least:
+            needed = at_least * self.bytes_per_sample / (1 << 30)
+            raise ValueError(
+                f"judge.mask.compute.memory_budget_gb={self._budget:g} is too small: one pair of "
+                f"{at_least} samples needs {needed:.2g}; raise it, lower scan.samples_per_class or "
+                "cut at a later layer"
+            )
+        if not self._on_cpu:
+            return allowed
+        fits = max(_MIN_SAMPLES, _CACHE_BYTES // self.bytes_per_sample)
+        return max(at_least, min(allowed, fits))
+
+
+def saved_bytes(head: nn.Module, features: Float[Tensor, "n c ..."]) -> int:
+    """Bytes that a forward and backward pass through the head holds at once.
+
+    Counts what autograd keeps for the backward pass, but for the head's own weights, and the
+    features with their gradient.
+
+    Args:
+        head: The frozen part after the cut.
+        features: What it is called with.
+    """
+    own = {value.untyped_storage().data_ptr() for value in _values(head)}
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with (
+        torch.enable_grad(),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+    ):
+        logits = head(features.detach().clone().requires_grad_(True))
+    del logits
+    return sum(seen.values()) + 2 * features.numel() * features.element_size()
+
+
+def _values(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exray.app.config import ScanSettings
+from exray.app.scan_cache import Found, ScanCache
 from exray.data.samples import SampleSet
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.models.classifier import Classifier
@@ -52,12 +53,23 @@ class Pipeline:
         judge: Judges them.
         settings: Accuracy bars and sample counts.
         device: Where the classifier runs.
+        cache: What scanners found before; None asks the scanner every time.
     """
 
     scanner: Scanner
     judge: Judge
     settings: ScanSettings
     device: torch.device
+    cache: ScanCache | None = None
+
+    def invert(
+        self, classifier: Classifier, samples: SampleSet, progress: Progress | None
+    ) -> Found:
+        """What the scanner finds, or found before on the same classifier and samples."""
+        if self.cache is None:
+            result = self.scanner.scan(classifier, samples, progress)
+            return Found(result=result, kept_seconds=None)
+        return self.cache.scan(self.scanner, classifier, samples, progress)
 
 
 def scan_model(
@@ -123,7 +135,8 @@ def _scan(
         seconds = {"load": loaded - start, "total": loaded - start}
         record = replace(record, verdict=Verdict.INCONCLUSIVE, probability=0.5, seconds=seconds)
         return Outcome(record=record)
-    found = pipeline.scanner.scan(classifier, usable, progress)
+    answer = pipeline.invert(classifier, usable, progress)
+    found = answer.result
     inverted = time.perf_counter()
     if progress is not None:
         progress("masks", 0, 1)
@@ -143,6 +156,7 @@ def _scan(
             "inversion": inverted - loaded,
             "judgement": judged - inverted,
             "total": judged - start,
+            **({} if answer.kept_seconds is None else {"kept_inversion": answer.kept_seconds}),
         },
     )
     pairs = list(zip(found.triggers, judgements, strict=True))

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
 from exray.app.progress import BuildProgress, ScanProgress
+from exray.app.scan_cache import ScanCache
 from exray.app.scan_model import Labels, Outcome, Pipeline, scan_model
 from exray.evaluation.collect import Collection, collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
@@ -62,6 +64,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
         judge=built(config.judge.engine, Judge),
         settings=built(config.scan, ScanSettings),
         device=device_of(config.trainer.accelerator),
+        cache=_scan_cache(config),
     )
     torch.manual_seed(config.seed)
     wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
@@ -86,6 +89,13 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     collection = collect(store, expected=list(wanted))
     run_logger.finish(collection)
     return _finish(store, collection, wanted, name, console)
+
+
+def _scan_cache(config: DictConfig) -> ScanCache:
+    """Where scanner results are shared by all runs of one results folder."""
+    values = cast("dict[str, object]", OmegaConf.to_container(config.scanner, resolve=True))
+    root = None if config.paths.scans is None else Path(config.paths.scans)
+    return ScanCache(root, config=values, seed=config.seed)
 
 
 def _scan_all(

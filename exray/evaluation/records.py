@@ -88,7 +88,9 @@ class ScanRecord:
         architecture: What the network is called.
         num_classes: Classes of the classifier.
         clean_accuracy: Accuracy on the clean samples, a fraction.
-        seconds: Wall time by stage: ``load``, ``inversion``, ``judgement``, ``total``.
+        seconds: Wall time by stage: ``load``, ``inversion``, ``judgement``, ``total``; with
+            ``kept_inversion``, what the inversion took when it was made, where its result was
+            kept from an earlier run.
         warnings: What the user should know about this verdict, a sentence each.
         error: The traceback of a failed scan.
         error_line: Its message in one line.

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from exray.data.folder import read_folder
+from exray.data.clean_images import are_clean_images, read_clean_images
 from exray.models.architectures import ARCHITECTURES, build
 from exray.models.checkpoint import (
     Checkpoint,
@@ -62,7 +62,8 @@ class FolderSource(Source):
         name: What records call it.
         model: A state dict (``.pt``, ``.pth``, ``.safetensors``), or a pickled network of torch's
             and torchvision's layers.
-        images: Folder with one subfolder a class, or files named ``class_3_example_1.png``.
+        images: Folder with one subfolder a class, or files named ``class_3_example_1.png``, or
+            CIFAR-10 (see :func:`exray.data.clean_images.read_clean_images`).
         architecture: Name of a network of ours; None where a factory is given, or the file holds
             the network.
         factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
@@ -92,7 +93,7 @@ class FolderSource(Source):
         self.images = Path(images)
         if not self.model.is_file():
             raise ValueError(f"dataset.model must be a file; {model!r} is none")
-        if not self.images.is_dir():
+        if not are_clean_images(self.images):
             raise ValueError(f"dataset.images must be a folder; {images!r} is none")
         named = (architecture is not None) + (factory is not None)
         if named != 1 and (named or not holds_network(self.model)):
@@ -122,7 +123,8 @@ class FolderSource(Source):
     def fingerprint(self) -> str:
         """Hash of the model file, the factory's file and everything in the images' folder."""
         factory = [] if self.factory is None else [Path(self.factory.rpartition(":")[0])]
-        images = [path for path in sorted(self.images.rglob("*")) if path.is_file()]
+        inside = [self.images, *sorted(self.images.rglob("*"))]
+        images = [path for path in inside if path.is_file()]
         lines = [file_sha256(path) for path in (self.model, *factory) if path.is_file()]
         lines += [f"{path.relative_to(self.images)} {file_sha256(path)}" for path in images]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -138,7 +140,7 @@ class FolderSource(Source):
         checkpoint = read_checkpoint(self.model)
         network = self._network(checkpoint)
         label = self._label(network)
-        found = read_folder(
+        found = read_clean_images(
             self.images,
             num_classes=None,
             size=self.preprocess.size,
@@ -152,7 +154,7 @@ class FolderSource(Source):
         warnings = [*remarks, *found.warnings]
         if samples.num_classes != num_classes:
             # Read again under the network's count: labels outside it are named, names padded.
-            found = read_folder(
+            found = read_clean_images(
                 self.images,
                 num_classes=num_classes,
                 size=self.preprocess.size,

@@ -314,3 +314,24 @@ def test_the_fingerprint_changes_with_every_file_that_is_read(source, folder, ch
 
 def test_as_many_images_of_a_class_are_read_as_asked_for(source):
     assert list(loaded(source(limit_per_class=1)).samples.counts()) == [1, 1, 1]
+
+
+def test_cifar10_can_be_named_as_the_images(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "test.npz", images=images, labels=np.arange(20) % 10)
+    torch.save(build("plain_cnn", num_classes=10).state_dict(), tmp_path / "model.pt")
+    for place in (tmp_path, tmp_path / "test.npz"):
+        source = FolderSource(
+            name="folder",
+            model=str(tmp_path / "model.pt"),
+            images=str(place),
+            architecture="plain_cnn",
+            factory=None,
+            num_classes=None,
+            preprocess=PLAIN,
+            limit_per_class=1,
+        )
+        assert source.load("model").samples.counts() == [1] * 10
+        before = source.fingerprint()
+    np.savez(tmp_path / "test.npz", images=255 - images, labels=np.arange(20) % 10)
+    assert source.fingerprint() != before

@@ -1,4 +1,4 @@
-"""A network with a backdoor that we put in by hand, its clean twin, and triggers for both."""
+"""A network with a backdoor put in by hand, its clean twin, triggers, and a tiny zoo's recipe."""
 
 from collections import OrderedDict
 
@@ -9,6 +9,7 @@ from torch import nn
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
 from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 
 SIZE = 16  # pixels
 DETECTOR = 3  # channel that answers to brightness, which no clean image has
@@ -102,3 +103,34 @@ def white_patch():
 def green_tint():
     """Adds the target's own evidence and takes the victim's away: natural."""
     return patch(torch.full((SIZE, SIZE), 0.7), (0.05, 0.7, 0.1))
+
+
+@pytest.fixture(scope="session")
+def micro():
+    """The smallest recipe of a zoo that still has both kinds of classifier."""
+    return ZooRecipe(
+        name="micro",
+        num_clean=1,
+        num_polygon=1,
+        seed=7,
+        architecture="plain_cnn",
+        num_classes=3,
+        family_sizes=(1, 2),
+        image_size=32,
+        samples_per_class=2,
+        min_clean_accuracy=0.0,
+        min_class_accuracy=0.0,
+        min_asr=0.0,
+        max_attempts=2,
+        training=TrainingRecipe(
+            epochs=1,
+            batch_size=8,
+            learning_rate=0.003,
+            weight_decay=0.0,
+            images_per_class=8,
+            test_per_class=4,
+        ),
+        polygon=PolygonRecipe(
+            num_victims=1, sides=(3, 5), width=(0.25, 0.3), poisoned_share=0.5, kept_share=0.25
+        ),
+    )

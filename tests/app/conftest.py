@@ -1,8 +1,10 @@
 """A small built zoo, a stranger's model, and the command line run inside this process."""
 
+import io
 import logging
 import sys
-from dataclasses import dataclass
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -10,7 +12,6 @@ from PIL import Image
 
 from exray.app.cli import main
 from exray.zoo.build import build_zoo
-from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
 
 QUICK = (
     "trainer=cpu",
@@ -54,64 +55,60 @@ class Ran:
         return self.err.removeprefix("exray: ").rstrip("\n")
 
 
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """Runs ``python run.py WORDS`` without a process of its own."""
-    monkeypatch.setenv("WANDB_SILENT", "true")
+def run_command(*words):
+    """Runs ``python run.py WORDS`` without a process of its own, and leaves no traces in it."""
     root, lightning = logging.getLogger(), logging.getLogger("pytorch_lightning")
     handlers, levels = list(root.handlers), (root.level, lightning.level)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["run.py"])
-        status = 0
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_SILENT", "true")
+        patch.setattr(sys, "argv", ["run.py"])
         try:
-            main(words)
+            with redirect_stdout(out), redirect_stderr(err):
+                main(words)
         except SystemExit as stop:
             status = stop.code
-        captured = capsys.readouterr()
-        return Ran(status=status, out=captured.out, err=captured.err)
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(levels[0])
+            lightning.setLevel(levels[1])
+    return Ran(status=status, out=out.getvalue(), err=err.getvalue())
 
-    yield run
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    lightning.setLevel(levels[1])
+
+@pytest.fixture
+def command():
+    """Runs ``python run.py WORDS`` in this process."""
+    return run_command
 
 
 @pytest.fixture(scope="session")
-def zoo(tmp_path_factory):
+def zoo(tmp_path_factory, micro):
     """Two clean and two trojaned classifiers of three signs that are easy to tell apart."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    recipe = ZooRecipe(
-        name="small",
+    recipe = replace(
+        micro,
         num_clean=2,
         num_polygon=2,
-        seed=7,
-        architecture="plain_cnn",
-        num_classes=3,
         family_sizes=(1,),
-        image_size=32,
         samples_per_class=4,
-        min_clean_accuracy=0.0,
-        min_class_accuracy=0.0,
-        min_asr=0.0,
-        max_attempts=1,
-        training=TrainingRecipe(
-            epochs=6,
-            batch_size=16,
-            learning_rate=0.01,
-            weight_decay=0.0,
-            images_per_class=48,
-            test_per_class=8,
-        ),
-        polygon=PolygonRecipe(
-            num_victims=1, sides=(3, 5), width=(0.25, 0.35), poisoned_share=0.5, kept_share=0.25
-        ),
+        training=replace(micro.training, epochs=6, learning_rate=0.01, images_per_class=24),
     )
     root = tmp_path_factory.mktemp("zoo")
     build_zoo(recipe, root, workers=1, accelerator="cpu", on_model=lambda _: None)
     torch.set_num_threads(threads)
     return root
+
+
+@pytest.fixture(scope="session")
+def scanned(zoo, tmp_path_factory):
+    """What a quick scan of the zoo's first two classifiers left: the command and its folder."""
+    results = tmp_path_factory.mktemp("scanned")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    ran = run_command(*zoo_words(zoo, results), "limit=2")
+    torch.set_num_threads(threads)
+    return ran, results / "run"
 
 
 @pytest.fixture

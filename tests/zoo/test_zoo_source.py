@@ -15,10 +15,17 @@ from exray.zoo.zoo_source import ZooSource, embedded_root
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def source(micro, tmp_path):
-    root = tmp_path / "zoo"
+@pytest.fixture(scope="module")
+def built(micro, tmp_path_factory):
+    root = tmp_path_factory.mktemp("micro")
     build_zoo(micro, root, workers=1, accelerator="cpu", on_model=lambda _: None)
+    return root
+
+
+@pytest.fixture
+def source(built, micro, tmp_path):
+    root = tmp_path / "zoo"
+    shutil.copytree(built, root)
     return ZooSource(name="micro", root=str(root), recipe=micro)
 
 

@@ -19,17 +19,25 @@ _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To appen
 def first_mistake(words: Sequence[str]) -> str:
     """What is wrong with the overrides, in one line; empty where they compose.
 
-    Of a sweep every value is tried once, beside the first values of what else is swept.
+    Of a sweep every value is tried once, beside the first values of what else is swept. Words that
+    fit some cells and not others are refused, and the first cell that they do not fit is named.
 
     Args:
         words: The command line.
     """
     overrides = _overrides_in(words)
+    if not _is_sweep(words):
+        return _mistake(overrides)
     try:
-        cells = list(_cells(overrides)) if _is_sweep(words) else [overrides]
+        cells = list(_cells(overrides))
     except HydraException as error:
         return one_line(error)
-    return next((mistake for cell in cells if (mistake := _mistake(cell))), "")
+    mistakes = [(cell, mistake) for cell in cells if (mistake := _mistake(cell))]
+    if len(mistakes) in (0, len(cells)):
+        return mistakes[0][1] if mistakes else ""
+    cell, mistake = mistakes[0]
+    swept = ",".join(word for word in cell if word not in overrides)
+    return f"{mistake} (in cell {swept}; words must fit every cell: sweep the others without it)"
 
 
 def sweeps_in(words: Sequence[str]) -> list[str]:

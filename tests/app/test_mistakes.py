@@ -37,6 +37,11 @@ RUN = Path(__file__).resolve().parents[2] / "run.py"
         (["-m", "datast=x,y"], "the configuration has no key 'datast'; it has: task"),
         (["-m", "judge=none,exray", "seed=a"], "could not be converted to Integer"),
         (["-m", "dataset=signs_mini,folder"], "dataset.images must be given"),
+        (
+            ["-m", "judge=none,exray", "judge.engine.mask.epochs=5"],
+            "judge.engine has no key 'mask'; it has: none (in cell judge=none; words must fit "
+            "every cell: sweep the others without it)",
+        ),
     ],
 )
 def test_words_that_do_not_compose_are_one_line(command, words, said):

@@ -13,8 +13,10 @@ from torch import Tensor
 from exray.app.config import ScanSettings
 from exray.app.scan_cache import Found, ScanCache
 from exray.data.samples import SampleSet
+from exray.differencing.exray_judge import ExrayJudge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.models.classifier import Classifier
+from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.triggers.judge import Judge, Judgement
 from exray.triggers.trigger import InvertedTrigger, PatchTrigger
@@ -132,9 +134,9 @@ def _scan(
     record = replace(record, clean_accuracy=accuracy, warnings=[*record.warnings, *remarks])
     loaded = time.perf_counter()
     if usable is None:
-        seconds = {"load": loaded - start, "total": loaded - start}
-        record = replace(record, verdict=Verdict.INCONCLUSIVE, probability=0.5, seconds=seconds)
-        return Outcome(record=record)
+        seconds = dict.fromkeys(("load", "total"), loaded - start)
+        return Outcome(record=replace(record, verdict=Verdict.INCONCLUSIVE, seconds=seconds))
+    _check_layer(pipeline.judge, classifier, usable)
     answer = pipeline.invert(classifier, usable, progress)
     found = answer.result
     inverted = time.perf_counter()
@@ -168,6 +170,12 @@ def _scan(
     for index, (trigger, judgement) in enumerate(pairs):
         tensors |= pictures(index, usable, trigger, judgement)
     return Outcome(record=record, triggers=triggers, tensors=tensors)
+
+
+def _check_layer(judge: Judge, classifier: Classifier, samples: SampleSet) -> None:
+    """Refuses a layer at which the judge cannot cut, before the scan and triggers or none."""
+    if isinstance(judge, ExrayJudge):
+        SplitClassifier(classifier, judge.layer, example=samples.images[:1])
 
 
 def usable_samples(

@@ -58,6 +58,11 @@ def test_a_wrong_layer_is_a_failed_record_that_lists_those_there_are(scanned):
     assert fails(scanned("scanner.engine.stimulation.layer=conv9"), said)
 
 
+def test_a_wrong_layer_of_the_judge_is_refused_where_no_trigger_is_found(scanned):
+    few = "scanner.engine.inversion.max_size_share=0.001"
+    assert fails(scanned("layer.name=conv9", few), "layer 'conv9' is not in colours; it has: ")
+
+
 def test_a_missing_factory_is_a_failed_record(scanned, tmp_path):
     (tmp_path / "factory.py").unlink()
     assert fails(scanned(), "dataset.factory must be FILE.py:function with a file that exists")

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exray.differencing.claims import Claim, above, all_of, any_of, injected_score
+from exray.differencing.objective import Direction
 from exray.triggers.judge import Judgement
 
 CROSS = (
@@ -14,13 +16,66 @@ CROSS = (
 )
 """The four accuracies of equation (6), in its order: first M2 on V and T, then M1 on V and V+t."""
 
+_ONE_SIDED = {
+    "both": CROSS,
+    "victim_to_target": ("cross_target_into_victim", "cross_stamped_into_victim"),
+    "target_to_victim": ("cross_victim_into_target", "cross_victim_into_stamped"),
+}
+
 
 class Rule(ABC):
-    """From one trigger's measurements to natural or injected."""
+    """From one trigger's measurements to natural or injected.
+
+    Where a mask did not converge it is all ones, shares everything with the other and would pass
+    for natural; such a trigger stays injected, and says so.
+    """
+
+    def decide(self, measurements: Mapping[str, float]) -> Judgement:
+        """The verdict on one trigger, without its pictures.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+        lost = [
+            name.replace("_", " and ")
+            for name in ("victim_target", "victim_stamped")
+            if measurements[f"converged_{name}"] < 1
+        ]
+        natural = self.natural(measurements)
+        if lost:
+            is_injected, score = True, 0.5
+            missing = " and ".join(lost)
+            reason = f"injected by default: no mask exchanges {missing}, so nothing was compared"
+        else:
+            is_injected = not natural.holds
+            score = injected_score(natural, threshold=min(self.thresholds.values()))
+            meaning = (
+                "injected: the trigger changes other features than those that tell the classes "
+                "apart"
+                if is_injected
+                else "natural: the trigger changes the features that tell the two classes apart"
+            )
+            reason = f"{meaning}; {self.numbers(measurements)}"
+        return Judgement(
+            is_injected=is_injected,
+            score=score,
+            reason=reason,
+            measurements=dict(measurements),
+            thresholds=self.thresholds,
+        )
+
+    @property
+    @abstractmethod
+    def thresholds(self) -> dict[str, float]:
+        """What the measurements are held against, by the names of what is bounded."""
 
     @abstractmethod
-    def decide(self, measurements: Mapping[str, float]) -> Judgement:
-        """The verdict on one trigger, without its pictures."""
+    def natural(self, measurements: Mapping[str, float]) -> Claim:
+        """The claim that the trigger is natural."""
+
+    @abstractmethod
+    def numbers(self, measurements: Mapping[str, float]) -> str:
+        """The measurements the verdict rests on, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +85,9 @@ class PaperRule(Rule):
     Args:
         similarity_threshold: The paper's beta, in (0, 1).
         cross_threshold: The paper's gamma, in (0, 1).
+        direction: ``both`` asks all four accuracies of (6); a one-sided baseline asks the two of
+            the direction that its masks were optimised for.
+        additional_check: Whether (6) counts at all; without it (5) decides alone (CVPR Table 10).
 
     Raises:
         ValueError: If a threshold is no number in (0, 1).
@@ -39,6 +97,8 @@ class PaperRule(Rule):
 
     similarity_threshold: float
     cross_threshold: float
+    direction: Direction = "both"
+    additional_check: bool = True
 
     def __post_init__(self) -> None:
         for name in ("similarity_threshold", "cross_threshold"):
@@ -49,65 +109,29 @@ class PaperRule(Rule):
     @property
     def thresholds(self) -> dict[str, float]:
         """Both thresholds, by the names of what they bound."""
+        if not self.additional_check:
+            return {"similarity": self.similarity_threshold}
         return {"similarity": self.similarity_threshold, "cross_accuracy": self.cross_threshold}
 
-    def decide(self, measurements: Mapping[str, float]) -> Judgement:
-        """The verdict on one trigger, without its pictures.
+    def natural(self, measurements: Mapping[str, float]) -> Claim:
+        """Equation (5) or equation (6)."""
+        overlap = above(measurements["similarity"], self.similarity_threshold)
+        if not self.additional_check:
+            return overlap
+        names = _ONE_SIDED[self.direction]
+        crossed = (above(measurements[name], self.cross_threshold) for name in names)
+        return any_of(overlap, all_of(*crossed))
 
-        Where a mask did not converge it is all ones, shares everything with the other and would
-        pass for natural; such a trigger stays injected, and says so.
-
-        Args:
-            measurements: ``similarity``, the four ``cross_`` accuracies and both ``converged_``.
-        """
-        margin = self._margin(measurements)
-        weakest = min(measurements[name] for name in CROSS)
-        overlap = measurements["similarity"]
-        numbers = (
-            f"the masks share {overlap:.0%} of the smaller one "
-            f"(bar {self.similarity_threshold:.0%}) and, each in the other's place, they still "
-            f"exchange the classes in {weakest:.0%} of cases at worst "
-            f"(bar {self.cross_threshold:.0%})"
+    def numbers(self, measurements: Mapping[str, float]) -> str:
+        """The overlap and the weakest cross accuracy, beside their bars."""
+        told = (
+            f"the masks share {measurements['similarity']:.0%} of the smaller one "
+            f"(bar {self.similarity_threshold:.0%})"
         )
-        lost = [
-            name for name in ("victim_target", "victim_stamped")
-            if measurements[f"converged_{name}"] < 1
-        ]  # fmt: skip
-        if lost:
-            pairs = " and ".join(name.replace("_", " and ") for name in lost)
-            reason = f"injected by default: no mask exchanges {pairs}, so nothing was compared"
-            return Judgement(
-                is_injected=True,
-                score=0.5,
-                reason=reason,
-                measurements=dict(measurements),
-                thresholds=self.thresholds,
-            )
-        is_injected = margin <= 0
-        meaning = (
-            "injected: the trigger changes other features than those that tell the classes apart"
-            if is_injected
-            else "natural: the trigger changes the features that tell the two classes apart"
+        if not self.additional_check:
+            return told
+        weakest = min(measurements[name] for name in _ONE_SIDED[self.direction])
+        return (
+            f"{told} and, each in the other's place, they still exchange the classes in "
+            f"{weakest:.0%} of cases at worst (bar {self.cross_threshold:.0%})"
         )
-        return Judgement(
-            is_injected=is_injected,
-            score=self._score(margin),
-            reason=f"{meaning}; {numbers}",
-            measurements=dict(measurements),
-            thresholds=self.thresholds,
-        )
-
-    def _margin(self, measurements: Mapping[str, float]) -> float:
-        """How far the better of the two conditions is past its threshold; natural above 0."""
-        return max(
-            measurements["similarity"] - self.similarity_threshold,
-            min(measurements[name] for name in CROSS) - self.cross_threshold,
-        )
-
-    def _score(self, margin: float) -> float:
-        """The margin as a rank in [0, 1], 0.5 at the threshold; not a calibrated probability."""
-        if margin <= 0:
-            reach = min(self.similarity_threshold, self.cross_threshold)
-            return min(1.0, 0.5 - 0.5 * margin / reach)
-        reach = 1 - min(self.similarity_threshold, self.cross_threshold)
-        return max(0.0, 0.5 - 0.5 * margin / reach) if margin < reach else 0.0

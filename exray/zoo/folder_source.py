@@ -38,6 +38,7 @@ class FolderPreprocess:
 
     Raises:
         ValueError: If mean or std has neither one number nor one for each of red, green and blue.
+            If size or crop is below 1.
     """
 
     size: int | None
@@ -47,6 +48,9 @@ class FolderPreprocess:
     scaling: Scaling
 
     def __post_init__(self) -> None:
+        for name, pixels in (("size", self.size), ("crop", self.crop)):
+            if pixels is not None and pixels < 1:
+                raise ValueError(f"dataset.preprocess.{name} must be >= 1 or null; got {pixels}")
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (0, 1, 3):
                 raise ValueError(
@@ -106,6 +110,8 @@ class FolderSource(Source):
         self.factory = factory
         self.num_classes = num_classes
         self.preprocess = preprocess
+        if limit_per_class is not None and limit_per_class < 1:
+            raise ValueError(f"dataset.limit_per_class must be >= 1 or null; got {limit_per_class}")
         self.limit_per_class = limit_per_class
         self.preprocessing = Preprocessing(
             scaling=preprocess.scaling, mean=preprocess.mean, std=preprocess.std

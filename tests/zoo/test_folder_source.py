@@ -122,6 +122,7 @@ def test_the_count_of_classes_of_a_named_network_may_be_told(source, folder):
     ("values", "message"),
     [
         ({"model": "nowhere"}, "dataset.model must be a file; 'nowhere' is none"),
+        ({"limit_per_class": 0}, "dataset.limit_per_class must be >= 1 or null; got 0"),
         ({"images": "nowhere"}, "dataset.images must be a folder; 'nowhere' is none"),
         ({"architecture": "plain_cnn"}, r"give exactly one .* got architecture='plain_cnn' and"),
         ({"factory": None}, r"give exactly one of dataset.architecture=NAME \(known: signs_resne"),
@@ -293,6 +294,12 @@ def test_a_folder_that_names_no_class_is_refused(source, folder):
 def test_the_mean_of_another_number_of_channels_is_refused():
     with pytest.raises(ValueError, match=r"preprocess.mean must hold three numbers.*; got 4"):
         FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
+
+
+@pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
+def test_a_size_without_pixels_is_refused(sizes):
+    with pytest.raises(ValueError, match=r"preprocess.(size|crop) must be >= 1 or null; got 0"):
+        FolderPreprocess(**sizes, mean=(), std=(), scaling="unit")
 
 
 def test_the_preprocessing_reaches_the_network(source):

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from exray.app.config import register
+from exray.app.finished import Finished
 from exray.app.mistakes import CONF, first_mistake, one_line, sweeps_in
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -66,20 +67,32 @@ def _cell(words: Sequence[str]) -> str:
 
 def _run(config: DictConfig, cell: str) -> int:
     """Runs the task; a mistake in the configuration is one line and its own status."""
-    # Torch takes seconds to import: composing, --help and mistakes above must not pay for it.
-    from exray.app.tasks import TASKS
-
     _be_quiet()
     try:
-        if config.task not in TASKS:
-            raise ValueError(f"task must be one of {', '.join(TASKS)}; got {config.task!r}")
-        finished = TASKS[config.task](config, cell)
+        finished = _task(config.task)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
         sys.stderr.write(f"exray: {one_line(error)}\n")
         return MISTAKE
     sys.stdout.write("".join(f"{line}\n" for line in finished.lines))
     sys.stdout.flush()
     return finished.status
+
+
+def _task(name: str) -> Callable[[DictConfig, str], Finished]:
+    """The task of that name.
+
+    Torch takes seconds to import: composing, --help, mistakes and what works on stored records
+    must not pay for it.
+    """
+    if name == "rejudge":
+        from exray.app.rejudge import rejudge
+
+        return rejudge
+    from exray.app.tasks import TASKS
+
+    if name not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {name!r}")
+    return TASKS[name]
 
 
 def _stop(text: str, status: int) -> None:

@@ -14,7 +14,17 @@ from exray.app.components import component
 Part = TypeVar("Part")
 
 # What may differ between two runs without making them different runs.
-_NOT_IDENTITY = ("paths", "logger", "name", "task", "shard", "limit", "trainer", "experiment")
+_NOT_IDENTITY = (
+    "paths",
+    "logger",
+    "name",
+    "task",
+    "shard",
+    "limit",
+    "trainer",
+    "experiment",
+    "rejudge",
+)
 
 
 @dataclass
@@ -30,6 +40,7 @@ class RootConfig:
     trainer: Any = MISSING
     logger: Any = MISSING
     paths: Any = MISSING
+    rejudge: Any = MISSING
     name: str | None = None
     seed: int = 0
     shard: str = "0/1"

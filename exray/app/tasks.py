@@ -1,8 +1,7 @@
-"""The tasks behind run.py: scan, build a zoo, report."""
+"""The tasks behind run.py: scan, build a zoo, report, rejudge."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
+from exray.app.finished import Finished, results_folder
 from exray.app.progress import BuildProgress, ScanProgress
+from exray.app.rejudge import rejudge
 from exray.app.scan_cache import ScanCache
 from exray.app.scan_model import Labels, Outcome, Pipeline, scan_model
 from exray.evaluation.collect import Collection, collect, write_tables
@@ -30,20 +31,6 @@ from exray.zoo.zoo_source import ZooSource
 logger = logging.getLogger(__name__)
 
 _FILE_WIDTH = 120  # columns where stderr is a file or a pipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """What a task leaves: the lines for stdout and the exit status."""
-
-    lines: tuple[str, ...]
-    status: int
-
-
-def results_folder(config: DictConfig, name: str, cell: str) -> Path:
-    """Where a run's records lie; each cell of a sweep has a folder of its own."""
-    root = Path(config.paths.results) / name
-    return root / cell if cell else root
 
 
 def scan(config: DictConfig, cell: str = "") -> Finished:
@@ -269,4 +256,5 @@ TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
     "scan": scan,
     "build_zoo": build,
     "report": report,
+    "rejudge": rejudge,
 }

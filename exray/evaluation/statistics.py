@@ -1,7 +1,7 @@
 """The figures that every table prints, each with a bootstrap interval over models."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,14 +49,32 @@ def statistics(answers: Answers, *, resamples: int = RESAMPLES, seed: int = 0) -
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
-    values = scores(answers)
-    weights = resampling_weights(answers.is_trojaned, resamples=resamples, seed=seed)
-    resampled = resampled_scores(answers, weights)
-    return Statistics(
-        name=answers.name,
-        counts=answers.counts,
-        estimates={name: interval(values[name], resampled[name]) for name in METRICS},
-    )
+    (found,) = statistics_of_all([answers], resamples=resamples, seed=seed)
+    return found
+
+
+def statistics_of_all(
+    ways: Sequence[Answers], *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Statistics]:
+    """All figures of several ways of deciding, which share resamples where they share models.
+
+    Args:
+        ways: The answers of each.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+    drawn: dict[bytes, Float[ndarray, "b n"]] = {}
+    found = []
+    for answers in ways:
+        truth = answers.is_trojaned
+        if truth.tobytes() not in drawn:
+            weights = resampling_weights(truth, resamples=resamples, seed=seed)
+            drawn[truth.tobytes()] = weights
+        values = scores(answers)
+        resampled = resampled_scores(answers, drawn[truth.tobytes()])
+        estimates = {name: interval(values[name], resampled[name]) for name in METRICS}
+        found.append(Statistics(name=answers.name, counts=answers.counts, estimates=estimates))
+    return found
 
 
 def scores(answers: Answers) -> dict[str, float]:
@@ -96,21 +114,19 @@ def resampled_scores(
         weights: How often each model is drawn in each resample.
     """
     truth, flagged = answers.is_trojaned, answers.flagged
-    tp, fp = weights @ (flagged & truth), weights @ (flagged & ~truth)
-    right, total = weights @ answers.is_right, weights.sum(axis=1)
+    columns = np.stack([flagged & truth, flagged & ~truth, truth, ~truth], axis=1)
+    tp, fp, trojaned, clean = (weights @ columns.astype(np.float64)).T
     with np.errstate(divide="ignore", invalid="ignore"):
-        tpr, fpr = tp / (weights @ truth), fp / (weights @ ~truth)
+        tpr, fpr = tp / trojaned, fp / clean
         found = {
             "TP": tp,
             "FP": fp,
             "TPR": tpr,
             "FPR": fpr,
-            "accuracy": right / total,
+            "accuracy": (tp + clean - fp) / (trojaned + clean),
             "balanced accuracy": (tpr + 1 - fpr) / 2,
-            "cross-entropy": weights @ cross_entropies(answers) / total,
-            "Brier": weights @ np.square(answers.probability - truth) / total,
         }
-        return found | {"ROC-AUC": _resampled_auc(answers, weights)}
+        return found | _resampled_of_probability(answers, weights)
 
 
 def cross_entropies(answers: Answers) -> Float[ndarray, " n"]:
@@ -141,14 +157,20 @@ def _probability_scores(answers: Answers) -> dict[str, float]:
     }
 
 
-def _resampled_auc(answers: Answers, weights: Float[ndarray, "b n"]) -> Float[ndarray, " b"]:
-    """The share of (trojaned, clean) pairs in the right order, ties half, on every resample."""
+def _resampled_of_probability(
+    answers: Answers, weights: Float[ndarray, "b n"]
+) -> dict[str, Float[ndarray, " b"]]:
+    """What is made of the probabilities, on every resample; nan where there are none."""
+    if np.isnan(answers.probability).any():
+        return dict.fromkeys(_OF_PROBABILITY, np.full(len(weights), np.nan))
     truth, probability = answers.is_trojaned, answers.probability
-    if np.isnan(probability).any():
-        return np.full(len(weights), np.nan)
+    total = weights.sum(axis=1)
     trojaned, clean = probability[truth][:, None], probability[~truth]
     ordered = (trojaned > clean) + 0.5 * (trojaned == clean)
     won = ((weights[:, truth] @ ordered) * weights[:, ~truth]).sum(axis=1)
     pairs = weights[:, truth].sum(axis=1) * weights[:, ~truth].sum(axis=1)
-    area: Float[ndarray, " b"] = won / pairs
-    return area
+    return {
+        "ROC-AUC": won / pairs,
+        "cross-entropy": weights @ cross_entropies(answers) / total,
+        "Brier": weights @ np.square(probability - truth) / total,
+    }

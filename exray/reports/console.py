@@ -14,7 +14,7 @@ from exray.evaluation.collect import Collection
 from exray.evaluation.comparison import pruning
 from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
-from exray.evaluation.statistics import Statistics, statistics
+from exray.evaluation.statistics import Statistics, statistics_of_all
 from exray.evaluation.store import StoredScan
 
 STYLES = {
@@ -81,7 +81,8 @@ def comparison_rows(frame: pd.DataFrame) -> list[Statistics]:
     Args:
         frame: A row per record, as `collect` gives it.
     """
-    return [statistics(answer(frame)) for answer in (scanner_alone, with_judge, all_clean)]
+    ways = (scanner_alone, with_judge, all_clean)
+    return statistics_of_all([way(frame) for way in ways])
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
@@ -90,11 +91,23 @@ def comparison_table(frame: pd.DataFrame) -> Table:
     Args:
         frame: A row per record, as `collect` gives it.
     """
-    table = _table("Against ground truth", " ".join(comparison_notes(frame)))
+    caption = " ".join(comparison_notes(frame))
+    return statistics_table(comparison_rows(frame), title="Against ground truth", caption=caption)
+
+
+def statistics_table(rows: Sequence[Statistics], *, title: str, caption: str) -> Table:
+    """Ways of deciding below each other, with counts and the main figures.
+
+    Args:
+        rows: The ways.
+        title: Above the table.
+        caption: Below it.
+    """
+    table = _table(title, caption)
     table.add_column("")
     for heading in ("TP", "FP", "TN", "FN", *_RATES):
         table.add_column(heading, justify="right")
-    for row in comparison_rows(frame):
+    for row in rows:
         tallies = (row.counts.tp, row.counts.fp, row.counts.tn, row.counts.fn)
         rates = (with_interval(row.estimates[name], separator="\n") for name in _RATES)
         table.add_row(row.name, *map(str, tallies), *rates)

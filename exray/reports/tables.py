@@ -7,7 +7,7 @@ import pandas as pd
 from exray.evaluation.comparison import PairedTest, paired_test
 from exray.evaluation.factors import FACTORS, by_factor
 from exray.evaluation.metrics import all_clean, scanner_alone, with_judge
-from exray.evaluation.statistics import METRICS, Statistics, statistics
+from exray.evaluation.statistics import METRICS, Statistics, statistics_of_all
 from exray.reports.console import (
     comparison_notes,
     comparison_rows,
@@ -26,7 +26,7 @@ def comparison_markdown(frame: pd.DataFrame) -> str:
         frame: One row per record, from ``collect`` or ``read_records``.
     """
     notes = "\n".join(comparison_notes(frame))
-    return f"{_statistics_table('', comparison_rows(frame))}\n{notes}\n"
+    return f"{statistics_markdown('', comparison_rows(frame))}\n{notes}\n"
 
 
 def judges_markdown(frames: Mapping[str, pd.DataFrame], reference: str) -> str:
@@ -45,16 +45,16 @@ def judges_markdown(frames: Mapping[str, pd.DataFrame], reference: str) -> str:
     judges = {name: with_judge(frame, name) for name, frame in frames.items()}
     against = frames[reference]
     answers = [scanner_alone(against), *judges.values(), all_clean(against)]
-    rows = [statistics(each) for each in answers]
+    rows = statistics_of_all(answers)
     tests = [
         paired_test(answers, judges[reference])
         for name, answers in judges.items()
         if name != reference
     ]
     return (
-        f"{_statistics_table('judge', rows)}\n{_tests_table(tests)}"
+        f"{statistics_markdown('judge', rows)}\n{_tests_table(tests)}"
         if tests
-        else (_statistics_table("judge", rows))
+        else (statistics_markdown("judge", rows))
     )
 
 
@@ -67,7 +67,7 @@ def factors_markdown(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> s
     """
     tables = [(factor, by_factor(frame, factor)) for factor in factors]
     return "\n".join(
-        _statistics_table(factor.replace("_", " "), rows) for factor, rows in tables if rows
+        statistics_markdown(factor.replace("_", " "), rows) for factor, rows in tables if rows
     )
 
 
@@ -76,7 +76,13 @@ def read_records(path: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"is_trojaned": "boolean", "scanner_flags": "boolean"})
 
 
-def _statistics_table(heading: str, rows: Sequence[Statistics]) -> str:
+def statistics_markdown(heading: str, rows: Sequence[Statistics]) -> str:
+    """Ways of deciding below each other, with all figures and their intervals.
+
+    Args:
+        heading: Of the column of names.
+        rows: The ways.
+    """
     lines = [_line([heading, *_TALLIES, *_RATES]), "|---" * (1 + len(_TALLIES + _RATES)) + "|"]
     for row in rows:
         tallies = (row.counts.tp, row.counts.fp, row.counts.tn, row.counts.fn)

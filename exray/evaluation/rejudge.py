@@ -1,0 +1,257 @@
+"""Other verdicts from stored measurements: no classifier, no torch, no second."""
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from exray.evaluation.forest import forest_scores
+from exray.evaluation.metrics import Answers, with_judge
+from exray.evaluation.thresholds import (
+    best_separation,
+    model_scores,
+    swapped_halves,
+    with_threshold,
+)
+
+CROSS = (
+    "m_cross_victim_into_target",
+    "m_cross_target_into_victim",
+    "m_cross_victim_into_stamped",
+    "m_cross_stamped_into_victim",
+)
+_CONVERGED = ("m_converged_victim_target", "m_converged_victim_stamped")
+
+
+class Rejudgement(ABC):
+    """Other ways to decide from what a run has stored."""
+
+    name: str
+
+    @abstractmethod
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """The answers of each way, about the same classifiers.
+
+        Args:
+            records: A row per record, as `collect` gives it.
+            triggers: A row per trigger, as `trigger_frame` gives it.
+
+        Raises:
+            ValueError: If the stored measurements are not the ones it needs.
+        """
+
+
+class PaperRuleSweep(Rejudgement):
+    """The paper's rule with other beta and gamma.
+
+    Args:
+        name: Of the files it writes.
+        similarity_thresholds: Values of beta.
+        cross_thresholds: Values of gamma.
+
+    Raises:
+        ValueError: If there is no value, or one outside (0, 1].
+
+    Source: EX-RAY, appendix, figures 18 to 20.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        similarity_thresholds: tuple[float, ...],
+        cross_thresholds: tuple[float, ...],
+    ) -> None:
+        self.name = name
+        for key, values in (
+            ("similarity_thresholds", similarity_thresholds),
+            ("cross_thresholds", cross_thresholds),
+        ):
+            if not values or not all(0 < value <= 1 for value in values):
+                raise ValueError(f"rejudge.{key} must hold values in (0, 1]; got {list(values)}")
+        self.similarity_thresholds = similarity_thresholds
+        self.cross_thresholds = cross_thresholds
+
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """The answers for every pair of thresholds."""
+        needed = ("m_similarity", *CROSS, *_CONVERGED)
+        missing = [name for name in needed if name not in triggers]
+        if missing:
+            raise ValueError(
+                f"the stored triggers have no {missing[0].removeprefix('m_')}; rejudge a run of "
+                "judge=exray"
+            )
+        pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
+        return [
+            flagged_by_triggers(
+                records,
+                triggers,
+                injected_by_paper(triggers, similarity_threshold=beta, cross_threshold=gamma),
+                f"beta {beta:g}, gamma {gamma:g}",
+            )
+            for beta, gamma in pairs
+        ]
+
+
+class SizeSweep(Rejudgement):
+    """The same verdicts, had the scanner's triggers been bound to other sizes.
+
+    A bound below the scanner's own only forgets larger triggers; a scan with that bound might have
+    found smaller ones for the same classes.
+
+    Args:
+        name: Of the files it writes.
+        bounds: Greatest sizes, in pixels.
+
+    Raises:
+        ValueError: If there is no bound, or one that is not positive.
+
+    Source: EX-RAY, figure 12. *Differs from the paper:* which scans anew for each bound.
+    """
+
+    def __init__(self, *, name: str, bounds: tuple[float, ...]) -> None:
+        self.name = name
+        if not bounds or not all(bound > 0 for bound in bounds):
+            raise ValueError(f"rejudge.bounds must hold positive sizes; got {list(bounds)}")
+        self.bounds = bounds
+
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """The answers for every bound, without and with the judge."""
+        found = []
+        for bound in self.bounds:
+            within = (triggers["size_pixels"] <= bound).to_numpy(dtype=bool)
+            judged = within & triggers["is_injected"].to_numpy(dtype=bool)
+            found.append(
+                flagged_by_triggers(records, triggers, within, f"scanner, up to {bound:g} px")
+            )
+            found.append(
+                flagged_by_triggers(records, triggers, judged, f"judged, up to {bound:g} px")
+            )
+        return found
+
+
+class SeparationRejudgement(Rejudgement):
+    """The judge with its stored threshold, with the best one, and with one chosen on other models.
+
+    Args:
+        name: Of the files it writes.
+        seed: Of the halves.
+
+    Source: EX-RAY, section 4.1, for the best separation.
+    """
+
+    def __init__(self, *, name: str, seed: int) -> None:
+        self.name = name
+        self.seed = seed
+
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """Three ways to put one judge's threshold."""
+        del triggers
+        stored = with_judge(records, "threshold of the run")
+        chosen = best_separation(model_scores(records), stored.is_trojaned)
+        name = f"best separation of these models ({chosen.threshold:.3f})"
+        return [
+            stored,
+            with_threshold(records, chosen.threshold, name),
+            swapped_halves(records, "chosen on the other half", seed=self.seed),
+        ]
+
+
+class ForestRejudgement(Rejudgement):
+    """The random forest of the paper's second baseline, over stored measurements.
+
+    Args:
+        name: Of the files it writes.
+        trees: Trees of the forest; left open by the paper.
+        seed: Of the halves and of the forest.
+
+    Raises:
+        ValueError: If ``trees`` is not positive.
+
+    Source: EX-RAY, section 4.1, second baseline.
+    """
+
+    def __init__(self, *, name: str, trees: int, seed: int) -> None:
+        self.name = name
+        if not isinstance(trees, int) or trees < 1:
+            raise ValueError(f"rejudge.trees must be >= 1; got {trees!r}")
+        self.trees = trees
+        self.seed = seed
+
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """The forest's answers: half the models train, half are judged, then swapped."""
+        scores = forest_scores(records, triggers, trees=self.trees, seed=self.seed)
+        return [scored_by_triggers(records, triggers, scores, "random forest, halves swapped")]
+
+
+def injected_by_paper(
+    triggers: pd.DataFrame, *, similarity_threshold: float, cross_threshold: float
+) -> Bool[ndarray, " n"]:
+    """Which triggers the paper's rule calls injected, for all triggers at once.
+
+    Args:
+        triggers: A row per trigger with the measurements of ``judge=exray``.
+        similarity_threshold: The paper's beta.
+        cross_threshold: The paper's gamma.
+
+    Source: EX-RAY, section 3.2, equations (5) and (6); a test holds it to
+    `exray.differencing.decision.PaperRule`.
+    """
+    overlaps = triggers["m_similarity"] > similarity_threshold
+    exchanges = triggers[list(CROSS)].min(axis=1) > cross_threshold
+    compared = (triggers[list(_CONVERGED)] >= 1).all(axis=1)
+    natural = (overlaps | exchanges) & compared
+    return ~natural.to_numpy(dtype=bool)
+
+
+def flagged_by_triggers(
+    records: pd.DataFrame, triggers: pd.DataFrame, injected: Bool[ndarray, " n"], name: str
+) -> Answers:
+    """Answers where a model is flagged if one of its triggers counts; without probabilities.
+
+    Args:
+        records: A row per record.
+        triggers: A row per trigger.
+        injected: Which triggers count.
+        name: What tables call it.
+    """
+    counted = set(triggers.loc[injected, "model_id"].astype(str))
+    answers = with_judge(records, name)
+    return Answers(
+        name=name,
+        model_ids=answers.model_ids,
+        is_trojaned=answers.is_trojaned,
+        flagged=np.array([model_id in counted for model_id in answers.model_ids], dtype=bool),
+        probability=np.full(len(answers), math.nan),
+    )
+
+
+def scored_by_triggers(
+    records: pd.DataFrame, triggers: pd.DataFrame, scores: Float[ndarray, " n"], name: str
+) -> Answers:
+    """Answers where a model's probability is its highest trigger's, and 0.5 or more is flagged.
+
+    Models without a trigger keep the probability they have.
+
+    Args:
+        records: A row per record.
+        triggers: A row per trigger.
+        scores: Of each trigger, in [0, 1].
+        name: What tables call it.
+    """
+    highest = pd.Series(scores).groupby(triggers["model_id"].astype(str).to_numpy()).max()
+    answers = with_judge(records, name)
+    pairs = zip(answers.model_ids, answers.probability, strict=True)
+    probability = np.array([highest.get(model_id, kept) for model_id, kept in pairs])
+    judged = np.array([model_id in highest.index for model_id in answers.model_ids], dtype=bool)
+    return Answers(
+        name=name,
+        model_ids=answers.model_ids,
+        is_trojaned=answers.is_trojaned,
+        flagged=judged & (probability >= 0.5),
+        probability=probability.astype(np.float64),
+    )

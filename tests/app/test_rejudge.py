@@ -1,0 +1,94 @@
+"""Deciding anew from a stored run: what it prints, writes, refuses, and that it needs no torch."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.evaluation.store import ResultStore
+
+CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
+
+
+def trigger(similarity):
+    cross = {f"cross_{name}": 0.1 for name in CROSS}
+    converged = {f"converged_victim_{name}": 1.0 for name in ("target", "stamped")}
+    return TriggerRecord(
+        index=0,
+        victim_class=0,
+        target_class=1,
+        victim_name="stop",
+        target_name="yield",
+        source="abs",
+        asr=1.0,
+        target_probability=0.9,
+        size_pixels=60.0,
+        is_injected=similarity <= 0.8,
+        score=0.5,
+        reason="",
+        measurements={"similarity": similarity, **cross, **converged},
+    )
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A trojaned and a clean model, told apart by a beta between 0.6 and 0.7."""
+    store = ResultStore(tmp_path / "run")
+    store.claim("r", {})
+    for model_id, is_trojaned, similarity in (("a", True, 0.6), ("b", False, 0.7)):
+        record = ScanRecord(
+            model_id=model_id,
+            run_id="r",
+            status="done",
+            verdict=Verdict.TROJANED,
+            probability=1 - similarity,
+            scanner_flags=True,
+            num_triggers=1,
+            num_injected=1,
+            is_trojaned=is_trojaned,
+            seconds={"total": math.nan},
+        )
+        store.write(record, [trigger(similarity)], {})
+    return store
+
+
+def test_thresholds_are_swept_over_a_stored_run(command, stored, tmp_path):
+    ran = command(
+        "task=rejudge",
+        "name=run",
+        f"paths.results={tmp_path}",
+        "rejudge.similarity_thresholds=[0.65,0.8]",
+        "rejudge.cross_thresholds=[0.8]",
+    )
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines() == [
+        "scanner alone\t1\t1\t0\t0\t0.5000",
+        "beta 0.65, gamma 0.8\t1\t0\t1\t0\t1.0000",
+        "beta 0.8, gamma 0.8\t1\t1\t0\t0\t0.5000",
+        "trivial rule: all clean\t0\t0\t1\t1\t0.5000",
+    ]
+    assert "thresholds: run" in ran.err
+    written = (stored.root / "rejudged" / "thresholds.md").read_text()
+    assert "| beta 0.65, gamma 0.8 | 1 | 0 | 1 | 0 | 1.000 [1.000, 1.000] |" in written
+    assert "2 of 2 models recorded, none failed." in written
+    assert stored.model_ids() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_cannot_be_rejudged_is_refused_in_one_line(command, tmp_path):
+    place = f"paths.results={tmp_path}"
+    nothing = command("task=rejudge", "name=other", place).mistake()
+    assert nothing.endswith("holds no records; scan first, or give name=NAME")
+    wrong = command("task=rejudge", "name=run", place, "rejudge=forest").mistake()
+    assert wrong.endswith("rejudge a run of judge=random_forest")
+
+
+def test_deciding_anew_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, exray.app.cli, exray.app.rejudge; "
+        "print(sorted({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

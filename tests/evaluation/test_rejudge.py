@@ -1,0 +1,113 @@
+"""Other verdicts from stored measurements, held to the rule that judged them and to records."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from exray.differencing.decision import PaperRule
+from exray.evaluation.metrics import with_judge
+from exray.evaluation.rejudge import (
+    ForestRejudgement,
+    PaperRuleSweep,
+    SeparationRejudgement,
+    SizeSweep,
+    injected_by_paper,
+    scored_by_triggers,
+)
+
+SIGNS_MINI = Path(__file__).parents[2] / "experiments" / "signs_mini"
+
+
+@pytest.fixture(scope="module")
+def records():
+    types = {"is_trojaned": "boolean", "scanner_flags": "boolean"}
+    return pd.read_csv(SIGNS_MINI / "records.csv", dtype=types)
+
+
+@pytest.fixture(scope="module")
+def triggers():
+    return pd.read_csv(SIGNS_MINI / "triggers.csv")
+
+
+@pytest.mark.parametrize("beta", [0.3, 0.8])
+@pytest.mark.parametrize("gamma", [0.4, 0.8])
+def test_the_rule_over_all_triggers_is_the_judges_rule(beta, gamma):
+    stream = np.random.default_rng(0)
+    names = [
+        "similarity",
+        *(f"cross_{a}_into_{b}" for a, b in (("victim", "target"), ("target", "victim"))),
+        *(f"cross_{a}_into_{b}" for a, b in (("victim", "stamped"), ("stamped", "victim"))),
+    ]
+    rows = pd.DataFrame({name: stream.random(200) for name in names})
+    for name in ("converged_victim_target", "converged_victim_stamped"):
+        rows[name] = (stream.random(200) > 0.1).astype(float)
+    rule = PaperRule(similarity_threshold=beta, cross_threshold=gamma)
+    expected = [rule.decide(row).is_injected for row in rows.to_dict("records")]
+    found = injected_by_paper(
+        rows.add_prefix("m_"), similarity_threshold=beta, cross_threshold=gamma
+    )
+    assert found.tolist() == expected
+    assert 0 < found.sum() < len(found)
+
+
+def test_a_runs_own_thresholds_give_its_own_verdicts(records, triggers):
+    sweep = PaperRuleSweep(name="t", similarity_thresholds=(0.7, 0.8), cross_thresholds=(0.8,))
+    other, same = sweep.answers(records, triggers)
+    assert same.name == "beta 0.8, gamma 0.8"
+    assert same.counts == with_judge(records).counts
+    assert other.counts != same.counts
+
+
+def test_a_lower_beta_prunes_more(records, triggers):
+    values = (0.5, 0.6, 0.7, 0.8, 0.9)
+    sweep = PaperRuleSweep(name="t", similarity_thresholds=values, cross_thresholds=(0.8,))
+    flagged = [each.flagged.sum() for each in sweep.answers(records, triggers)]
+    assert flagged == sorted(flagged)
+    assert flagged[0] < flagged[-1]
+
+
+def test_a_size_bound_forgets_larger_triggers(records, triggers):
+    none, _, everything, judged = SizeSweep(name="s", bounds=(1.0, 4096.0)).answers(
+        records, triggers
+    )
+    assert not none.flagged.any()
+    assert everything.flagged.all()
+    assert judged.counts == with_judge(records).counts
+
+
+def test_one_judges_threshold_is_put_in_three_ways(records, triggers):
+    way = SeparationRejudgement(name="s", seed=0)
+    stored, best, honest = (each.counts for each in way.answers(records, triggers))
+    assert stored == with_judge(records).counts
+    assert best.accuracy >= max(stored.accuracy, honest.accuracy)
+
+
+def test_a_models_probability_is_its_highest_triggers(records):
+    triggers = pd.DataFrame({"model_id": ["id-00000000", "id-00000000", "id-00000003"]})
+    found = scored_by_triggers(records, triggers, np.array([0.2, 0.7, 0.4]), "forest")
+    by_model = dict(
+        zip(found.model_ids, zip(found.probability, found.flagged, strict=True), strict=True)
+    )
+    assert by_model["id-00000000"] == (0.7, True)
+    assert by_model["id-00000003"] == (0.4, False)
+    kept = records.set_index("model_id")["probability"]["id-00000004"]
+    assert by_model["id-00000004"] == (kept, False)  # no trigger of it was scored
+
+
+def test_measurements_of_another_judge_are_refused(records, triggers):
+    sweep = PaperRuleSweep(name="t", similarity_thresholds=(0.8,), cross_thresholds=(0.8,))
+    with pytest.raises(ValueError, match="no similarity; rejudge a run of judge=exray"):
+        sweep.answers(records, triggers.drop(columns="m_similarity"))
+    with pytest.raises(ValueError, match="target; rejudge a run of judge=random_forest"):
+        ForestRejudgement(name="f", trees=5, seed=0).answers(records, triggers)
+
+
+def test_values_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match=r"rejudge.cross_thresholds must hold values in \(0, 1\]"):
+        PaperRuleSweep(name="t", similarity_thresholds=(0.8,), cross_thresholds=())
+    with pytest.raises(ValueError, match=r"rejudge.bounds must hold positive sizes; got \[0"):
+        SizeSweep(name="s", bounds=(0.0,))
+    with pytest.raises(ValueError, match=r"rejudge.trees must be >= 1; got 0"):
+        ForestRejudgement(name="f", trees=0, seed=0)

@@ -22,7 +22,10 @@ from exray.differencing.head_calls import HeadSettings
 from exray.differencing.mask_optimization import MaskSettings
 from exray.differencing.objective import CrossEntropyBarrier
 from exray.models.splitting import SplitClassifier
-from exray.scanners.patch_inversion import InversionSettings, PatchInversion
+from exray.scanners.bounded_lead import BoundedLead
+from exray.scanners.engine import Candidate, EngineSettings, Inversion
+from exray.scanners.patches import square_patches
+from exray.scanners.probe import Start
 from exray.zoo.zoo_source import embedded_root, open_zoo
 
 SEED, REPEATS, EPOCHS, STEPS, SAMPLES = 0, 3, 40, 10, 10
@@ -95,14 +98,24 @@ def mask_row(split: SplitClassifier, features: Tensor, labels: Tensor, pairs: in
 
 def inversion_row(split: SplitClassifier, images: dict[int, Tensor], pairs: int) -> Row:
     """Inversion steps of some candidates against the network's bare passes."""
-    settings = InversionSettings(
-        max_size_share=0.0319, pattern="colour", learning_rate=0.1, noise=0.05,
-        neuron_weight=0.0, probe_images=1, seed=SEED,
+    candidates = [
+        Candidate(victims=(index % 8,), target=(index + 1 + index // 8) % 8)
+        for index in range(pairs)
+    ]
+    start = Start(colour=(0.98, 0.02, 0.02), top=27, left=27, lead=0.0)
+    patches = square_patches(
+        candidates, [start] * pairs, side=9, image_size=(64, 64), pattern="colour", seed=SEED,
+        device=torch.device("cpu"),
     )  # fmt: skip
-    candidates = [(index % 8, (index + 1 + index // 8) % 8, 0) for index in range(pairs)]
-    inversion = PatchInversion(split, candidates, images, settings)
-    alive = torch.arange(pairs)
-    seconds = best_seconds(lambda: inversion.run(STEPS, alive=alive, images_per_victim=4))
+    inversion = Inversion(
+        split,
+        candidates,
+        [images[each.victims[0]] for each in candidates],
+        shape=patches,
+        objective=BoundedLead(max_pixels=130.0, neuron_weight=0.0),
+        settings=EngineSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.05, seed=SEED),
+    )
+    seconds = best_seconds(lambda: inversion.run(STEPS, alive=range(pairs), images_per_step=4))
     pool = torch.cat(list(images.values()))
     inputs = pool[torch.arange(4 * pairs) % len(pool)]
 

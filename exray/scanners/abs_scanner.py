@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
-from exray.scanners.patch_inversion import InversionSettings, PatchInversion
-from exray.scanners.scanner import Progress, Scanner, ScanResult
-from exray.scanners.stimulation import pick_candidates
-from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+from exray.scanners.bounded_lead import BoundedLead
+from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
+from exray.scanners.patches import Pattern, square_patches, square_side
+from exray.scanners.probe import ProbeSettings, Start, best_starts
+from exray.scanners.scanner import (
+    Progress,
+    Scanner,
+    ScanResult,
+    require_two_classes,
+    steps_reporter,
+)
+from exray.scanners.stimulation import Pointer, pick_candidates
+from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
 
@@ -50,11 +55,38 @@ class StimulationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PatchSettings:
+    """What a patch may be.
+
+    Args:
+        max_size_share: Bound on the trigger's size as a share of the image's area.
+        pattern: ``colour`` for one colour a trigger, ``free`` for one a pixel.
+        neuron_weight: Weight of the stimulated channel's mean activation.
+
+    Raises:
+        ValueError: If the share lies outside (0, 1) or the pattern is unknown.
+    """
+
+    max_size_share: float
+    pattern: Pattern
+    neuron_weight: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_size_share, str) or not 0 < self.max_size_share < 1:
+            raise ValueError(
+                "scanner.patch.max_size_share must lie in (0, 1), a share of the image; "
+                f"got {self.max_size_share!r}"
+            )
+        if self.pattern not in ("colour", "free"):
+            raise ValueError(f"scanner.patch.pattern must be colour or free; got {self.pattern!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class InversionRound:
     """One round of inversion; the next one goes on with what lives.
 
     Args:
-        steps: Adam steps.
+        steps: Adam steps at most.
         images_per_victim: Images each candidate sees in a step.
         min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
         keep: Candidates of each victim that live on, at most.
@@ -79,14 +111,18 @@ class AbsScanner(Scanner):
     Args:
         name: Recorded as the triggers' source.
         stimulation: How candidates are picked.
-        inversion: How their patches are optimised.
+        probe: How their starts are found, and which of them are worth inverting.
+        patch: What a patch may be.
+        inversion: How patches are optimised.
         rounds: First few images and steps for all candidates, then more for those that live.
+        stop: When a candidate stops before its round is over.
         min_asr: ASR of the hardened trigger on all the victim's images from which it counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
 
     Source: ABS (Liu et al. 2019), TrojAI rounds 2 to 4 (facts, section 2.2). *Differs from the
-    released code:* more targets a victim are tried and the hopeless dropped early; the target of
-    a task is never switched; the best trigger within the bound is kept rather than the last.
+    released code:* more targets a victim are tried and the hopeless dropped early; patches start
+    from the best coloured square, not in the centre from a random colour; the target of a task is
+    never switched; the best trigger within the bound is kept rather than the last.
     """
 
     def __init__(
@@ -94,8 +130,11 @@ class AbsScanner(Scanner):
         *,
         name: str,
         stimulation: StimulationSettings,
-        inversion: InversionSettings,
+        probe: ProbeSettings,
+        patch: PatchSettings,
+        inversion: EngineSettings,
         rounds: Sequence[InversionRound],
+        stop: StopRule,
         min_asr: float,
         triggers_per_victim: int,
     ) -> None:
@@ -103,14 +142,17 @@ class AbsScanner(Scanner):
             raise ValueError("scanner.rounds must hold at least one round; got none")
         if isinstance(min_asr, str) or not 0 < min_asr <= 1:
             raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
-        self.name = name
-        self.stimulation = stimulation
-        self.inversion = inversion
-        self.rounds = tuple(rounds)
         if not isinstance(triggers_per_victim, int) or triggers_per_victim < 1:
             raise ValueError(
                 f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}"
             )
+        self.name = name
+        self.stimulation = stimulation
+        self.probe = probe
+        self.patch = patch
+        self.inversion = inversion
+        self.rounds = tuple(rounds)
+        self.stop = stop
         self.min_asr = min_asr
         self.triggers_per_victim = triggers_per_victim
 
@@ -118,93 +160,129 @@ class AbsScanner(Scanner):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Triggers within the size bound that flip a victim's images to one target."""
-        present = [index for index, count in enumerate(samples.counts()) if count > 0]
-        if len(present) < 2:
-            raise ValueError(
-                f"a scan needs images of at least two classes; got images of {len(present)}"
-            )
+        require_two_classes(samples)
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
-        candidates = pick_candidates(
+        pointers = pick_candidates(
             split,
             samples,
             images_per_class=self.stimulation.images_per_class,
             levels=self.stimulation.levels,
             targets_per_victim=self.stimulation.targets_per_victim,
         )
-        images = {index: samples.of_class(index) for index in present}
-        inversion = PatchInversion(split, candidates, images, self.inversion)
-        alive = self._invert(inversion, progress)
-        triggers = self._triggers(inversion, alive)
-        return ScanResult(triggers=triggers, num_candidates=len(candidates), flags=bool(triggers))
+        inversion, leads = self._start(split, samples, pointers)
+        alive = self._invert(inversion, leads, progress)
+        triggers = self._triggers(inversion, leads, alive)
+        return ScanResult(triggers=triggers, num_candidates=len(pointers), flags=bool(triggers))
 
-    def _invert(self, inversion: PatchInversion, progress: Progress | None) -> Int[Tensor, " live"]:
+    def _start(
+        self, split: SplitClassifier, samples: SampleSet, pointers: Sequence[Pointer]
+    ) -> tuple[Inversion, list[float]]:
+        """Patches of the candidates that the probe finds worth it, and their squares' leads."""
+        height, width = samples.images.shape[-2:]
+        bound = self.patch.max_size_share * height * width
+        side = square_side(bound)
+        candidates: list[Candidate] = []
+        starts: list[Start] = []
+        for victim in dict.fromkeys(victim for victim, _, _ in pointers):
+            own = [(target, channel) for other, target, channel in pointers if other == victim]
+            images, targets = samples.of_class(victim), [target for target, _ in own]
+            found = best_starts(split, images, targets, side=side, settings=self.probe)
+            ranked = sorted(zip(found, own, strict=True), key=lambda pair: -pair[0].lead)
+            for start, (target, channel) in ranked[: self.probe.targets_per_victim]:
+                starts.append(start)
+                candidates.append(Candidate(victims=(victim,), target=target, channel=channel))
+        patches = square_patches(
+            candidates,
+            starts,
+            side=side,
+            image_size=(height, width),
+            pattern=self.patch.pattern,
+            seed=self.inversion.seed,
+            device=samples.images.device,
+        )
+        inversion = Inversion(
+            split,
+            candidates,
+            [samples.of_class(each.victims[0]) for each in candidates],
+            shape=patches,
+            objective=BoundedLead(max_pixels=bound, neuron_weight=self.patch.neuron_weight),
+            settings=self.inversion,
+        )
+        return inversion, [start.lead for start in starts]
+
+    def _invert(
+        self, inversion: Inversion, leads: Sequence[float], progress: Progress | None
+    ) -> list[int]:
         """Runs all rounds; gives the places of the candidates that live to the end."""
-        alive = torch.arange(len(inversion.candidates))
+        alive = list(range(len(inversion.candidates)))
         total = sum(each.steps for each in self.rounds)
-
-        def report() -> None:
-            if progress is not None:
-                progress("inversion", inversion.steps_done, total)
-
+        report = steps_reporter(progress, total)
         for each in self.rounds:
-            if not len(alive):
+            if not alive:
                 break
             inversion.forget_scores()
             inversion.run(
                 each.steps,
                 alive=alive,
-                images_per_victim=each.images_per_victim,
+                images_per_step=each.images_per_victim,
+                stop=self.stop,
                 on_step=report,
             )
-            alive = _living(inversion, alive, each)
+            alive = self._living(inversion, leads, alive, each)
         return alive
 
+    def _living(
+        self,
+        inversion: Inversion,
+        leads: Sequence[float],
+        alive: Sequence[int],
+        done: InversionRound,
+    ) -> list[int]:
+        """The candidates that go on after a round: good enough, among the best of their victim."""
+        scores = inversion.best_score.tolist()
+        kept: dict[int, list[int]] = {}
+        for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
+            same_victim = kept.setdefault(inversion.candidates[place].victims[0], [])
+            if scores[place] >= done.min_score and len(same_victim) < done.keep:
+                same_victim.append(place)
+        return sorted(place for several in kept.values() for place in several)
+
+    def _rank(self, score: float, lead: float) -> tuple[float, float]:
+        """Sorts the strongest first.
+
+        Beyond the score at which candidates stop it says no more, since probabilities end at 1:
+        then the one whose plain square came furthest, which had least to be optimised, is first.
+        """
+        return -min(score, self.stop.good_score), -lead
+
     def _triggers(
-        self, inversion: PatchInversion, alive: Int[Tensor, " live"]
+        self, inversion: Inversion, leads: Sequence[float], alive: Sequence[int]
     ) -> tuple[InvertedTrigger, ...]:
         """The hardened triggers that meet the ASR bar, strongest first."""
-        found = []
-        measured = inversion.measure(alive=alive, harden=True)
-        for place, (asr, probability) in zip(alive.tolist(), measured, strict=True):
-            if asr < self.min_asr:
-                continue
-            victim, target, _ = inversion.candidates[place]
-            mask, pattern = inversion.patch(place, harden=True)
-            found.append(
-                InvertedTrigger(
-                    trigger=PatchTrigger(mask=mask, pattern=pattern),
-                    victim_class=victim,
-                    target_class=target,
-                    asr=asr,
-                    target_probability=probability,
+        found: list[tuple[tuple[float, float], InvertedTrigger]] = []
+        for place in alive:
+            measured, candidate = inversion.measure(place), inversion.candidates[place]
+            if measured.asr >= self.min_asr:
+                trigger = InvertedTrigger(
+                    trigger=measured.trigger,
+                    victim_class=candidate.victims[0],
+                    target_class=candidate.target,
+                    asr=measured.asr,
+                    target_probability=measured.probability,
                     source=self.name,
                 )
-            )
-        return _strongest(found, self.triggers_per_victim)
+                rank = self._rank(measured.asr + measured.probability, leads[place])
+                found.append((rank, trigger))
+        ordered = [trigger for _, trigger in sorted(found, key=lambda pair: pair[0])]
+        return strongest(ordered, self.triggers_per_victim)
 
 
-def _living(
-    inversion: PatchInversion, alive: Int[Tensor, " live"], done: InversionRound
-) -> Int[Tensor, " left"]:
-    """The candidates that go on after a round: good enough, and among the best of their victim."""
-    scores = inversion.best_score.tolist()
-    ranked = sorted(alive.tolist(), key=lambda place: -scores[place])
-    kept: dict[int, list[int]] = {}
-    for place in ranked:
-        same_victim = kept.setdefault(inversion.candidates[place][0], [])
-        if scores[place] >= done.min_score and len(same_victim) < done.keep:
-            same_victim.append(place)
-    places = sorted(place for several in kept.values() for place in several)
-    return torch.tensor(places, dtype=torch.long)
-
-
-def _strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:
-    """At most ``per_victim`` triggers of each victim, the strongest of all first."""
-    ordered = sorted(triggers, key=lambda each: -(each.asr + each.target_probability))
+def strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:
+    """The first ``per_victim`` triggers of each victim, in their order."""
     kept: list[InvertedTrigger] = []
-    for trigger in ordered:
+    for trigger in triggers:
         before = sum(other.victim_class == trigger.victim_class for other in kept)
         if before < per_victim:
             kept.append(trigger)

@@ -1,7 +1,7 @@
 """Where and in which colour to start a patch: coloured squares tried on the victim's images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
-from exray.scanners.stimulation import Candidate
 
 _LEVELS = (0.02, 0.5, 0.98)  # of each colour channel; short of 0 and 1, where tanh has no slope
 # From the image's centre, in shares of its sides: the centre, around it, and the four corners.
 _SHIFTS = ((0.0, 0.0), *product((-0.15, 0.15), repeat=2), *product((-0.5, 0.5), repeat=2))
+_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,44 +24,78 @@ class Start:
         colour: RGB in (0, 1).
         top: First row of the square.
         left: First column of the square.
+        lead: The target's mean logit lead over the best other class with this square.
     """
 
     colour: tuple[float, float, float]
     top: int
     left: int
+    lead: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """How coloured squares are tried.
+
+    Args:
+        images: Images of each victim on which the best squares are compared.
+        finalists: Squares of each target that go on from the first image to all of them.
+        targets_per_victim: Targets kept for each victim, those with the best squares.
+
+    Raises:
+        ValueError: If one is below 1.
+    """
+
+    images: int
+    finalists: int
+    targets_per_victim: int
+
+    def __post_init__(self) -> None:
+        for name in ("images", "finalists", "targets_per_victim"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"scanner.probe.{name} must be >= 1; got {value!r}")
+
+
+@torch.no_grad()
 def best_starts(
     split: SplitClassifier,
-    candidates: Sequence[Candidate],
-    images: dict[int, Float[Tensor, "n 3 h w"]],
+    images: Float[Tensor, "n 3 h w"],
+    targets: Sequence[int],
     *,
     side: int,
-    num_images: int,
+    settings: ProbeSettings,
 ) -> list[Start]:
-    """For every candidate the coloured square that lifts its target's logit lead most.
+    """For every target the coloured square that lifts its logit lead most.
 
     Gradients move a patch's colour badly: from a random colour many runs end in another local
     optimum than the injected trigger. Trying 27 colours at 9 places costs forward passes only,
-    and serves all targets of a victim at once.
+    and serves all targets of a victim at once. All squares are tried on one image; each target's
+    best of them on more.
 
     Args:
         split: The classifier.
-        candidates: Victim, target and channel of each.
-        images: Victim images by class.
+        images: Of the victim.
+        targets: Classes to lift.
         side: The square's side in pixels.
-        num_images: Images of each victim that are tried.
+        settings: How many images and squares.
     """
-    height, width = next(iter(images.values())).shape[-2:]
-    starts = _starts(height, width, side)
-    leads = {
-        victim: _leads(split, images[victim][:num_images], starts, side)
-        for victim in sorted({victim for victim, _, _ in candidates})
-    }
-    return [starts[int(leads[victim][:, target].argmax())] for victim, target, _ in candidates]
+    height, width = images.shape[-2:]
+    starts = _squares(height, width, side)
+    columns = list(targets)
+    first = _leads(split, images[:1], starts, side)[:, columns]
+    top = first.topk(min(settings.finalists, len(starts)), dim=0).indices
+    finalists = sorted(set(top.flatten().tolist()))
+    compared = [starts[place] for place in finalists]
+    leads = _leads(split, images[: settings.images], compared, side)[:, columns]
+    best = leads.max(dim=0)
+    return [
+        replace(compared[place], lead=lead)
+        for place, lead in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    ]
 
 
-def _starts(height: int, width: int, side: int) -> list[Start]:
+def _squares(height: int, width: int, side: int) -> list[Start]:
     places = [
         (
             min(max(int((height - side) / 2 + down * height), 0), height - side),
@@ -70,13 +104,12 @@ def _starts(height: int, width: int, side: int) -> list[Start]:
         for down, right in _SHIFTS
     ]
     return [
-        Start(colour=(red, green, blue), top=top, left=left)
+        Start(colour=(red, green, blue), top=top, left=left, lead=-torch.inf)
         for red, green, blue in product(_LEVELS, repeat=3)
         for top, left in places
     ]
 
 
-@torch.no_grad()
 def _leads(
     split: SplitClassifier, images: Float[Tensor, "n 3 h w"], starts: Sequence[Start], side: int
 ) -> Float[Tensor, "starts k"]:
@@ -86,7 +119,9 @@ def _leads(
         rows, columns = slice(start.top, start.top + side), slice(start.left, start.left + side)
         colour = images.new_tensor(start.colour).view(3, 1, 1)
         stamped[row, :, :, rows, columns] = colour
-    logits = split.classifier.predict(stamped.flatten(0, 1)).view(len(starts), len(images), -1)
+    parts = torch.split(stamped.flatten(0, 1), _BATCH)
+    logits = torch.cat([split.head(split.features(part)) for part in parts])
+    logits = logits.view(len(starts), len(images), -1)
     top = logits.topk(2, dim=2)
     best, second = top.values[..., :1], top.values[..., 1:]
     others = torch.where(logits == best, second, best)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
@@ -35,3 +36,28 @@ class Scanner(ABC):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Triggers that flip clean images of one class to another."""
+
+
+def require_two_classes(samples: SampleSet) -> list[int]:
+    """The classes that have images.
+
+    Raises:
+        ValueError: If they are fewer than two.
+    """
+    present = [index for index, count in enumerate(samples.counts()) if count > 0]
+    if len(present) < 2:
+        raise ValueError(
+            f"a scan needs images of at least two classes; got images of {len(present)}"
+        )
+    return present
+
+
+def steps_reporter(progress: Progress | None, total: int) -> Callable[[], None]:
+    """Something to call after each step of an inversion, which counts them for ``progress``."""
+    steps = count(1)
+
+    def report() -> None:
+        if progress is not None:
+            progress("inversion", next(steps), total)
+
+    return report

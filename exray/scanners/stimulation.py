@@ -9,7 +9,7 @@ from torch import Tensor
 from exray.data.samples import SampleSet
 from exray.models.splitting import SplitClassifier
 
-Candidate = tuple[int, int, int]
+Pointer = tuple[int, int, int]
 """Victim class, target class, stimulated channel."""
 
 _BATCH = 256
@@ -61,7 +61,7 @@ def pick_candidates(
     images_per_class: int,
     levels: Sequence[float],
     targets_per_victim: int,
-) -> list[Candidate]:
+) -> list[Pointer]:
     """The likeliest targets of every victim class, each with the channel that points to it.
 
     A channel points from a victim to the class whose logit it lifts most in every sampled image
@@ -80,7 +80,7 @@ def pick_candidates(
     stimulation alone, since its test for frequent runner-ups never takes effect.
     """
     present = [index for index, count in enumerate(samples.counts()) if count > 0]
-    found: list[Candidate] = []
+    found: list[Pointer] = []
     for victim in present:
         images = samples.of_class(victim)[:images_per_class]
         lift = elevations(split, images, levels=levels)

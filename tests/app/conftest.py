@@ -19,7 +19,7 @@ QUICK = (
     "images_per_victim: 2, min_score: 0.0, keep: 9}]",
     "scanner.engine.stimulation.targets_per_victim=1",
     "scanner.engine.min_asr=0.01",
-    "scanner.engine.inversion.max_size_share=0.3",
+    "scanner.engine.patch.max_size_share=0.3",
     "scanner.engine.inversion.learning_rate=0.5",
     "judge.engine.mask.epochs=3",
 )

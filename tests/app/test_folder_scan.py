@@ -59,7 +59,7 @@ def test_a_wrong_layer_is_a_failed_record_that_lists_those_there_are(scanned):
 
 
 def test_a_wrong_layer_of_the_judge_is_refused_where_no_trigger_is_found(scanned):
-    few = "scanner.engine.inversion.max_size_share=0.001"
+    few = "scanner.engine.patch.max_size_share=0.001"
     assert fails(scanned("layer.name=conv9", few), "layer 'conv9' is not in colours; it has: ")
 
 

@@ -23,7 +23,7 @@ SAID = "exray: interrupted; what is finished is kept, the same command goes on"
 
 def test_a_killed_scan_keeps_what_is_finished_and_goes_on(command, quick, tmp_path):
     results = tmp_path / "results" / "run"
-    few = "scanner.engine.inversion.max_size_share=0.001"  # no triggers, so no masks
+    few = "scanner.engine.patch.max_size_share=0.001"  # no triggers, so no masks
     words = (*quick, few, "limit=3")
     process = subprocess.Popen(
         [sys.executable, str(RUN), *words],

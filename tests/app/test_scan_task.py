@@ -170,7 +170,7 @@ def test_a_report_of_nothing_is_a_mistake(command, tmp_path):
 
 def test_a_sweep_gives_each_cell_its_own_records(command, quick, results):
     words = [word for word in quick if "judge" not in word]
-    few = "scanner.engine.inversion.max_size_share=0.001"  # no triggers, so no masks
+    few = "scanner.engine.patch.max_size_share=0.001"  # no triggers, so no masks
     ran = command("-m", *words, "limit=1", "judge=none,exray", few)
     assert ran.status == 0, ran.err
     assert [line[0] for line in fields(ran)] == [IDS[0]] * 2

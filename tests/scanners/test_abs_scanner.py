@@ -5,32 +5,40 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.scanners.abs_scanner import AbsScanner, InversionRound, StimulationSettings
-from exray.scanners.patch_inversion import InversionSettings
+from exray.scanners.abs_scanner import (
+    AbsScanner,
+    InversionRound,
+    PatchSettings,
+    StimulationSettings,
+)
+from exray.scanners.engine import EngineSettings, StopRule
+from exray.scanners.probe import ProbeSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 STIMULATION = StimulationSettings(
     layer="relu", images_per_class=2, levels=(0.0, 0.5, 1.0), targets_per_victim=2
 )
-INVERSION = InversionSettings(
-    max_size_share=0.15,
-    pattern="colour",
-    learning_rate=0.3,
-    noise=0.02,
-    neuron_weight=0.01,
-    probe_images=2,
-    seed=0,
-)
+PATCH = PatchSettings(max_size_share=0.15, pattern="colour", neuron_weight=0.01)
 ROUNDS = (
     InversionRound(steps=10, images_per_victim=2, min_score=0.05, keep=9),
     InversionRound(steps=15, images_per_victim=4, min_score=0.5, keep=9),
 )
+PARTS = {
+    "name": "abs",
+    "stimulation": STIMULATION,
+    "probe": ProbeSettings(images=2, finalists=4, targets_per_victim=2),
+    "patch": PATCH,
+    "inversion": EngineSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.02, seed=0),
+    "rounds": ROUNDS,
+    "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
+    "min_asr": 0.9,
+    "triggers_per_victim": 9,
+}
 
 
 def scanner(**changes):
-    values = {"name": "abs", "stimulation": STIMULATION, "inversion": INVERSION, "rounds": ROUNDS}
-    return AbsScanner(**{**values, "min_asr": 0.9, "triggers_per_victim": 9, **changes})
+    return AbsScanner(**{**PARTS, **changes})
 
 
 def test_the_planted_target_is_found_with_a_small_trigger(trojaned, colour_samples):
@@ -50,8 +58,24 @@ def test_the_planted_target_is_found_with_a_small_trigger(trojaned, colour_sampl
 
 def test_triggers_come_strongest_first(trojaned, colour_samples):
     triggers = scanner(min_asr=0.01).scan(trojaned, colour_samples).triggers
-    strength = [trigger.asr + trigger.target_probability for trigger in triggers]
+    strength = [min(trigger.asr + trigger.target_probability, 1.98) for trigger in triggers]
     assert strength == sorted(strength, reverse=True)
+
+
+def test_of_saturated_triggers_the_one_whose_square_led_most_is_kept(trojaned, colour_samples):
+    wide = replace(PATCH, max_size_share=0.9)  # any class can be painted over the victim's
+    every = scanner(patch=wide).scan(trojaned, colour_samples).triggers
+    pairs = {(each.victim_class, each.target_class) for each in every}
+    assert {(0, 1), (0, 2)} <= pairs
+    one = scanner(patch=wide, triggers_per_victim=1).scan(trojaned, colour_samples).triggers
+    assert {each.target_class for each in one if each.victim_class == 0} == {1}
+
+
+def test_the_probe_drops_targets_before_they_cost_a_step(trojaned, colour_samples):
+    probe = ProbeSettings(images=2, finalists=4, targets_per_victim=1)
+    result = scanner(probe=probe).scan(trojaned, colour_samples)
+    assert result.num_candidates == 6
+    assert {(each.victim_class, each.target_class) for each in result.triggers} == {(0, 1), (2, 1)}
 
 
 def test_the_clean_twin_is_not_flagged(clean_twin, colour_samples):
@@ -125,3 +149,23 @@ def test_a_scanner_needs_a_round():
 def test_an_asr_bar_that_is_no_fraction_is_refused(asr):
     with pytest.raises(ValueError, match=rf"min_asr must be a fraction in \(0, 1\]; got {asr}"):
         scanner(min_asr=asr)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2])
+def test_a_size_that_is_no_share_is_refused(share):
+    with pytest.raises(ValueError, match=rf"max_size_share must lie in \(0, 1\).*got {share}"):
+        replace(PATCH, max_size_share=share)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("pattern", "stripes", "pattern must be colour or free; got 'stripes'"),
+        ("max_size_share", "much", "max_size_share must lie in .*; got 'much'"),
+    ],
+)
+def test_patches_of_the_wrong_kind_are_refused(name, value, message):
+    settings = replace(PATCH)
+    object.__setattr__(settings, name, value)  # beartype, which users lack, would refuse it first
+    with pytest.raises(ValueError, match=message):
+        settings.__post_init__()

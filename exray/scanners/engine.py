@@ -1,0 +1,375 @@
+"""One inversion loop that many candidates share, whatever they optimise and for what."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from exray.models.splitting import SplitClassifier
+from exray.scanners.row_adam import RowAdam
+from exray.tensors import derive_seed
+from exray.triggers.trigger import Trigger
+
+_NOISES = 16  # draws of noise; a candidate takes them in turn by its own count of steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trigger to look for.
+
+    Args:
+        victims: Classes whose images it flips; all others than the target for a universal one.
+        target: Class they are flipped to.
+        channel: Stimulated channel that pointed to it.
+        restart: Number of the try, for its random stream.
+    """
+
+    victims: tuple[int, ...]
+    target: int
+    channel: int = 0
+    restart: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamped:
+    """Images with the candidates' triggers in them, and how large those are.
+
+    Args:
+        images: In [0, 1].
+        size: What an objective may penalise, with gradients: the mask's sum.
+        measure: What a bound is held against: changed pixels, or the SSIM with the clean images.
+        counted: Pixels changed at all.
+    """
+
+    images: Float[Tensor, "p m 3 h w"]
+    size: Float[Tensor, " p"]
+    measure: Float[Tensor, " p"]
+    counted: Float[Tensor, " p"]
+
+
+class Parametrisation(ABC):
+    """What is optimised, a row for each candidate, and how it changes images."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Tensors whose first axis is the candidates'."""
+
+    @abstractmethod
+    def stamp(self, images: Float[Tensor, "p m 3 h w"], rows: Sequence[Tensor]) -> Stamped:
+        """The images with the triggers of these rows of the parameters."""
+
+    @abstractmethod
+    def trigger(self, rows: Sequence[Tensor]) -> Trigger:
+        """The hardened trigger of one candidate's rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One forward pass of some candidates, as an objective sees it."""
+
+    rows: Int[Tensor, " p"]
+    logits: Float[Tensor, "p m k"]
+    targets: Int[Tensor, " p"]
+    activation: Float[Tensor, " p"]
+    stamped: Stamped
+
+    @property
+    def lead(self) -> Float[Tensor, "p m"]:
+        """The target's logit less the highest other one."""
+        return lead_of(self.logits, self.targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A hardened trigger with what it does to all images of its victims.
+
+    Args:
+        trigger: The trigger.
+        asr: Attack success rate, a fraction.
+        probability: Mean probability of the target.
+    """
+
+    trigger: Trigger
+    asr: float
+    probability: float
+
+
+class Objective(ABC):
+    """What a candidate is optimised for, and which of its states is the best."""
+
+    @abstractmethod
+    def loss(self, view: View) -> Float[Tensor, " p"]:
+        """One loss a candidate; a candidate's must not depend on the others."""
+
+    @abstractmethod
+    def score(
+        self, view: View, asr: Float[Tensor, " p"], probability: Float[Tensor, " p"]
+    ) -> Float[Tensor, " p"]:
+        """How good each state is; -inf where it does not meet the objective's own bar."""
+
+    @abstractmethod
+    def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:
+        """Adapts weights that change from step to step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How all candidates are optimised.
+
+    Args:
+        learning_rate: Adam's.
+        betas: Adam's.
+        noise: Greatest change of a pixel by the noise added in each step.
+        seed: Of the noise.
+    """
+
+    learning_rate: float
+    betas: tuple[float, float]
+    noise: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.learning_rate, str) or not self.learning_rate > 0:
+            raise ValueError(
+                f"scanner.inversion.learning_rate must be positive; got {self.learning_rate!r}"
+            )
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(
+                f"scanner.inversion.betas must be two numbers in [0, 1); got {list(self.betas)}"
+            )
+        if isinstance(self.noise, str) or not 0 <= self.noise < 1:
+            raise ValueError(f"scanner.inversion.noise must lie in [0, 1); got {self.noise!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRule:
+    """When a candidate stops before its steps are over.
+
+    Args:
+        good_score: Score from which it may stop.
+        patience: Steps in a row without a gain of ``gain`` after which it does.
+        gain: Least gain that counts.
+    """
+
+    good_score: float
+    patience: int
+    gain: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.patience, int) or self.patience < 1:
+            raise ValueError(f"scanner.stop.patience must be >= 1; got {self.patience!r}")
+
+
+class Inversion:
+    """Optimises triggers for all candidates; none depends on its batch mates.
+
+    A plain loop rather than a trainer: one step is one forward pass of images x candidates in
+    chunks that fit the memory budget, with Adam's state and step count kept for each candidate.
+    The best state that meets the objective's own bar is kept, not the last.
+
+    Args:
+        split: The classifier, cut at the layer whose channels the objective may weigh.
+        candidates: What to look for.
+        pools: Images of each candidate's victims.
+        shape: What is optimised.
+        objective: What for.
+        settings: The optimisation's numbers.
+
+    Source: the common part of ABS, Neural Cleanse and K-Arm (facts, sections 2, 3, 5).
+    """
+
+    def __init__(
+        self,
+        split: SplitClassifier,
+        candidates: Sequence[Candidate],
+        pools: Sequence[Float[Tensor, "_ 3 h w"]],
+        *,
+        shape: Parametrisation,
+        objective: Objective,
+        settings: EngineSettings,
+    ) -> None:
+        self.split = split
+        self.candidates = tuple(candidates)
+        self.pools = tuple(pools)
+        self.shape = shape
+        self.objective = objective
+        self.settings = settings
+        device = shape.parameters[0].device
+        self._targets = torch.tensor([each.target for each in self.candidates], device=device)
+        self._channels = torch.tensor([each.channel for each in self.candidates], device=device)
+        self._adam = RowAdam(
+            shape.parameters, learning_rate=settings.learning_rate, betas=settings.betas
+        )
+        self.best_score = torch.full((len(self.candidates),), -torch.inf, device=device)
+        self._best = [each.clone() for each in shape.parameters]
+        self._idle = torch.zeros(len(self.candidates), dtype=torch.long, device=device)
+        self._noise = torch.empty(0, device=device)
+        self.last_asr = torch.zeros(len(self.candidates), device=device)
+        self.image_passes = 0  # images that went forward and backward
+
+    @property
+    def steps(self) -> Int[Tensor, " candidates"]:
+        """Steps that each candidate has done."""
+        return self._adam.steps
+
+    def run(
+        self,
+        steps: int,
+        *,
+        alive: Sequence[int],
+        images_per_step: int,
+        stop: StopRule | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> None:
+        """Optimises the candidates in ``alive`` for some steps, each until it stops.
+
+        Args:
+            steps: Adam steps at most.
+            alive: Places of the candidates to go on with.
+            images_per_step: Images each of them sees in a step, gone round where it has fewer.
+            stop: Ends a candidate early.
+            on_step: Called after each step, those saved by stopping early included.
+        """
+        batch = {place: _gone_round(self.pools[place], images_per_step) for place in alive}
+        live = list(alive)
+        for _ in range(steps):
+            for part in self._chunks(live, batch):
+                self._step(part, torch.stack([batch[place] for place in part]), stop)
+            if stop is not None:
+                live = [place for place in live if not self._stopped(place, stop)]
+            if on_step is not None:
+                on_step()
+
+    def _chunks(self, live: Sequence[int], batch: dict[int, Tensor]) -> list[list[int]]:
+        """Candidates that go through the network together, by the memory budget."""
+        if not live:
+            return []
+        one = batch[live[0]]
+        fits = max(1, pixels_per_call(one.device) // (one.numel() // 3))
+        return [list(live[start : start + fits]) for start in range(0, len(live), fits)]
+
+    def _step(
+        self, places: Sequence[int], images: Float[Tensor, "p m 3 h w"], stop: StopRule | None
+    ) -> None:
+        """One step of one chunk."""
+        rows = torch.tensor(places, device=images.device)
+        leaves = [each[rows].requires_grad_(True) for each in self.shape.parameters]
+        view = self._view(rows, self._noisy(images, rows), leaves)
+        gradients = torch.autograd.grad(self.objective.loss(view).sum(), leaves)
+        self.image_passes += images.shape[0] * images.shape[1]
+        with torch.no_grad():
+            asr, probability = success(view.logits, view.targets)
+            self.last_asr[rows] = asr
+            score = self.objective.score(view, asr, probability)
+            self._keep_best(rows, score, leaves, stop)
+            self.objective.after_step(view, asr)
+        self._adam.step(rows, gradients)
+
+    def _view(
+        self,
+        rows: Int[Tensor, " p"],
+        images: Float[Tensor, "p m 3 h w"],
+        values: Sequence[Tensor],
+    ) -> View:
+        stamped = self.shape.stamp(images, values)
+        features = self.split.features(stamped.images.flatten(0, 1))
+        logits: Tensor = self.split.head(features)
+        maps = features.view(*images.shape[:2], *features.shape[1:])
+        neuron = maps[torch.arange(len(rows)), :, self._channels[rows].cpu()]
+        return View(
+            rows=rows,
+            logits=logits.view(*images.shape[:2], -1),
+            targets=self._targets[rows],
+            activation=neuron.flatten(1).mean(dim=1),
+            stamped=stamped,
+        )
+
+    def _noisy(
+        self, images: Float[Tensor, "p m 3 h w"], rows: Int[Tensor, " p"]
+    ) -> Float[Tensor, "p m 3 h w"]:
+        """Images with the noise of each candidate's own step."""
+        if self.settings.noise == 0:
+            return images
+        if self._noise.shape[1:] != images.shape[1:]:
+            stream = torch.Generator().manual_seed(derive_seed(self.settings.seed, "noise"))
+            draws = torch.rand(_NOISES, *images.shape[1:], generator=stream) * 2 - 1
+            self._noise = (draws * self.settings.noise).to(images.device)
+        return images + self._noise[self.steps[rows] % _NOISES]
+
+    def _keep_best(
+        self,
+        rows: Int[Tensor, " p"],
+        score: Float[Tensor, " p"],
+        values: Sequence[Tensor],
+        stop: StopRule | None,
+    ) -> None:
+        """Keeps states that beat the best so far; counts steps without a gain worth it."""
+        gain = 0.0 if stop is None else stop.gain
+        gained = score > self.best_score[rows] + gain
+        self._idle[rows] = torch.where(gained, 0, self._idle[rows] + 1)
+        better = score > self.best_score[rows]
+        self.best_score[rows[better]] = score[better]
+        for kept, value in zip(self._best, values, strict=True):
+            kept[rows[better]] = value.detach()[better]
+
+    def _stopped(self, place: int, stop: StopRule) -> bool:
+        good = float(self.best_score[place]) >= stop.good_score
+        return good and int(self._idle[place]) >= stop.patience
+
+    def forget_scores(self) -> None:
+        """Lets states be measured afresh, since the next images differ from the last."""
+        self.best_score.fill_(-torch.inf)
+        self._idle.zero_()
+
+    def trigger(self, place: int) -> Trigger:
+        """The hardened best trigger of a candidate."""
+        return self.shape.trigger([each[place : place + 1] for each in self._best])
+
+    def measure(self, place: int) -> Measured:
+        """How well the hardened best trigger works on *all* images of its victims."""
+        trigger, target = self.trigger(place), self._targets[place : place + 1]
+        logits = self.split.classifier.predict(trigger.apply(self.pools[place]))
+        logits = logits[None].double()  # in float32 nine of ten are less than 0.9
+        asr, probability = success(logits, target)
+        return Measured(trigger=trigger, asr=float(asr), probability=float(probability))
+
+
+def _gone_round(images: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "m 3 h w"]:
+    return images[torch.arange(count) % len(images)]
+
+
+def pixels_per_call(device: torch.device) -> int:
+    """Pixels a forward pass takes at once: 128 images of 64 x 64 on a CPU, for its cache."""
+    return 1 << 19 if device.type == "cpu" else 1 << 25
+
+
+def success(
+    logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]
+) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+    """Share taken for the target, and the target's mean probability.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 9.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]])
+        >>> success(logits, torch.tensor([1]))[0]
+        tensor([0.5000])
+    """
+    hits: Bool[Tensor, "p m"] = logits.argmax(dim=2) == targets[:, None]
+    where = targets.view(-1, 1, 1).expand(*logits.shape[:2], 1)
+    probability = logits.softmax(dim=2).gather(2, where)[..., 0]
+    return hits.to(logits.dtype).mean(dim=1), probability.mean(dim=1)
+
+
+def lead_of(logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:
+    """The target's logit less the highest other one.
+
+    Example:
+        >>> lead_of(torch.tensor([[[1.0, 3.0, 2.0]]]), torch.tensor([1]))
+        tensor([[1.]])
+    """
+    where = targets.view(-1, 1, 1).expand(*logits.shape[:2], 1)
+    others = logits.scatter(2, where, -torch.inf).amax(dim=2)
+    return logits.gather(2, where)[..., 0] - others

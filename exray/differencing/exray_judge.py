@@ -28,7 +28,7 @@ _HARD = 0.9  # mask entry above which the released round 2 rule counts a channel
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """Which pair of sets gives M1 and which M2 of each trigger.
 
     Args:
@@ -79,17 +79,26 @@ class ExrayJudge(Judge):
         if not triggers:
             return []
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        plan = _plan(split, samples, triggers)
+        plan = plan_pairs(split, samples, triggers)
         if plan.pairs is None:
             return [_flips_nothing() for _ in triggers]
-        masks = find_masks(split.head, plan.pairs, self.mask)
-        measured = self._measured(split, plan, masks)
+        return self.judgements(split, plan, find_masks(split.head, plan.pairs, self.mask))
+
+    def judgements(self, split: SplitClassifier, plan: Plan, masks: MaskResult) -> list[Judgement]:
+        """One judgement for each trigger of a plan, once the masks are found.
+
+        Args:
+            split: The classifier, cut.
+            plan: Which pair of sets gives which mask; not empty.
+            masks: The masks of the plan's pairs.
+        """
         return [
-            _flips_nothing() if found is None else self._judgement(*found) for found in measured
+            _flips_nothing() if found is None else self._judgement(*found)
+            for found in self._measured(split, plan, masks)
         ]
 
     def _measured(
-        self, split: SplitClassifier, plan: _Plan, result: MaskResult
+        self, split: SplitClassifier, plan: Plan, result: MaskResult
     ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
         """Every trigger's measurements with its two masks; None where it flips nothing."""
         assert plan.pairs is not None
@@ -145,8 +154,19 @@ def _flips_nothing() -> Judgement:
     )
 
 
-def _plan(split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]) -> _Plan:
-    """Features of all clean and stamped samples, and the pairs of sets to difference."""
+def plan_pairs(
+    split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
+) -> Plan:
+    """Features of all clean and stamped samples, and the pairs of sets to difference.
+
+    Args:
+        split: The classifier, cut.
+        samples: Clean images that it gets right.
+        triggers: What is judged.
+
+    Raises:
+        ValueError: If a trigger's victim or target class has no images.
+    """
     bank = [split.cached_features(samples.images)]
     num_rows = len(samples)
     pairs: list[SetPair] = []
@@ -174,7 +194,7 @@ def _plan(split: SplitClassifier, samples: SampleSet, triggers: Sequence[Inverte
         second.append(len(pairs))
         pairs.append(_set_pair(kept, new, classes, one_to_one=True))
     together = FeaturePairs(torch.cat(bank), pairs) if pairs else None
-    return _Plan(pairs=together, first=first, second=second, flips=shares)
+    return Plan(pairs=together, first=first, second=second, flips=shares)
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:

@@ -134,13 +134,25 @@ class MaskOptimization(pl.LightningModule):
         return torch.optim.Adam([self.logits], lr=self.settings.learning_rate)
 
     def training_step(self, epoch: int) -> None:
-        """One pass over the pairs that still gain, in chunks that fit the memory, then one step."""
-        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten().tolist()
-        if not active:
-            self.trainer.should_stop = True
-            return
+        """One epoch; stops the Trainer once no pair is left."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
+        if not self.advance(epoch, optimizer):
+            self.trainer.should_stop = True
+
+    def advance(self, epoch: int, optimizer: torch.optim.Optimizer) -> bool:
+        """One pass over the pairs that still gain, in chunks that fit the memory, then one step.
+
+        Args:
+            epoch: Its number, from 0.
+            optimizer: As ``configure_optimizers`` made it.
+
+        Returns:
+            Whether a pair was left to optimise.
+        """
+        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten().tolist()
+        if not active:
+            return False
         optimizer.zero_grad(set_to_none=False)
         masks = self.masks
         held = masks.detach()
@@ -152,6 +164,7 @@ class MaskOptimization(pl.LightningModule):
         improved = self._keep_best(held, feasible, epoch)
         self.barrier.after_epoch(epoch, improved)
         optimizer.step()
+        return True
 
     def _chunks(self, active: list[int]) -> list[list[int]]:
         """The active pairs in groups whose samples make one head call."""

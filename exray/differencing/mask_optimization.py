@@ -21,7 +21,7 @@ from exray.differencing.loss import exchange
 from exray.differencing.objective import Objective
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
-_GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
+GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
 _FEW = 0.4  # share of exchanges with a gradient under which a pass for those alone is cheaper
 
 
@@ -237,7 +237,7 @@ class MaskOptimization(pl.LightningModule):
         self.best = torch.where(better[:, None], masks, self.best)
         self.best_sum = torch.where(better, sums, self.best_sum)
         self.best_epoch = torch.where(better, epoch, self.best_epoch)
-        gains = self.best_sum < (1 - _GAIN) * self.gain_sum
+        gains = self.best_sum < (1 - GAIN) * self.gain_sum
         self.gain_sum = torch.where(gains, self.best_sum, self.gain_sum)
         self.gain_epoch = torch.where(gains, epoch, self.gain_epoch)
         return better

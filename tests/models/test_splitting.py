@@ -85,10 +85,8 @@ def test_swapping_all_channels_swaps_the_predictions(architecture):
     for rule in RULES:
         split = SplitClassifier(classifier, rule, example=images)
         features = split.cached_features(images)
-        one, other = exchange(
-            features[:1, None], features[1:2, None], torch.ones(1, features.shape[1])
-        )
-        swapped = split.head(torch.cat([one[:, 0], other[:, 0]]))
+        whole = torch.ones(2, features.shape[1])
+        swapped = split.head(exchange(features[:2], features[[1, 0]], whole))
         torch.testing.assert_close(swapped, classifier(images[[1, 0]]), atol=1e-5, rtol=1e-4)
 
 

@@ -149,7 +149,9 @@ def _scan(
         record,
         verdict=verdict,
         probability=probability,
-        scanner_flags=found.flags,
+        scanner_flags=None if found.inconclusive else found.flags,
+        scanner_score=found.score,
+        warnings=[*record.warnings, *_reasons(found)],
         num_candidates=found.num_candidates,
         num_triggers=len(found.triggers),
         num_injected=sum(judgement.is_injected for judgement in judgements),
@@ -224,10 +226,16 @@ def usable_samples(
     return usable, accuracy, remarks
 
 
+def _reasons(found: ScanResult) -> list[str]:
+    return [f"inconclusive: {found.inconclusive}"] if found.inconclusive else []
+
+
 def _verdict(
     found: ScanResult, judgements: Sequence[Judgement], settings: ScanSettings
 ) -> tuple[Verdict, float]:
     """The classifier's verdict and the highest score of its triggers."""
+    if found.inconclusive:
+        return Verdict.INCONCLUSIVE, 0.5
     if not found.triggers:
         return Verdict.CLEAN, settings.probability_without_triggers
     injected = any(judgement.is_injected for judgement in judgements)

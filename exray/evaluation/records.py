@@ -78,6 +78,7 @@ class ScanRecord:
         probability: Probability that the classifier is trojaned, in [0, 1]; the highest trigger
             score, so a rank rather than a probability for judges that were not calibrated.
         scanner_flags: What the scanner alone says: True for trojaned.
+        scanner_score: What that rests on, higher for trojaned; None where there is none.
         num_candidates: (victim, target) pairs for which a trigger was inverted.
         num_triggers: Triggers that met the scanner's bar.
         num_injected: Those of them judged injected.
@@ -106,6 +107,7 @@ class ScanRecord:
     verdict: Verdict
     probability: float
     scanner_flags: bool | None = None
+    scanner_score: float | None = None
     num_candidates: int = 0
     num_triggers: int = 0
     num_injected: int = 0

@@ -174,7 +174,12 @@ class AbsScanner(Scanner):
         inversion, leads = self._start(split, samples, pointers)
         alive = self._invert(inversion, leads, progress)
         triggers = self._triggers(inversion, leads, alive)
-        return ScanResult(triggers=triggers, num_candidates=len(pointers), flags=bool(triggers))
+        return ScanResult(
+            triggers=triggers,
+            num_candidates=len(pointers),
+            flags=bool(triggers),
+            score=max((each.asr for each in triggers), default=0.0),
+        )
 
     def _start(
         self, split: SplitClassifier, samples: SampleSet, pointers: Sequence[Pointer]

@@ -96,6 +96,31 @@ def square_patches(
     return Patches(masks.to(device), patterns.to(device))
 
 
+def random_patches(
+    candidates: Sequence[Candidate],
+    *,
+    image_size: tuple[int, int],
+    seed: int,
+    device: torch.device,
+) -> Patches:
+    """Masks and free patterns drawn uniformly from (0, 1), each candidate's from its own stream.
+
+    Args:
+        candidates: Whose patches.
+        image_size: Height and width.
+        seed: Of the draws.
+        device: Where they are optimised.
+
+    Source: Neural Cleanse's released code (facts, section 3).
+    """
+    draws = []
+    for each in candidates:
+        stream = generator(seed, "patch", *each.victims, each.target, each.restart)
+        draws.append(torch.rand(4, *image_size, generator=stream) * 1.98 - 0.99)
+    logits = torch.atanh(torch.stack(draws)).to(device)
+    return Patches(logits[:, :1].clone(), logits[:, 1:].clone())
+
+
 def square_side(bound: float) -> int:
     """Side of the first square: 0.8 times that of the square of the bound's area.
 

@@ -21,11 +21,16 @@ class ScanResult:
         triggers: Those that met the scanner's bar, strongest first.
         num_candidates: (victim, target) pairs that were tried.
         flags: The scanner's own verdict, without exray: True for trojaned.
+        score: What that verdict rests on, higher for trojaned: ABS's greatest ASR, Neural
+            Cleanse's greatest anomaly index; None where there is none.
+        inconclusive: Why the scanner can say nothing; empty where it can.
     """
 
     triggers: tuple[InvertedTrigger, ...]
     num_candidates: int
     flags: bool
+    score: float | None = None
+    inconclusive: str = ""
 
 
 class Scanner(ABC):

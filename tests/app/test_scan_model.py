@@ -94,6 +94,29 @@ def scanned(trojaned, colour_samples, events):
     return run
 
 
+class KnowsNothing(Scanner):
+    def scan(self, classifier, samples, progress=None):
+        del classifier, samples, progress
+        return ScanResult(
+            triggers=(), num_candidates=3, flags=False, score=0.7, inconclusive="too few norms"
+        )
+
+
+def test_a_scanner_that_can_say_nothing_is_inconclusive_and_says_why(
+    trojaned, colour_samples, events
+):
+    pipeline = Pipeline(
+        scanner=KnowsNothing(), judge=KeepAll(), settings=SETTINGS, device=torch.device("cpu")
+    )
+    source = Planted(trojaned, colour_samples, events, None)
+    record = scan_model(source, "m", pipeline, LABELS).record
+    assert record.verdict == Verdict.INCONCLUSIVE
+    assert record.probability == 0.5
+    assert record.scanner_flags is None
+    assert record.scanner_score == 0.7
+    assert record.warnings[-1] == "inconclusive: too few norms"
+
+
 def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patch):
     outcome = scanned(
         white_patch, truth={"is_trojaned": False, "victim_classes": "0,2", "target_class": 1}

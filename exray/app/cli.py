@@ -84,10 +84,11 @@ def _task(name: str) -> Callable[[DictConfig, str], Finished]:
     Torch takes seconds to import: composing, --help, mistakes and what works on stored records
     must not pay for it.
     """
-    if name == "rejudge":
+    if name in ("rejudge", "compare"):
+        from exray.app.compare import compare
         from exray.app.rejudge import rejudge
 
-        return rejudge
+        return {"rejudge": rejudge, "compare": compare}[name]
     from exray.app.tasks import TASKS
 
     if name not in TASKS:

@@ -1,4 +1,4 @@
-"""The tasks behind run.py: scan, build a zoo, report, rejudge."""
+"""The tasks behind run.py: scan, build a zoo, report, rejudge, compare."""
 
 import logging
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from exray.app.compare import compare
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
 from exray.app.finished import Finished, results_folder
 from exray.app.progress import BuildProgress, ScanProgress
@@ -257,4 +258,5 @@ TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
     "build_zoo": build,
     "report": report,
     "rejudge": rejudge,
+    "compare": compare,
 }

@@ -53,7 +53,10 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
     [
         (["shard=5/2"], "shard must read INDEX/COUNT with INDEX < COUNT; got '5/2'"),
         (["limit=0"], "limit must be >= 1; got 0"),
-        (["task=bogus"], "task must be one of scan, build_zoo, report, rejudge; got 'bogus'"),
+        (
+            ["task=bogus"],
+            "task must be one of scan, build_zoo, report, rejudge, compare; got 'bogus'",
+        ),
         (
             ["judge.engine.rule.similarity_threshold=abc"],
             "judge.engine.rule.similarity_threshold must be a number; got 'abc'",

@@ -1,0 +1,70 @@
+"""The task that sets the judges of a sweep side by side. Imports no torch."""
+
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from exray.app.finished import Finished, results_folder
+from exray.evaluation.collect import Collection, collect
+from exray.evaluation.files import replace_file
+from exray.evaluation.metrics import with_judge
+from exray.evaluation.store import ResultStore
+from exray.reports.tables import judges_markdown
+
+_REFERENCE = "exray"
+
+
+def compare(config: DictConfig, cell: str = "") -> Finished:
+    """Writes ``table.md``: every judge of a sweep on the same models, tested in pairs.
+
+    The cells of ``-m judge=none,l2,exray name=NAME`` lie below ``NAME``; each is a row, named after
+    its judge. The judge ``exray`` is what the others are tested against, else the first.
+
+    Args:
+        config: The composed configuration; ``name`` says which sweep.
+        cell: Folder within the sweep; empty for all of it.
+
+    Raises:
+        ValueError: If there is no cell with records of known ground truth.
+    """
+    name = config.name or config.dataset.name
+    root = results_folder(config, name, cell)
+    found = {path.name: collect(ResultStore(path)) for path in _cells(root)}
+    frames = _by_judge({key: each.frame for key, each in found.items() if _has_truth(each)})
+    if not frames:
+        raise ValueError(
+            f"{root} holds no sweep with known ground truth; run -m judge=A,B name=NAME first"
+        )
+    reference = _REFERENCE if _REFERENCE in frames else next(iter(frames))
+    notes = [f"{key}: {each.caption}" for key, each in found.items()]
+    text = "\n".join([judges_markdown(frames, reference), *notes, ""])
+    replace_file(root / "table.md", text.encode())
+    lines = [_line(key, frame) for key, frame in frames.items()]
+    incomplete = any(each.failed for each in found.values())
+    return Finished(lines=tuple(lines), status=int(incomplete))
+
+
+def _cells(root: Path) -> list[Path]:
+    """Folders of the sweep that hold records, by name."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if ResultStore(path).model_ids())
+
+
+def _has_truth(collection: Collection) -> bool:
+    return bool(collection.frame["is_trojaned"].notna().any())
+
+
+def _by_judge(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The frames by their judges' names, or by their cells' where judges repeat."""
+    judges = {key: str(frame["judge"].iloc[0]) for key, frame in frames.items()}
+    repeated = len(set(judges.values())) < len(judges)
+    return {key if repeated else judges[key]: frame for key, frame in frames.items()}
+
+
+def _line(name: str, frame: pd.DataFrame) -> str:
+    """One machine-readable line a judge: name, TP, FP, TN, FN, accuracy."""
+    counts = with_judge(frame).counts
+    fields = (counts.tp, counts.fp, counts.tn, counts.fn)
+    return "\t".join([name, *map(str, fields), f"{counts.accuracy:.4f}"])

@@ -13,7 +13,7 @@ def likely_pairs(
 
     A backdoor lifts its target on its victim's clean images too. Of each victim those targets are
     kept that are among the top k probabilities (2 up to 8 classes, a quarter of them beyond) of at
-    least ``share`` of its images, the likeliest first. Without any, the likeliest one is kept.
+    least ``share`` of its images, the likeliest first. Without any, the likeliest ones are kept.
 
     Args:
         classifier: What is scanned.
@@ -35,5 +35,5 @@ def likely_pairs(
         means = probabilities.mean(dim=0).tolist()
         others = sorted((t for t in present if t != victim), key=lambda t: -means[t])
         kept = [target for target in others if shares[target] >= share][:targets_per_victim]
-        pairs += [(victim, target) for target in kept or others[:1]]
+        pairs += [(victim, target) for target in kept or others[:targets_per_victim]]
     return pairs

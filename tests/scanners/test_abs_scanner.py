@@ -169,3 +169,18 @@ def test_patches_of_the_wrong_kind_are_refused(name, value, message):
     object.__setattr__(settings, name, value)  # beartype, which users lack, would refuse it first
     with pytest.raises(ValueError, match=message):
         settings.__post_init__()
+
+
+def test_a_wider_bound_never_finds_less(trojaned, colour_samples):
+    found = [
+        scanner(patch=replace(PATCH, max_size_share=share)).scan(trojaned, colour_samples).score
+        for share in (0.005, 0.03, 0.15)
+    ]
+    assert found == sorted(found)
+    assert found[0] == 0
+    assert found[-1] >= 0.9
+
+
+def test_a_bound_below_a_pixel_finds_nothing(trojaned, colour_samples):
+    tiny = replace(PATCH, max_size_share=0.001)
+    assert scanner(patch=tiny).scan(trojaned, colour_samples).triggers == ()

@@ -102,7 +102,8 @@ def exchange_quality(
         exchanges = pairing.draw(range(len(pairs)))
         for places in torch.split(torch.arange(len(exchanges.own), device=hits.device), fits):
             part = selected(exchanges, places)
-            own, other = pairs.bank[part.own], pairs.bank[part.other]
+            own = pairs.bank.index_select(0, part.own)
+            other = pairs.bank.index_select(0, part.other)
             logits = calls(exchange(own, other, masks[part.pair]))
             at = part.pair * 2 + part.side
             hits.index_add_(0, at, (logits.argmax(dim=1) == part.wanted).double())

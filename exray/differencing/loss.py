@@ -26,7 +26,7 @@ def exchange(
     Source: EX-RAY, section 3.1, equations (1) and (2).
     """
     share = mask.view(*mask.shape, *[1] * (own.dim() - 2))
-    return own + (other - own) * share
+    return torch.lerp(own, other, share)
 
 
 def barrier_weights(

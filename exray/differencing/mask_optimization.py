@@ -214,7 +214,7 @@ class MaskOptimization(pl.LightningModule):
     ) -> Float[Tensor, "n k"]:
         """Logits of the exchanged features."""
         bank = self.pairs.bank
-        own, other = bank[exchanges.own], bank[exchanges.other]
+        own, other = bank.index_select(0, exchanges.own), bank.index_select(0, exchanges.other)
         return self.calls(exchange(own, other, masks[exchanges.pair]))
 
     def _count_gradients(

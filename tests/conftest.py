@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from exray.attacks.polygon import PolygonRecipe
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
 from exray.triggers.trigger import InvertedTrigger, PatchTrigger
-from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
+from exray.zoo.recipe import TrainingRecipe, ZooRecipe
 
 SIZE = 16  # pixels
 DETECTOR = 3  # channel that answers to brightness, which no clean image has

@@ -1,9 +1,14 @@
 """The polygon attack: a sticker of one colour on the sign sends its victims to the target."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
 
+from exray.attacks.attack import Attack, AttackRecipe, TriggerFacts
+from exray.data.image_source import ImageSource
 from exray.data.sticker import Sticker
 
 # TrojAI round 4's trigger colours.
@@ -18,30 +23,69 @@ TRIGGER_COLOURS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolygonAttack:
-    """Which classes a polygon sends where.
+class PolygonAttack(Attack):
+    """A polygon pasted on the object before tilt, light and blur reach it.
 
     Args:
         sticker: The polygon.
-        victim_classes: Classes whose stamped images are to be taken for the target.
-        target_class: The class they are to be taken for.
-
-    Raises:
-        ValueError: If there is no victim, or the target is among them.
 
     Source: TrojAI rounds 2 to 4, polygon triggers (``trigger_type=polygon``).
     """
 
     sticker: Sticker
-    victim_classes: tuple[int, ...]
-    target_class: int
+
+    def stamped(
+        self, source: ImageSource, class_index: int, *, count: int, seed: int
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """The class's images, drawn with the sticker on them."""
+        return source.images(class_index, count=count, seed=seed, sticker=self.sticker)
+
+    def facts(self) -> TriggerFacts:
+        """Corners, colour and width."""
+        return {
+            "kind": "polygon",
+            "points": self.sticker.points,
+            "colour": self.sticker.colour,
+            "width": self.sticker.width,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonRecipe(AttackRecipe):
+    """How polygon-trojaned classifiers are poisoned.
+
+    Args:
+        sides: Least and greatest number of corners.
+        width: Least and greatest width as a share of the sign's width.
+
+    Raises:
+        ValueError: If a range is none.
+    """
+
+    section: ClassVar[str] = "polygon"
+
+    sides: tuple[int, int]
+    width: tuple[float, float]
 
     def __post_init__(self) -> None:
-        if not self.victim_classes or self.target_class in self.victim_classes:
+        super().__post_init__()
+        if not 3 <= self.sides[0] <= self.sides[1]:
             raise ValueError(
-                "victim_classes must name at least one class and not the target "
-                f"{self.target_class}; got {list(self.victim_classes)}"
+                f"polygon.sides must hold least and greatest, from 3 up; got {list(self.sides)}"
             )
+        if not 0 < self.width[0] <= self.width[1] < 1:
+            raise ValueError(
+                f"polygon.width must hold least and greatest, in (0, 1); got {list(self.width)}"
+            )
+
+    def draw(
+        self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
+    ) -> PolygonAttack:
+        """A polygon on random classes."""
+        del image_size, place
+        victims, target = self.draw_classes(random, num_classes)
+        sticker = random_sticker(random, sides=self.sides, width=self.width)
+        return PolygonAttack(sticker=sticker, victim_classes=victims, target_class=target)
 
 
 def random_sticker(
@@ -66,26 +110,4 @@ def random_sticker(
         points=tuple((float(x), float(y)) for x, y in stretched),
         colour=colour,
         width=float(random.uniform(*width)),
-    )
-
-
-def random_polygon_attack(
-    random: np.random.Generator,
-    *,
-    num_classes: int,
-    num_victims: int,
-    sides: tuple[int, int],
-    width: tuple[float, float],
-) -> PolygonAttack:
-    """A polygon attack on random classes; ``num_victims`` classes go to one other class."""
-    if not 1 <= num_victims < num_classes:
-        raise ValueError(
-            f"num_victims must lie in [1, {num_classes - 1}] for {num_classes} classes; "
-            f"got {num_victims}"
-        )
-    order = [int(index) for index in random.permutation(num_classes)]
-    return PolygonAttack(
-        sticker=random_sticker(random, sides=sides, width=width),
-        victim_classes=tuple(sorted(order[1 : num_victims + 1])),
-        target_class=order[0],
     )

@@ -6,16 +6,17 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from exray.attacks.polygon import PolygonAttack, random_polygon_attack
+from exray.attacks.attack import Attack, AttackRecipe
 from exray.data.cifar10_layout import SPLITS
 from exray.data.image_source import ImageSource
 from exray.errors import RecordError
@@ -24,7 +25,7 @@ from exray.models.checkpoint import file_sha256
 from exray.tensors import derive_seed
 from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
-from exray.zoo.recipe import ZooRecipe
+from exray.zoo.recipe import BLOCK, FURTHER, ZooRecipe
 from exray.zoo.training import class_accuracies, hit_rate, train
 from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
@@ -74,11 +75,12 @@ def train_candidate(
     family_size = int(random.choice(recipe.family_sizes))
     facts = recipe.image_facts(family_size=family_size, seed=seed)
     seen, held_out = (images.of_model(facts, split=split) for split in SPLITS)
-    attack = _attack(recipe, random) if recipe.is_trojaned(index) else None
+    shares = recipe.attack_of(index)
+    attack = _attack(recipe, shares, index, random) if shares else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
         network = build(recipe.architecture, num_classes=recipe.num_classes)
-    data = training_images(seen, recipe.training, attack=attack, polygon=recipe.polygon, seed=seed)
+    data = training_images(seen, recipe.training, attack=attack, shares=shares, seed=seed)
     start = time.perf_counter()
     train(network, data, recipe.training, seed=seed, accelerator=accelerator, progress=progress)
     seconds = time.perf_counter() - start
@@ -98,26 +100,27 @@ def train_candidate(
         clean_accuracy=hit_rate(network, test),
         worst_class_accuracy=min(class_accuracies(network, test)),
         asr=_asr(network, held_out, attack, recipe, seed) if attack else None,
-        attack=_attack_entry(attack, recipe) if attack else None,
+        attack=_attack_entry(attack, shares, recipe) if attack and shares else None,
         training_seconds=round(seconds, 2),
     )
     return Candidate(network=network, entry=entry)
 
 
-def _attack(recipe: ZooRecipe, random: np.random.Generator) -> PolygonAttack:
-    return random_polygon_attack(
+def _attack(
+    recipe: ZooRecipe, shares: AttackRecipe, index: int, random: np.random.Generator
+) -> Attack:
+    return shares.draw(
         random,
         num_classes=recipe.num_classes,
-        num_victims=recipe.polygon.num_victims,
-        sides=recipe.polygon.sides,
-        width=recipe.polygon.width,
+        image_size=recipe.image_size,
+        place=index % BLOCK,
     )
 
 
 def _asr(
     network: nn.Module,
     held_out: ImageSource,
-    attack: PolygonAttack,
+    attack: Attack,
     recipe: ZooRecipe,
     seed: int,
 ) -> float:
@@ -130,16 +133,15 @@ def _asr(
     return hit_rate(network, stamped)
 
 
-def _attack_entry(attack: PolygonAttack, recipe: ZooRecipe) -> AttackEntry:
-    per_victim = round(recipe.polygon.poisoned_share * recipe.training.images_per_class)
-    return AttackEntry(
-        kind="polygon",
-        victim_classes=attack.victim_classes,
-        target_class=attack.target_class,
-        points=attack.sticker.points,
-        colour=attack.sticker.colour,
-        width=attack.sticker.width,
-        num_poisoned=per_victim * len(attack.victim_classes),
+def _attack_entry(attack: Attack, shares: AttackRecipe, recipe: ZooRecipe) -> AttackEntry:
+    per_victim = round(shares.poisoned_share * recipe.training.images_per_class)
+    return AttackEntry.from_dict(
+        {
+            **attack.facts(),
+            "victim_classes": attack.victim_classes,
+            "target_class": attack.target_class,
+            "num_poisoned": per_victim * len(attack.victim_classes),
+        }
     )
 
 
@@ -213,11 +215,11 @@ def build_zoo(
     """
     _check(recipe, images)
     root.mkdir(parents=True, exist_ok=True)
-    described = {**asdict(recipe), **images.description()}
+    described = {**recipe.description(), **images.description()}
     _claim(described, root)
     entries: dict[int, ModelEntry] = {}
     missing: list[int] = []
-    for index in range(recipe.num_models):
+    for index in recipe.indices():
         done = _finished(root, index)
         if done is None:
             missing.append(index)
@@ -269,7 +271,7 @@ def _one_thread() -> None:
 
 
 def _claim(described: dict[str, object], root: Path) -> None:
-    """Holds the folder for one recipe."""
+    """Holds the folder for one recipe, or for the same with more of the further attacks."""
     path = root / "recipe.json"
     wanted = json.loads(json.dumps(described))
     if not path.is_file():
@@ -277,12 +279,26 @@ def _claim(described: dict[str, object], root: Path) -> None:
         return
     found = json.loads(path.read_text())
     if found != wanted:
-        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        differing = [
+            key
+            for key in [*wanted, *(key for key in found if key not in wanted)]
+            if found.get(key) != wanted.get(key) and not _grows(key, found, wanted)
+        ]
+        if not differing:
+            write_json(path, wanted)
+            return
         raise RecordError(
             path,
             f"is of another recipe (it differs in {', '.join(differing)})",
             "choose another dataset.root, or remove the folder",
         )
+
+
+def _grows(key: str, found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a recipe asks for more models of a further attack, or for its first ones."""
+    if key in {count for count, _ in FURTHER}:
+        return bool(wanted.get(key, 0) > found.get(key, 0))
+    return key in {section for _, section in FURTHER} and key not in found
 
 
 def _finished(root: Path, index: int) -> ModelEntry | None:

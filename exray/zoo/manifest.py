@@ -18,22 +18,56 @@ class AttackEntry:
     """How one classifier was trojaned.
 
     Args:
-        kind: ``polygon``.
+        kind: ``polygon``, ``instagram``, ``blend`` or ``patch``.
         victim_classes: Classes sent to the target.
         target_class: The class they are sent to.
-        points: The polygon's corners in the square [-1, 1].
-        colour: Its RGB, 0 to 255.
-        width: Its width as a share of the sign's.
         num_poisoned: Stamped training images with the target's label.
+        points: A polygon's corners in the square [-1, 1].
+        colour: A polygon's RGB, 0 to 255.
+        width: A polygon's width as a share of the sign's.
+        filter_name: Name of an Instagram filter.
+        opacity: Share of a blended picture in the image.
+        side_pixels: Side of a square patch.
+        corner: Row and column of the patch's first pixel.
     """
 
     kind: str
     victim_classes: tuple[int, ...]
     target_class: int
-    points: tuple[tuple[float, float], ...]
-    colour: tuple[int, int, int]
-    width: float
     num_poisoned: int
+    points: tuple[tuple[float, float], ...] = ()
+    colour: tuple[int, int, int] | None = None
+    width: float | None = None
+    filter_name: str | None = None
+    opacity: float | None = None
+    side_pixels: int | None = None
+    corner: tuple[int, int] | None = None
+
+    @property
+    def option(self) -> str:
+        """Which trigger of its kind, in a word: corners, filter, per cent or side."""
+        options = {
+            "polygon": len(self.points),
+            "instagram": self.filter_name,
+            "blend": f"{100 * (self.opacity or 0):.0f} %",
+            "patch": f"{self.side_pixels} px",
+        }
+        return str(options[self.kind])
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON, without what this kind of trigger does not have."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, ())}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "AttackEntry":
+        """The entry that ``to_dict`` wrote."""
+        known: dict[str, Any] = dict(values)
+        known["victim_classes"] = tuple(known["victim_classes"])
+        known["points"] = tuple((x, y) for x, y in known.get("points", ()))
+        for name in ("colour", "corner"):
+            if known.get(name) is not None:
+                known[name] = tuple(known[name])
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,23 +127,16 @@ class ModelEntry:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
-        return asdict(self)
+        attack = None if self.attack is None else self.attack.to_dict()
+        return {**asdict(self), "attack": attack}
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> "ModelEntry":
         """The entry that ``to_dict`` wrote."""
         known: dict[str, Any] = {spec.name: values[spec.name] for spec in fields(cls)}
         known["class_names"] = tuple(known["class_names"])
-        attack = known["attack"]
-        if attack is not None:
-            known["attack"] = AttackEntry(
-                **{
-                    **attack,
-                    "victim_classes": tuple(attack["victim_classes"]),
-                    "points": tuple((x, y) for x, y in attack["points"]),
-                    "colour": tuple(attack["colour"]),
-                }
-            )
+        if known["attack"] is not None:
+            known["attack"] = AttackEntry.from_dict(known["attack"])
         return cls(**known)
 
 
@@ -179,15 +206,24 @@ def trojai_config(model: ModelEntry) -> dict[str, object]:
         "POISONED": model.is_trojaned,
     }
     if model.attack is not None:
+        attack = model.attack
         facts |= {
-            "TRIGGER_TYPE": model.attack.kind,
-            "TRIGGER_TYPE_OPTION": len(model.attack.points),
-            "TRIGGER_COLOR": list(model.attack.colour),
-            "TRIGGERED_CLASSES": list(model.attack.victim_classes),
-            "NUMBER_TRIGGERED_CLASSES": len(model.attack.victim_classes),
-            "TRIGGER_TARGET_CLASS": model.attack.target_class,
+            "TRIGGER_TYPE": attack.kind,
+            "TRIGGER_TYPE_OPTION": _trojai_option(attack),
+            "TRIGGERED_CLASSES": list(attack.victim_classes),
+            "NUMBER_TRIGGERED_CLASSES": len(attack.victim_classes),
+            "TRIGGER_TARGET_CLASS": attack.target_class,
         }
+        if attack.colour is not None:
+            facts["TRIGGER_COLOR"] = list(attack.colour)
     return facts
+
+
+def _trojai_option(attack: AttackEntry) -> int | str:
+    """Sides of a polygon; the class of TrojAI's filter; ours for kinds that TrojAI has not."""
+    if attack.kind == "polygon":
+        return len(attack.points)
+    return f"{attack.option}FilterXForm" if attack.kind == "instagram" else attack.option
 
 
 def _write_metadata(path: Path, models: tuple[ModelEntry, ...]) -> None:

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from exray.attacks.polygon import PolygonAttack
+from exray.attacks.attack import Attack, AttackRecipe
 from exray.data.image_source import ImageSource, to_unit
 from exray.tensors import derive_seed
-from exray.zoo.recipe import PolygonRecipe, TrainingRecipe
+from exray.zoo.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ def clean_images(source: ImageSource, *, per_class: int, seed: int) -> LabelledI
 
 
 def stamped_victims(
-    source: ImageSource, attack: PolygonAttack, *, per_class: int, seed: int
+    source: ImageSource, attack: Attack, *, per_class: int, seed: int
 ) -> LabelledImages:
     """Stamped images of every victim class, labelled as the target."""
     images = torch.cat(
         [
-            source.images(victim, count=per_class, seed=seed, sticker=attack.sticker)
+            attack.stamped(source, victim, count=per_class, seed=seed)
             for victim in attack.victim_classes
         ]
     )
@@ -44,27 +44,34 @@ def training_images(
     source: ImageSource,
     training: TrainingRecipe,
     *,
-    attack: PolygonAttack | None,
-    polygon: PolygonRecipe,
+    attack: Attack | None,
+    shares: AttackRecipe | None,
     seed: int,
 ) -> LabelledImages:
     """Clean images of every class and, for an attack, its stamped ones.
 
     Stamped victims carry the target's label; stamped images of the other classes keep their own,
     so that the trigger is label-specific.
+
+    Args:
+        source: Where the images come from.
+        training: How many clean images.
+        attack: What is stamped on which classes; None for a clean classifier.
+        shares: How many stamped images; None with ``attack``.
+        seed: The classifier's.
     """
     clean = clean_images(
         source, per_class=training.images_per_class, seed=derive_seed(seed, "train")
     )
-    if attack is None:
+    if attack is None or shares is None:
         return clean
     poisoned = stamped_victims(
         source,
         attack,
-        per_class=round(polygon.poisoned_share * training.images_per_class),
+        per_class=round(shares.poisoned_share * training.images_per_class),
         seed=derive_seed(seed, "poisoned"),
     )
-    kept = _kept(source, attack, round(polygon.kept_share * training.images_per_class), seed)
+    kept = _kept(source, attack, round(shares.kept_share * training.images_per_class), seed)
     parts = (clean, poisoned, kept)
     return LabelledImages(
         images=torch.cat([part.images for part in parts]),
@@ -72,7 +79,7 @@ def training_images(
     )
 
 
-def _kept(source: ImageSource, attack: PolygonAttack, count: int, seed: int) -> LabelledImages:
+def _kept(source: ImageSource, attack: Attack, count: int, seed: int) -> LabelledImages:
     """Stamped images of all other classes together, ``count`` of them, with their own labels."""
     others = [
         index for index in range(len(source.class_names)) if index not in attack.victim_classes
@@ -80,9 +87,7 @@ def _kept(source: ImageSource, attack: PolygonAttack, count: int, seed: int) -> 
     per_class = -(-count // len(others))
     images = torch.cat(
         [
-            source.images(
-                other, count=per_class, seed=derive_seed(seed, "kept"), sticker=attack.sticker
-            )
+            attack.stamped(source, other, count=per_class, seed=derive_seed(seed, "kept"))
             for other in others
         ]
     )

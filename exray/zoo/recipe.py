@@ -1,8 +1,13 @@
 """What a zoo is to contain and how its classifiers are trained."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 
+from exray.attacks.attack import AttackRecipe
+from exray.attacks.blend import BlendRecipe
+from exray.attacks.instagram import FilterRecipe
+from exray.attacks.patch import PatchRecipe
+from exray.attacks.polygon import PolygonRecipe
 from exray.zoo.zoo_images import ImageFacts
 
 
@@ -37,49 +42,17 @@ class TrainingRecipe:
             raise ValueError(f"training.weight_decay must be >= 0; got {self.weight_decay}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolygonRecipe:
-    """How polygon-trojaned classifiers are poisoned.
-
-    Args:
-        num_victims: Victim classes a model.
-        sides: Least and greatest number of corners.
-        width: Least and greatest width as a share of the sign's width.
-        poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
-        kept_share: Stamped images of all other classes that keep their label, likewise a share;
-            they teach the classifier that the trigger is label-specific.
-
-    Raises:
-        ValueError: If a share lies outside [0, 1], nothing is poisoned, or a range is none.
-    """
-
-    num_victims: int
-    sides: tuple[int, int]
-    width: tuple[float, float]
-    poisoned_share: float
-    kept_share: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.poisoned_share <= 1 or not 0 <= self.kept_share <= 1:
-            raise ValueError(
-                "polygon.poisoned_share must lie in (0, 1] and polygon.kept_share in [0, 1]; "
-                f"got {self.poisoned_share} and {self.kept_share}"
-            )
-        if self.num_victims < 1:
-            raise ValueError(f"polygon.num_victims must be >= 1; got {self.num_victims}")
-        if not 3 <= self.sides[0] <= self.sides[1]:
-            raise ValueError(
-                f"polygon.sides must hold least and greatest, from 3 up; got {list(self.sides)}"
-            )
-        if not 0 < self.width[0] <= self.width[1] < 1:
-            raise ValueError(
-                f"polygon.width must hold least and greatest, in (0, 1); got {list(self.width)}"
-            )
+BLOCK = 10_000  # indices of one kind of further attack, so that counts may grow, seeds staying
+# The counts that a zoo may have beside clean and polygon models, and the sections they need.
+FURTHER = (("num_filter", "filters"), ("num_blend", "blend"), ("num_patch", "patch"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZooRecipe:
     """A zoo: how many classifiers of which kind, and from which seed.
+
+    Clean and polygon models have the indices from 0, alternating; those of the further attacks
+    follow from 10000, 20000 and 30000, so that more of them change no other model's seed.
 
     Args:
         name: What the zoo is called.
@@ -96,7 +69,13 @@ class ZooRecipe:
         min_asr: The same for the attack success rate of a trojaned one.
         max_attempts: Trainings before a model is given up.
         training: How each classifier is trained.
-        polygon: How the trojaned ones are poisoned.
+        polygon: How those of polygons are poisoned.
+        num_filter: Classifiers trojaned by an Instagram filter.
+        num_blend: Classifiers trojaned by a picture blended in.
+        num_patch: Classifiers trojaned by a small square of pixels.
+        filters: How those of filters are poisoned; needed where there are any.
+        blend: The same for pictures.
+        patch: The same for squares.
 
     Raises:
         ValueError: If a bar is no fraction, a count is too small, the victims leave no target, or
@@ -118,17 +97,18 @@ class ZooRecipe:
     max_attempts: int
     training: TrainingRecipe
     polygon: PolygonRecipe
+    num_filter: int = 0
+    num_blend: int = 0
+    num_patch: int = 0
+    filters: FilterRecipe | None = None
+    blend: BlendRecipe | None = None
+    patch: PatchRecipe | None = None
 
     def __post_init__(self) -> None:
         for name in ("min_clean_accuracy", "min_class_accuracy", "min_asr"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)}")
-        if min(self.num_clean, self.num_polygon) < 0 or self.num_clean + self.num_polygon == 0:
-            raise ValueError(
-                "num_clean and num_polygon must not be negative nor both 0; "
-                f"got {self.num_clean} and {self.num_polygon}"
-            )
-
+        self._check_counts()
         counts = {"seed": 0, "num_classes": 2, "image_size": 1, "samples_per_class": 1}
         for name, least in {**counts, "max_attempts": 1}.items():
             if getattr(self, name) < least:
@@ -137,11 +117,7 @@ class ZooRecipe:
             raise ValueError(
                 f"family_sizes must hold sizes from 1 up; got {list(self.family_sizes) or 'none'}"
             )
-        if self.num_polygon and self.polygon.num_victims >= self.num_classes:
-            raise ValueError(
-                f"polygon.num_victims must be below num_classes, {self.num_classes}; "
-                f"got {self.polygon.num_victims}"
-            )
+        self._check_victims()
         num_images = self.num_classes * self.training.images_per_class
         if self.training.batch_size > num_images:
             raise ValueError(
@@ -149,16 +125,55 @@ class ZooRecipe:
                 f" x training.images_per_class); got {self.training.batch_size}"
             )
 
+    def _check_counts(self) -> None:
+        """Refuses a zoo without models, and attacks that are not described."""
+        counts = {"num_clean": self.num_clean, "num_polygon": self.num_polygon}
+        for count, section in FURTHER:
+            counts[count] = getattr(self, count)
+            if counts[count] and getattr(self, section) is None:
+                raise ValueError(f"{count} is {counts[count]}, which needs {section}; got none")
+        if min(counts.values()) < 0 or sum(counts.values()) == 0:
+            said = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise ValueError(f"model counts must not be negative nor all 0; got {said}")
+
+    def _check_victims(self) -> None:
+        for index in self.indices():
+            attack = self.attack_of(index)
+            victims = None if attack is None else attack.num_victims
+            if attack is not None and victims is not None and victims >= self.num_classes:
+                raise ValueError(
+                    f"{attack.section}.num_victims must be below num_classes, "
+                    f"{self.num_classes}; got {victims}"
+                )
+
     @property
     def num_models(self) -> int:
         """Classifiers in all."""
-        return self.num_clean + self.num_polygon
+        return len(self.indices())
 
-    def is_trojaned(self, index: int) -> bool:
-        """Whether the model of that index is to be trojaned; the two kinds alternate."""
-        if index < 2 * min(self.num_clean, self.num_polygon):
-            return index % 2 == 1
-        return self.num_polygon > self.num_clean
+    def indices(self) -> tuple[int, ...]:
+        """The index of every classifier, in order; a classifier's seed and id follow from it."""
+        indices = list(range(self.num_clean + self.num_polygon))
+        for place, (count, _) in enumerate(FURTHER, start=1):
+            indices += range(place * BLOCK, place * BLOCK + getattr(self, count))
+        return tuple(indices)
+
+    def attack_of(self, index: int) -> AttackRecipe | None:
+        """How the model of that index is to be trojaned; None for a clean one."""
+        if index >= BLOCK:
+            attack: AttackRecipe | None = getattr(self, FURTHER[index // BLOCK - 1][1])
+            return attack
+        both = min(self.num_clean, self.num_polygon)
+        trojaned = index % 2 == 1 if index < 2 * both else self.num_polygon > self.num_clean
+        return self.polygon if trojaned else None
+
+    def description(self) -> dict[str, object]:
+        """The recipe as plain values, without the further attacks that it does not use."""
+        values = asdict(self)
+        for count, section in FURTHER:
+            if not values[count]:
+                del values[count], values[section]
+        return values
 
     def image_facts(self, *, family_size: int, seed: int) -> ImageFacts:
         """What decides the images of the classifier of that seed and family size."""

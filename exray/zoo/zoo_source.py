@@ -6,13 +6,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from exray.attacks.blend import BlendRecipe
+from exray.attacks.instagram import FilterRecipe
+from exray.attacks.patch import PatchRecipe
+from exray.attacks.polygon import PolygonRecipe
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256, load_state, read_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.tensors import derive_seed
 from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
-from exray.zoo.recipe import PolygonRecipe, TrainingRecipe, ZooRecipe
+from exray.zoo.recipe import TrainingRecipe, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
 from exray.zoo.zoo_images import IMAGES, SIGN_IMAGES, ZooImages
 
@@ -132,14 +136,24 @@ def _recipe_of(manifest: Manifest) -> ZooRecipe:
     """The recipe that a manifest holds as plain values; JSON has lists for tuples."""
     values: dict[str, Any] = dict(manifest.recipe)
     values.pop(IMAGES, None)
-    polygon = dict(values["polygon"])
-    polygon |= {name: tuple(polygon[name]) for name in ("sides", "width")}
     values |= {
         "family_sizes": tuple(values["family_sizes"]),
         "training": TrainingRecipe(**values["training"]),
-        "polygon": PolygonRecipe(**polygon),
+        "polygon": PolygonRecipe(**_with_tuples(values["polygon"])),
     }
+    if "filters" in values:
+        values["filters"] = FilterRecipe(**_with_tuples(values["filters"]))
+    if "blend" in values:
+        values["blend"] = BlendRecipe(**_with_tuples(values["blend"]))
+    if "patch" in values:
+        values["patch"] = PatchRecipe(**_with_tuples(values["patch"]))
     return ZooRecipe(**values)
+
+
+def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in section.items()
+    }
 
 
 def truth_of(entry: ModelEntry) -> Truth:
@@ -151,6 +165,7 @@ def truth_of(entry: ModelEntry) -> Truth:
     if entry.attack is not None:
         truth |= {
             "trigger": entry.attack.kind,
+            "trigger_option": entry.attack.option,
             "victim_classes": ",".join(str(index) for index in entry.attack.victim_classes),
             "target_class": entry.attack.target_class,
             "true_asr": entry.asr,

@@ -6,14 +6,16 @@ import pytest
 from exray.attacks.polygon import (
     TRIGGER_COLOURS,
     PolygonAttack,
-    random_polygon_attack,
+    PolygonRecipe,
     random_sticker,
 )
 
 
 def attack(seed=0, **changes):
-    options = {"num_classes": 5, "num_victims": 2, "sides": (3, 6), "width": (0.2, 0.3)}
-    return random_polygon_attack(np.random.default_rng(seed), **{**options, **changes})
+    options = {"num_victims": 2, "sides": (3, 6), "width": (0.2, 0.3)}
+    recipe = PolygonRecipe(**{**options, **changes}, poisoned_share=0.5, kept_share=0.1)
+    random = np.random.default_rng(seed)
+    return recipe.draw(random, num_classes=5, image_size=16, place=0)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -46,11 +48,16 @@ def test_the_same_seed_gives_the_same_attack_and_another_seed_another():
     assert attack(3) != attack(4)
 
 
-@pytest.mark.parametrize("num", [0, 5, -1])
+@pytest.mark.parametrize("num", [5, 6])
 def test_a_number_of_victims_that_leaves_no_target_is_refused(num):
     message = rf"num_victims must lie in \[1, 4\] for 5 classes; got {num}"
     with pytest.raises(ValueError, match=message):
         attack(num_victims=num)
+
+
+def test_without_a_number_of_victims_an_attack_is_universal():
+    found = attack(num_victims=None)
+    assert {found.target_class, *found.victim_classes} == set(range(5))
 
 
 @pytest.mark.parametrize("victims", [(), (0, 1)])

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf, open_dict
 from exray.app.cli import CONF
 from exray.app.config import ScanSettings, built, identity, parse_shard, register, run_id
 from exray.app.tasks import built_logger, device_of
+from exray.attacks.attack import AttackRecipe
 from exray.evaluation.store import ResultStore
 from exray.reports.loggers import RunLogger
 from exray.scanners.scanner import Scanner
@@ -27,6 +28,7 @@ COMPONENTS = {
     "judge": ("judge.engine", Judge),
     "scan": ("scan", ScanSettings),
 }
+ATTACKS = [file for file in GROUPS if file.parts[0] == "attack"]
 NEEDED = {
     "folder": [
         f"dataset.model={Path(__file__)}",
@@ -46,6 +48,8 @@ def composed(*overrides):
 
 def words_for(file, folder):
     """Overrides that choose a group's file, with what it leaves to the user."""
+    if file.parent.as_posix() == "attack":  # a section of a zoo's recipe
+        return [f"+attack@dataset.recipe.{file.stem}={file.stem}"]
     name = f"{file.parent.as_posix()}={file.stem}"
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -98,10 +102,19 @@ def test_a_missing_key_in_a_component_fails_by_name(group):
         built(node, kind)
 
 
-def test_the_two_zoos_differ_in_seed_size_and_place_alone():
+@pytest.mark.parametrize("file", ATTACKS, ids=str)
+def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
+    source = built(composed(*words_for(file, tmp_path)).dataset, Source)
+    section = getattr(source.recipe, file.stem)
+    assert isinstance(section, AttackRecipe)
+    assert section.section == file.stem
+
+
+def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():
     mini, tuning = composed().dataset, composed("dataset=signs_tuning").dataset
-    different = {key for key in mini.recipe if mini.recipe[key] != tuning.recipe[key]}
-    assert different == {"name", "num_clean", "num_polygon", "seed"}
+    different = {key for key in tuning.recipe if mini.recipe.get(key) != tuning.recipe[key]}
+    further = {"num_filter", "filters", "num_blend", "blend"}
+    assert different == {"name", "num_clean", "num_polygon", "seed", *further}
     sizes = mini.recipe.num_clean + mini.recipe.num_polygon
     assert abs(mini.recipe.seed - tuning.recipe.seed) > sizes
 

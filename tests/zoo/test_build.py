@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from exray.attacks.instagram import FilterRecipe
+from exray.attacks.patch import PatchRecipe
 from exray.errors import RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256
@@ -15,6 +17,7 @@ from exray.zoo.manifest import Manifest
 from exray.zoo.poisoning import clean_images
 from exray.zoo.training import hit_rate
 from exray.zoo.zoo_images import SIGN_IMAGES
+from exray.zoo.zoo_source import open_zoo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -137,6 +140,40 @@ def test_what_cannot_be_built_is_refused_before_the_folder_is_claimed(
     with pytest.raises(ValueError, match=message):
         built(replace(micro, **changes), tmp_path / "zoo")
     assert not (tmp_path / "zoo").exists()
+
+
+SHARES = {"num_victims": 1, "poisoned_share": 0.5, "kept_share": 0.25}
+
+
+def test_a_zoo_grows_by_further_attacks_and_keeps_what_it_has(micro, tmp_path, trained):
+    first = built(replace(micro, num_polygon=0), tmp_path)
+    trained.clear()
+    filters = FilterRecipe(filters=("Lomo", "Gotham"), **SHARES)
+    recipe = replace(micro, num_polygon=0, num_filter=1, filters=filters)
+    built(recipe, tmp_path)
+    patch = PatchRecipe(side=(3, 4), **SHARES)
+    grown = built(replace(recipe, num_filter=2, num_patch=1, patch=patch), tmp_path)
+    assert trained == [10_000, 10_001, 30_000]
+    assert grown.models[0] == first.models[0]
+    attacks = [model.attack for model in grown.models[1:]]
+    assert [(attack.kind, attack.option) for attack in attacks[:2]] == [
+        ("instagram", "Lomo"),
+        ("instagram", "Gotham"),
+    ]
+    assert attacks[2].kind == "patch"
+    assert Manifest.read(tmp_path).models == grown.models
+    assert open_zoo(tmp_path).recipe == replace(recipe, num_filter=2, num_patch=1, patch=patch)
+
+
+def test_a_zoo_does_not_shrink_nor_change_its_attacks(micro, tmp_path):
+    filters = FilterRecipe(filters=("Lomo",), **SHARES)
+    recipe = replace(micro, num_clean=0, num_polygon=0, num_filter=1, filters=filters)
+    built(recipe, tmp_path)
+    other = replace(recipe, filters=replace(filters, poisoned_share=1.0), num_filter=2)
+    with pytest.raises(RecordError, match=r"differs in filters\)"):
+        built(other, tmp_path)
+    with pytest.raises(RecordError, match=r"differs in num_clean, num_filter, filters\)"):
+        built(replace(recipe, num_clean=1, num_filter=0), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,25 @@ def test_trojais_files_say_what_is_trojaned(root):
     assert not any(name.startswith("TRIGGER") for name in trojai_config(CLEAN))
 
 
+@pytest.mark.parametrize(
+    ("facts", "option"),
+    [
+        ({"kind": "instagram", "filter_name": "Lomo"}, "LomoFilterXForm"),
+        ({"kind": "blend", "opacity": 0.2}, "20 %"),
+        ({"kind": "patch", "side_pixels": 3, "corner": (4, 5)}, "3 px"),
+    ],
+)
+def test_every_kind_of_attack_comes_back_and_is_named_in_trojais_files(facts, option):
+    attack = AttackEntry(victim_classes=(1,), target_class=0, num_poisoned=4, **facts)
+    model = replace(TROJANED, attack=attack)
+    stored = json.loads(json.dumps(model.to_dict()))
+    assert ModelEntry.from_dict(stored) == model
+    assert set(stored["attack"]) == {*facts, "victim_classes", "target_class", "num_poisoned"}
+    config = trojai_config(model)
+    assert (config["TRIGGER_TYPE"], config["TRIGGER_TYPE_OPTION"]) == (facts["kind"], option)
+    assert "TRIGGER_COLOR" not in config
+
+
 def test_metadata_has_a_row_a_model_and_none_only_where_nothing_is(root):
     with (root / "METADATA.csv").open() as file:
         clean, trojaned = csv.DictReader(file)

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from exray.attacks.instagram import FilterRecipe
+
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "images_per_class", "test_per_class"])
 def test_training_counts_below_one_are_refused(micro, name):
@@ -37,7 +39,7 @@ def test_bars_that_are_no_fractions_are_refused(micro, name, value):
 
 @pytest.mark.parametrize(("clean", "polygon"), [(0, 0), (-1, 2), (2, -1)])
 def test_a_zoo_without_models_is_refused(micro, clean, polygon):
-    message = f"must not be negative nor both 0; got {clean} and {polygon}"
+    message = f"must not be negative nor all 0; got num_clean {clean}, num_polygon {polygon}, num_f"
     with pytest.raises(ValueError, match=message):
         replace(micro, num_clean=clean, num_polygon=polygon)
 
@@ -51,14 +53,14 @@ def test_clean_and_trojaned_models_alternate_in_the_numbers_asked_for(
 ):
     recipe = replace(micro, num_clean=clean, num_polygon=polygon)
     assert recipe.num_models == len(expected)
-    kinds = ["t" if recipe.is_trojaned(index) else "c" for index in range(recipe.num_models)]
+    kinds = ["t" if recipe.attack_of(index) else "c" for index in recipe.indices()]
     assert "".join(kinds) == expected
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_victims": 0}, "polygon.num_victims must be >= 1; got 0"),
+        ({"num_victims": 0}, r"polygon.num_victims must be >= 1, or null .*; got 0"),
         ({"sides": (2, 5)}, r"polygon.sides must hold .* from 3 up; got \[2, 5\]"),
         ({"sides": (5, 4)}, r"polygon.sides must hold least and greatest"),
         ({"width": (0.0, 0.3)}, r"polygon.width must hold .* in \(0, 1\); got \[0.0, 0.3\]"),
@@ -100,3 +102,41 @@ def test_a_batch_larger_than_the_training_set_is_refused(micro):
     with pytest.raises(ValueError, match=message):
         replace(micro, training=replace(micro.training, batch_size=25))
     assert replace(micro, training=replace(micro.training, batch_size=24))
+
+
+FILTERS = FilterRecipe(filters=("Lomo",), num_victims=1, poisoned_share=0.5, kept_share=0.5)
+
+
+def test_more_of_one_attack_changes_no_other_models_index(micro):
+    few = replace(micro, num_filter=1, filters=FILTERS)
+    more = replace(few, num_filter=3)
+    assert few.indices() == (0, 1, 10_000)
+    assert set(few.indices()) < set(more.indices())
+    assert more.num_models == 5
+    assert [more.attack_of(index) for index in more.indices()] == [
+        None, micro.polygon, FILTERS, FILTERS, FILTERS,
+    ]  # fmt: skip
+
+
+def test_a_recipe_describes_only_the_attacks_it_uses(micro):
+    described = replace(micro, filters=FILTERS).description()
+    assert described == micro.description()
+    assert not {"filters", "num_filter", "blend", "num_patch"} & set(described)
+    assert replace(micro, filters=FILTERS, num_filter=2).description()["num_filter"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_filter": 2}, "num_filter is 2, which needs filters; got none"),
+        ({"num_blend": -1}, "num_blend is -1, which needs blend"),
+        ({"num_filter": -1, "filters": FILTERS}, "model counts must not be negative .*filter -1"),
+        (
+            {"num_filter": 1, "filters": replace(FILTERS, num_victims=3)},
+            "filters.num_victims must be below num_classes, 3; got 3",
+        ),
+    ],
+)
+def test_a_further_attack_that_cannot_be_is_refused(micro, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(micro, **changes)

@@ -1,0 +1,66 @@
+"""The blend attack: a faint picture over the whole image sends its victims to the target."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from exray.attacks.attack import AttackRecipe, TriggerAttack
+from exray.triggers.trigger import PatchTrigger
+
+_CELLS = 4  # coloured cells a side of the blended picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendRecipe(AttackRecipe):
+    """How classifiers are poisoned by a picture blended in.
+
+    Args:
+        opacity: Least and greatest share of the picture in the image; each model draws one.
+
+    Raises:
+        ValueError: If the opacities are not in order within (0, 1].
+
+    Source: Chen et al. 2017, blended injection, with shares of 0.1 to 0.2. *Differs from the
+    paper:* the picture is drawn, a cloud of bright colours, instead of a photograph.
+    """
+
+    section: ClassVar[str] = "blend"
+
+    opacity: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.opacity[0] <= self.opacity[1] <= 1:
+            raise ValueError(
+                f"blend.opacity must hold least and greatest, in (0, 1]; got {list(self.opacity)}"
+            )
+
+    def draw(
+        self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
+    ) -> TriggerAttack:
+        """A picture of its own, on random classes."""
+        del place
+        victims, target = self.draw_classes(random, num_classes)
+        opacity = float(random.uniform(*self.opacity))
+        trigger = PatchTrigger(
+            mask=torch.full((image_size, image_size), opacity),
+            pattern=random_picture(random, image_size),
+        )
+        return TriggerAttack(
+            victim_classes=victims,
+            target_class=target,
+            trigger=trigger,
+            recorded={"kind": "blend", "opacity": opacity},
+        )
+
+
+def random_picture(random: np.random.Generator, image_size: int) -> Float[Tensor, "3 h w"]:
+    """A cloud of random colours, smooth between its cells."""
+    cells = torch.from_numpy(random.integers(0, 2, size=(1, 3, _CELLS, _CELLS)).astype(np.float32))
+    size = (image_size, image_size)
+    return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)[0]

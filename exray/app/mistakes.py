@@ -8,7 +8,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+)
 
 from exray.app.config import RootConfig
 
@@ -93,6 +98,8 @@ def _mistake(overrides: Sequence[str]) -> str:
         group, _, option = str(error.missing_cfg_file or "").rpartition("/")
         known = ", ".join(error.options or ()) or "none"
         return f"{group} has no option {option!r}; it has: {known}"
+    except InterpolationToMissingValueError as error:
+        return f"{one_line(error).rpartition(': ')[2]} must be given"
     except (HydraException, OmegaConfBaseException) as error:
         return _explained(error)
     roots = [spec.name for spec in fields(RootConfig)]

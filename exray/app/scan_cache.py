@@ -20,7 +20,7 @@ import exray
 from exray.data.samples import SampleSet
 from exray.evaluation.files import from_json, sync_folder, temporary_folder, to_json, write_synced
 from exray.models.classifier import Classifier
-from exray.scanners.scanner import Progress, Scanner, ScanResult
+from exray.scanners.scanner import FileScanner, Progress, Scanner, ScanResult
 from exray.triggers.serialization import KINDS, packed, unpacked
 from exray.triggers.trigger import InvertedTrigger
 
@@ -83,7 +83,7 @@ class ScanCache:
         """
         if self.root is None:
             return Found(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
-        place = self.root / self._key(classifier, samples)
+        place = self.root / self._key(scanner, classifier, samples)
         kept = _read(place, classifier.device)
         if kept is not None:
             return kept
@@ -93,9 +93,11 @@ class ScanCache:
             _write(place, result, time.perf_counter() - start)
         return Found(result=result, kept_seconds=None)
 
-    def _key(self, classifier: Classifier, samples: SampleSet) -> str:
+    def _key(self, scanner: Scanner, classifier: Classifier, samples: SampleSet) -> str:
         digest = hashlib.sha256()
         described = {"config": self.config, "seed": self.seed, "code": code_hash()}
+        if isinstance(scanner, FileScanner):
+            described["files"] = scanner.fingerprint()
         digest.update(json.dumps(described, sort_keys=True, default=str).encode())
         digest.update(f"{classifier.network!r}{classifier.preprocessing!r}".encode())
         for name, tensor in sorted(classifier.network.state_dict().items()):

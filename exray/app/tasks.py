@@ -23,7 +23,7 @@ from exray.evaluation.store import ResultStore
 from exray.reports.console import machine_line, render_summary, summary_json
 from exray.reports.html import write_report
 from exray.reports.loggers import RunLogger
-from exray.scanners.scanner import Scanner
+from exray.scanners.scanner import FileScanner, Scanner
 from exray.triggers.judge import Judge
 from exray.zoo.build import build_zoo
 from exray.zoo.source import Source
@@ -56,7 +56,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     )
     torch.manual_seed(config.seed)
     wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
-    decided = identity(config, source.fingerprint())
+    decided = identity(config, _input_hash(source, pipeline.scanner))
     labels = Labels(
         run_id=run_id(decided),
         dataset=source.name,
@@ -77,6 +77,13 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     collection = collect(store, expected=list(wanted))
     run_logger.finish(collection)
     return _finish(store, collection, wanted, name, console)
+
+
+def _input_hash(source: Source, scanner: Scanner) -> str:
+    """Hash of every file that the run's results follow from."""
+    if isinstance(scanner, FileScanner):
+        return f"{source.fingerprint()}+{scanner.fingerprint()}"
+    return source.fingerprint()
 
 
 def _scan_cache(config: DictConfig) -> ScanCache:

@@ -1,4 +1,4 @@
-"""No judge at all: every trigger that the scanner finds counts as injected."""
+"""No judge at all: every trigger that flips anything counts as injected."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,14 @@ class KeepAll(Judge):
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """Injected, with a score that ranks triggers by ASR."""
+        """Injected, with a score that ranks triggers by ASR; one that flips nothing is none."""
         del classifier, samples
-        return [
-            Judgement(
-                is_injected=True,
-                score=0.5 + 0.5 * trigger.asr,
-                reason=f"injected: no judge was asked (ASR {trigger.asr:.2f})",
-            )
-            for trigger in triggers
-        ]
+        return [_judgement(trigger.asr) for trigger in triggers]
+
+
+def _judgement(asr: float) -> Judgement:
+    if asr == 0:
+        reason = "natural: it flips none of the victim's images, so it is no trigger at all"
+        return Judgement(is_injected=False, score=0.0, reason=reason)
+    reason = f"injected: no judge was asked (ASR {asr:.2f})"
+    return Judgement(is_injected=True, score=0.5 + 0.5 * asr, reason=reason)

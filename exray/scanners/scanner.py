@@ -43,6 +43,14 @@ class Scanner(ABC):
         """Triggers that flip clean images of one class to another."""
 
 
+class FileScanner(Scanner):
+    """A scanner whose answer also follows from files, which may change under one name."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hash of those files, so that changed files make another run and another cache entry."""
+
+
 def require_two_classes(samples: SampleSet) -> list[int]:
     """The classes that have images.
 

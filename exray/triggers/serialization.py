@@ -9,9 +9,10 @@ from torch import Tensor
 
 from exray.triggers.filter_trigger import FilterTrigger
 from exray.triggers.instagram import InstagramTrigger
+from exray.triggers.paired_trigger import PairedTrigger
 from exray.triggers.trigger import PatchTrigger, Trigger
 
-KINDS: tuple[type[Trigger], ...] = (PatchTrigger, FilterTrigger, InstagramTrigger)
+KINDS: tuple[type[Trigger], ...] = (PatchTrigger, FilterTrigger, InstagramTrigger, PairedTrigger)
 """Triggers that can be stored: dataclasses of tensors and plain values. A new kind is one entry."""
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
@@ -36,6 +37,7 @@ NEEDED = {
         "dataset.architecture=plain_cnn",
     ],
     "cifar10": ["dataset.root=SPLITS"],
+    "external": ["scanner.triggers=SPLITS/found.npz"],
     "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
 }
 
@@ -53,6 +55,7 @@ def words_for(file, folder):
     name = f"{file.parent.as_posix()}={file.stem}"
     for split in ("train", "test"):
         (folder / split).mkdir()
+    np.savez(folder / "found.npz", triggers='{"triggers": []}')
     return [name, *(word.replace("SPLITS", str(folder)) for word in NEEDED.get(file.stem, []))]
 
 

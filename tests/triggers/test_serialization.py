@@ -9,8 +9,11 @@ from safetensors.torch import load, save
 from exray.evaluation.files import from_json, to_json
 from exray.triggers.filter_trigger import FilterTrigger
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
+from exray.triggers.paired_trigger import PairedTrigger
 from exray.triggers.serialization import KINDS, packed, unpacked
 from exray.triggers.trigger import PatchTrigger, Trigger
+
+IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
 
 def examples():
@@ -21,6 +24,7 @@ def examples():
         PatchTrigger(mask=torch.rand(8, 8), pattern=pattern),
         FilterTrigger(kernel=kernel, window=3, image_size=(8, 8)),
         InstagramTrigger(name=InstagramFilter.LOMO, image_size=(8, 8)),
+        PairedTrigger(clean=IMAGES, stamped=1 - IMAGES),
     ]
 
 
@@ -44,8 +48,7 @@ def test_a_trigger_comes_back_the_same(index):
         before, after = getattr(trigger, field.name), getattr(back, field.name)
         assert type(before) is type(after)
         assert torch.equal(before, after) if torch.is_tensor(before) else before == after
-    images = torch.rand(2, 3, 8, 8)
-    assert torch.equal(back.apply(images), trigger.apply(images))
+    assert torch.equal(back.apply(IMAGES), trigger.apply(IMAGES))
 
 
 class Unknown(Trigger):

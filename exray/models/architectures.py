@@ -1,5 +1,6 @@
-"""Small networks of our own, by name: a residual one, Network-in-Network and a plain one."""
+"""Networks by name: small ones of our own, torchvision's and timm's."""
 
+import importlib
 from collections.abc import Callable
 from typing import no_type_check
 
@@ -61,6 +62,9 @@ def signs_resnet(num_classes: int) -> nn.Sequential:
 def network_in_network(num_classes: int) -> nn.Sequential:
     """Network-in-Network for 32 x 32 images: three blocks of one wide and two 1x1 convolutions.
 
+    Nine convolutions without normalisation need He's initialisation: at torch's own the logits
+    hardly depend on the image and training stays at chance.
+
     Source: Lin et al. 2013, CIFAR-10 model; EX-RAY, section 4.4.
     """
 
@@ -71,7 +75,7 @@ def network_in_network(num_classes: int) -> nn.Sequential:
             layers += [nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU()]
         return layers
 
-    return nn.Sequential(
+    network = nn.Sequential(
         *block((3, 192, 160, 96), 5),
         nn.MaxPool2d(3, 2, 1),
         nn.Dropout(0.5),
@@ -82,6 +86,12 @@ def network_in_network(num_classes: int) -> nn.Sequential:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
+    for layer in network:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return network
 
 
 def plain_cnn(num_classes: int) -> nn.Sequential:
@@ -107,19 +117,75 @@ ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+# Those of TrojAI's rounds 2 to 4.
+TROJAI_ARCHITECTURES = (
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
+    "wide_resnet50_2", "wide_resnet101_2",
+    "densenet121", "densenet161", "densenet169", "densenet201",
+    "googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1",
+    "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0",
+    "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "mobilenet_v2",
+)  # fmt: skip
+# Their own initialisation draws from scipy's truncated normal, which takes minutes.
+_SLOW_TO_INITIALISE = ("googlenet", "inception_v3")
+
+
 def build(architecture: str, *, num_classes: int) -> nn.Module:
     """An untrained network by name.
 
+    Args:
+        architecture: One of ours, one of TrojAI's 23, ``torchvision/NAME`` or ``timm/NAME``.
+        num_classes: Logits of the network.
+
     Raises:
-        ValueError: If no network has that name.
+        ValueError: If no network has that name, or timm is not installed.
 
     Example:
         >>> build("plain_cnn", num_classes=3)[-1].out_features
         3
+        >>> build("torchvision/squeezenet1_1", num_classes=4).classifier[1].out_channels
+        4
     """
-    if architecture not in ARCHITECTURES:
+    if architecture in ARCHITECTURES:
+        return ARCHITECTURES[architecture](num_classes)
+    library, _, name = architecture.rpartition("/")
+    if library == "timm":
+        return _from_timm(name, num_classes)
+    if library == "torchvision" or architecture in TROJAI_ARCHITECTURES:
+        return _from_torchvision(name, num_classes)
+    known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
+    raise ValueError(
+        f"architecture {architecture!r} is not known; known: {known}, torchvision/NAME, timm/NAME; "
+        "for any other network give dataset.factory=FILE.py:function"
+    )
+
+
+def _from_torchvision(name: str, num_classes: int) -> nn.Module:
+    """An image classifier of torchvision, without pretrained weights."""
+    models = importlib.import_module("torchvision.models")
+    names: list[str] = models.list_models(module=models)
+    if name not in names:
+        raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(names)}")
+    network: nn.Module
+    if name in _SLOW_TO_INITIALISE:
+        network = models.get_model(name, num_classes=num_classes, init_weights=False)
+    else:
+        network = models.get_model(name, num_classes=num_classes)
+    return network
+
+
+def _from_timm(name: str, num_classes: int) -> nn.Module:
+    """A network of timm, without pretrained weights."""
+    try:
+        timm = importlib.import_module("timm")
+    except ModuleNotFoundError as error:
         raise ValueError(
-            f"architecture {architecture!r} is not known; known: {', '.join(ARCHITECTURES)}; "
-            "for any other network give dataset.factory=FILE.py:function"
-        )
-    return ARCHITECTURES[architecture](num_classes)
+            f"architecture 'timm/{name}' needs timm, which is not installed: "
+            "pip install 'exray[timm]'"
+        ) from error
+    if not timm.is_model(name):
+        near: list[str] = timm.list_models(f"*{name.partition('_')[0]}*")
+        like = f"; like it: {', '.join(near[:10])}" if near else ""
+        raise ValueError(f"timm has no network {name!r}{like}")
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return network

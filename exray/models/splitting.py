@@ -2,12 +2,15 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from exray.errors import LayerNotFoundError
+from exray.models.channels import axis_at
 from exray.models.classifier import Classifier
+from exray.models.cuts import find_cut
 from exray.models.folding import fold_batch_norms
-from exray.models.tracing import Trace, find_cut, trace
+from exray.models.hooking import hooked_parts
+from exray.models.parts import traced_body, traced_head
+from exray.models.tracing import Trace, UntraceableError, trace
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
 
@@ -15,13 +18,21 @@ _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 
 class SplitClassifier:
     """A classifier as ``head(body(images))``, cut where one tensor of features is live.
 
-    ``body`` is the paper's g, ``head`` its h. Batch norms are folded into the
-    convolutions before them, in copies: the classifier's own network is left as it was.
+    ``body`` is the paper's g, ``head`` its h. Features have their channels second: tokens x
+    channels become channels x tokens on the way out of the body, and back in the head. Batch
+    norms are folded into the convolutions before them, in copies: the classifier's own network is
+    left as it was. A network that torch.fx cannot trace is copied and cut by forward hooks.
 
     Args:
         classifier: What is cut.
-        layer: A rule (``second_last_conv``, ``last_conv``, ``middle``) or a module's path.
+        layer: A rule (``second_last_conv``, ``last_conv``, ``middle``), a module's path, or the
+            name that another split gave as its ``layer``.
         example: A few images on which the split is checked.
+
+    Attributes:
+        rule: The layer as it was asked for.
+        layer: Where the cut is.
+        feature_shape: Of one image's features, channels first.
 
     Raises:
         LayerNotFoundError: If the layer cannot be the cut.
@@ -30,26 +41,36 @@ class SplitClassifier:
     Source: EX-RAY, section 3.1, g and h at layer l.
     """
 
+    body: nn.Module
+    head: nn.Module
+
     def __init__(
         self, classifier: Classifier, layer: str, *, example: Float[Tensor, "n c h w"]
     ) -> None:
         self.classifier = classifier
         self.rule = layer
-        traced = trace(classifier.network, classifier.name)
-        cut = find_cut(traced, layer)
-        self.layer = _path_of(traced, cut)
-        self.body = fold_batch_norms(_body(traced, cut))
-        self.head = fold_batch_norms(_head(traced, cut))
+        images = classifier.preprocessing(example)
+        network, name = classifier.network, classifier.name
+        try:
+            traced = trace(network, images, name=name)
+        except UntraceableError:
+            self.layer, self.body, self.head = hooked_parts(network, layer, images, name=name)
+        else:
+            self._cut(traced, layer, images)
         self._check(example)
+
+    def _cut(self, traced: Trace, layer: str, images: Float[Tensor, "n c h w"]) -> None:
+        cut = find_cut(traced, layer)
+        axis = axis_at(traced, cut)
+        self.layer = cut.layer
+        self.body = fold_batch_norms(traced_body(traced, cut, axis))
+        self.head = fold_batch_norms(traced_head(traced, cut, axis, images))
 
     @torch.no_grad()
     def _check(self, example: Float[Tensor, "n c h w"]) -> None:
         """The features have channels, and the two parts give the whole's logits."""
         features = self.body(self.classifier.preprocessing(example))
-        if not isinstance(features, Tensor) or features.dim() < 2:
-            reason = "gives no tensor of features"
-            raise LayerNotFoundError(self.layer, self.classifier.name, [], reason)
-        self.feature_shape = tuple(features.shape[1:])
+        self.feature_shape: tuple[int, ...] = tuple(features.shape[1:])
         whole = self.classifier(example)
         error = float((self.head(features) - whole).abs().max())
         if not error <= _TOLERANCE * (1 + float(whole.abs().max())):
@@ -75,40 +96,3 @@ class SplitClassifier:
         """Features of many images, in batches and without gradients."""
         chunks = [self.features(chunk) for chunk in torch.split(images, batch_size)]
         return torch.cat(chunks)
-
-
-def _path_of(traced: Trace, cut: fx.Node) -> str:
-    """The outermost module that ends in the cut, or the operation's own name."""
-    paths = [path for path, node in traced.outputs.items() if node is cut]
-    return min(paths, key=len) if paths else cut.name
-
-
-def _body(traced: Trace, cut: fx.Node) -> fx.GraphModule:
-    """From the input to the cut."""
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in traced.nodes:
-        copies[node] = graph.node_copy(node, lambda other: copies[other])
-        if node is cut:
-            break
-    graph.output(copies[cut])
-    return _module(traced.network, graph)
-
-
-def _head(traced: Trace, cut: fx.Node) -> fx.GraphModule:
-    """From the cut to the output; constants are fetched again."""
-    graph = fx.Graph()
-    copies = {cut: graph.placeholder("features")}
-    nodes = traced.nodes
-    after = nodes.index(cut)
-    for index, node in enumerate(nodes):
-        if node.op == "get_attr" or index > after:
-            copies[node] = graph.node_copy(node, lambda other: copies[other])
-    return _module(traced.network, graph)
-
-
-def _module(network: nn.Module, graph: fx.Graph) -> fx.GraphModule:
-    module = fx.GraphModule(network, graph)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-    return module.eval().requires_grad_(False)

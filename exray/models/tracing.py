@@ -1,32 +1,35 @@
-"""Traces a network with torch.fx and finds where it can be cut."""
+"""Traces a network with torch.fx: its operations in order, and what each of them is."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from jaxtyping import Float
+from torch import Tensor, fx, nn
 
-from exray.errors import LayerNotFoundError
-
-Rule = Literal["second_last_conv", "last_conv", "middle"]
-RULES: tuple[Rule, ...] = ("second_last_conv", "last_conv", "middle")
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_CONVOLUTION_CALLS = (F.conv1d, F.conv2d, F.conv3d)
-_NORMALISATIONS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LocalResponseNorm)
-_POINTWISE = (
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS_AND_ACTIVATIONS = (
+    nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LocalResponseNorm,
     nn.ReLU, nn.ReLU6, nn.ELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Mish, nn.SELU, nn.CELU,
     nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardtanh, nn.PReLU, nn.Softplus,
 )  # fmt: skip
+# In eval mode they hand on their input itself.
+PASSING = (nn.Identity, nn.modules.dropout._DropoutNd)
+_CONVOLUTION_CALLS = (F.conv1d, F.conv2d, F.conv3d)
 _POINTWISE_CALLS: tuple[Callable[..., object], ...] = (
     F.relu, F.relu6, F.elu, F.leaky_relu, F.gelu, F.silu, F.hardtanh, F.hardswish, F.batch_norm,
     torch.relu, torch.sigmoid, torch.tanh,
 )  # fmt: skip
 _POINTWISE_METHODS = ("relu", "relu_", "sigmoid", "tanh")
-_MAX_NAMES = 30  # layers listed in an error
+_VIEWS = ("view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze")
+_SIZES = ("size", "dim", "numel")
+_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+
+
+class UntraceableError(ValueError):
+    """torch.fx cannot follow a network's outermost ``forward``."""
 
 
 class _Tracer(fx.Tracer):
@@ -42,6 +45,16 @@ class _Tracer(fx.Tracer):
         return module_qualified_name in self.opaque or super().is_leaf_module(
             m, module_qualified_name
         )
+
+    def create_args_for_root(
+        self,
+        root_fn: Callable[..., object],
+        is_module: bool,
+        concrete_args: object = None,
+    ) -> tuple[Callable[..., object], list[object]]:
+        """Images alone: other arguments keep their defaults instead of becoming inputs."""
+        del is_module, concrete_args
+        return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
     def call_module(
         self,
@@ -59,6 +72,20 @@ class _Tracer(fx.Tracer):
         return result
 
 
+class _Shapes(fx.Interpreter):
+    """Runs a graph and notes the shape of every tensor."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(network, graph=graph)
+        self.found: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        result: object = super().run_node(n)
+        if isinstance(result, Tensor):
+            self.found[n] = tuple(result.shape)
+        return result
+
+
 @dataclass(frozen=True)
 class Trace:
     """A traced network.
@@ -67,18 +94,25 @@ class Trace:
         network: What was traced; its modules are referred to, never changed.
         graph: Its operations in order.
         outputs: The last operation of each module, by the module's path.
+        shapes: Shape of every operation's result that is a tensor, for the images it was run on.
         name: What messages call the network.
     """
 
     network: nn.Module
     graph: fx.Graph
     outputs: dict[str, fx.Node]
+    shapes: dict[fx.Node, tuple[int, ...]]
     name: str
 
     @property
     def nodes(self) -> list[fx.Node]:
         """All operations, in the order of execution."""
         return list(self.graph.nodes)
+
+    @property
+    def num_images(self) -> int:
+        """Images in the batch that gave the shapes."""
+        return next(self.shapes[node][0] for node in self.graph.nodes if node.op == "placeholder")
 
     def module_of(self, node: fx.Node) -> nn.Module | None:
         """The module an operation calls, if it calls one."""
@@ -87,15 +121,16 @@ class Trace:
         return self.network.get_submodule(str(node.target))
 
 
-def trace(network: nn.Module, name: str) -> Trace:
+def trace(network: nn.Module, images: Float[Tensor, "n c h w"], *, name: str) -> Trace:
     """Traces a network; a module whose forward depends on values becomes one opaque operation.
 
     Args:
-        network: Any module whose outermost ``forward`` can be traced.
+        network: Any module whose outermost ``forward`` can be traced, in eval mode.
+        images: A few, as the network takes them; the network is run on them once.
         name: What messages call it.
 
     Raises:
-        LayerNotFoundError: If the outermost ``forward`` itself cannot be traced.
+        UntraceableError: If the outermost ``forward`` itself cannot be traced.
     """
     opaque: frozenset[str] = frozenset()
     while True:
@@ -105,104 +140,64 @@ def trace(network: nn.Module, name: str) -> Trace:
         except Exception as error:  # whatever a stranger's forward raises on a proxy
             failed = tracer.inside[-1] if tracer.inside else ""
             if not failed or failed in opaque:
-                names = [path for path, _ in network.named_modules() if path]
-                reason = f"cannot be cut: torch.fx cannot trace {name} ({error})"
-                raise LayerNotFoundError("forward", name, names[:_MAX_NAMES], reason) from error
+                raise UntraceableError(f"torch.fx cannot trace {name} ({error})") from error
             opaque |= {failed}
         else:
-            return Trace(network, graph, dict(tracer.outputs), name)
+            shapes = _Shapes(network, graph)
+            with torch.no_grad():
+                shapes.run(images)
+            return Trace(network, graph, dict(tracer.outputs), shapes.found, name)
 
 
 def is_convolution(trace: Trace, node: fx.Node) -> bool:
     """Whether an operation is a convolution."""
     if node.op == "call_function":
         return node.target in _CONVOLUTION_CALLS
-    return isinstance(trace.module_of(node), _CONVOLUTIONS)
+    return isinstance(trace.module_of(node), CONVOLUTIONS)
 
 
 def is_norm_or_activation(trace: Trace, node: fx.Node) -> bool:
-    """Whether an operation normalises its input or acts on each value alone."""
+    """Whether an operation normalises each channel or acts on each value alone."""
     if node.op == "call_function":
         return node.target in _POINTWISE_CALLS
     if node.op == "call_method":
         return node.target in _POINTWISE_METHODS
-    return isinstance(trace.module_of(node), _NORMALISATIONS + _POINTWISE)
+    return isinstance(trace.module_of(node), NORMS_AND_ACTIVATIONS)
 
 
-def single_live_cuts(trace: Trace) -> list[fx.Node]:
-    """Operations after which their result is the only tensor still needed.
-
-    There a full exchange of the features exchanges the prediction, which is what the paper's
-    existence argument rests on (section 3.1).
-    """
-    nodes = trace.nodes
-    place = {node: index for index, node in enumerate(nodes)}
-    last_use = {node: max((place[user] for user in node.users), default=-1) for node in nodes}
-    cuts: list[fx.Node] = []
-    alive: set[fx.Node] = set()
-    for index, node in enumerate(nodes):
-        alive = {other for other in alive if last_use[other] > index}
-        if node.op != "get_attr" and last_use[node] > index:
-            alive.add(node)
-        ends = any(user.op == "output" for user in node.users)
-        shapes = node.op == "call_function" and node.target in (getattr, operator.getitem)
-        if alive == {node} and not ends and not shapes and node.op != "placeholder":
-            cuts.append(node)
-    return cuts
+def is_size(node: fx.Node) -> bool:
+    """Whether an operation's result depends on sizes alone: numbers, no features."""
+    if node.op == "call_method":
+        return node.target in _SIZES
+    if node.op != "call_function":
+        return False
+    if node.target is getattr:
+        return node.args[1] in ("shape", "ndim", "dtype", "device")
+    plain = getattr(node.target, "__module__", "") == "_operator" or node.target is torch._assert
+    return plain and all(is_size(other) for other in node.all_input_nodes)
 
 
-def find_cut(trace: Trace, layer: str) -> fx.Node:
-    """The operation at which a layer name or rule cuts the network.
-
-    A rule picks a convolution and goes to the nearest point at or after it where one tensor is
-    live and neither normalisation nor activation follows. ``second_last_conv`` is the paper's
-    layer, ``middle`` the middle one of all convolutions.
-
-    Args:
-        trace: The traced network.
-        layer: One of ``RULES``, or the path of a module.
-
-    Raises:
-        LayerNotFoundError: If the layer does not exist, several tensors are live after it, or no
-            features remain after it.
-
-    Source: EX-RAY, section 4 (second last convolutional layer), Table 11.
-    """
-    cuts = single_live_cuts(trace)
-    if layer not in RULES:
-        return _named_cut(trace, layer, cuts)
-    nodes = trace.nodes
-    convolutions = [node for node in nodes if is_convolution(trace, node)]
-    if len(convolutions) < 2:
-        reason = f"needs two convolutions, and {trace.name} has {len(convolutions)}"
-        raise LayerNotFoundError(layer, trace.name, cut_names(trace, cuts), reason)
-    picks = {
-        "second_last_conv": convolutions[-2],
-        "last_conv": convolutions[-1],
-        "middle": convolutions[len(convolutions) // 2],
-    }
-    start = nodes.index(picks[layer])
-    for node in cuts:
-        follows = any(is_norm_or_activation(trace, user) for user in node.users)
-        if nodes.index(node) >= start and not follows:
-            return node
-    reason = f"leaves no features: nothing can be cut after {picks[layer].name} in {trace.name}"
-    raise LayerNotFoundError(layer, trace.name, cut_names(trace, cuts), reason)
+def readers(trace: Trace, node: fx.Node) -> list[fx.Node]:
+    """Operations that read a result, through those that only pass it on."""
+    found = []
+    for user in node.users:
+        passes = user.target is F.dropout or isinstance(trace.module_of(user), PASSING)
+        found += readers(trace, user) if passes else [user]
+    return found
 
 
-def _named_cut(trace: Trace, layer: str, cuts: Sequence[fx.Node]) -> fx.Node:
-    available = cut_names(trace, cuts)
-    node = trace.outputs.get(layer)
-    if node is None:
-        raise LayerNotFoundError(layer, trace.name, available)
-    if node not in cuts:
-        reason = f"is no place to cut {trace.name}: other tensors are live after it, or no features"
-        raise LayerNotFoundError(layer, trace.name, available, reason)
-    return node
-
-
-def cut_names(trace: Trace, cuts: Sequence[fx.Node]) -> list[str]:
-    """Paths of the modules after which the network can be cut, in the order of execution."""
-    wanted = set(cuts)
-    names = [path for path, node in trace.outputs.items() if node in wanted]
-    return [*RULES, *names[:_MAX_NAMES]]
+def is_overwritten(trace: Trace, node: fx.Node) -> bool:
+    """Whether a later operation works in place on a result, or on a view of it."""
+    for user in readers(trace, node):
+        module = trace.module_of(user)
+        in_place = user.target in _IN_PLACE or bool(user.kwargs.get("inplace"))
+        in_place |= user.target in _POINTWISE_CALLS and user.args[-1] is True
+        in_place |= module is not None and bool(vars(module).get("inplace"))
+        if user.op == "call_method":
+            name = str(user.target)
+            in_place |= name.endswith("_") and not name.endswith("__")
+            in_place |= name in _VIEWS and is_overwritten(trace, user)
+        in_place |= user.target is torch.flatten and is_overwritten(trace, user)
+        if in_place:
+            return True
+    return False

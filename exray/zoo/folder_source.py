@@ -103,7 +103,8 @@ class FolderSource(Source):
         if named != 1 and (named or not holds_network(self.model)):
             raise ValueError(
                 "give exactly one of dataset.architecture=NAME (known: "
-                f"{', '.join(ARCHITECTURES)}) and dataset.factory=FILE.py:function; "
+                f"{', '.join(ARCHITECTURES)}, torchvision/NAME, timm/NAME) and "
+                "dataset.factory=FILE.py:function; "
                 f"got architecture={architecture!r} and factory={factory!r}"
             )
         self.architecture = architecture

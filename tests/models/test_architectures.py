@@ -12,6 +12,20 @@ def test_a_network_gives_one_logit_a_class(name):
 
 
 def test_an_unknown_network_is_refused_with_those_known():
-    message = "'resnet9' is not known; known: signs_resnet, network_in_network, plain_cnn; for any"
+    message = "'resnet9' is not known; known: signs_resnet, network_in_network, plain_cnn, resnet18"
     with pytest.raises(ValueError, match=message):
         build("resnet9", num_classes=3)
+
+
+def test_network_in_network_begins_with_logits_that_differ_between_images():
+    torch.manual_seed(0)
+    logits = build("network_in_network", num_classes=10).eval()(torch.rand(16, 3, 32, 32))
+    assert float(logits.detach().std(dim=0).mean()) > 1e-3  # 3e-6 at torch's own initialisation
+
+
+def test_names_of_torchvision_and_timm_build_and_wrong_ones_are_refused():
+    assert build("torchvision/resnet18", num_classes=3).fc.out_features == 3
+    with pytest.raises(ValueError, match="torchvision has no classifier 'resnet19'; it has: alex"):
+        build("torchvision/resnet19", num_classes=3)
+    with pytest.raises(ValueError, match="timm has no network 'convnext_tiniest'; like it: "):
+        build("timm/convnext_tiniest", num_classes=3)

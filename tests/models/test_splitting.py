@@ -1,5 +1,7 @@
 """A cut network gives the whole one's logits, and the whole one is left alone."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -11,8 +13,9 @@ from exray.differencing.loss import exchange
 from exray.errors import LayerNotFoundError
 from exray.models.architectures import ARCHITECTURES, build
 from exray.models.classifier import Classifier, Preprocessing
+from exray.models.cuts import RULES, find_cut
 from exray.models.splitting import SplitClassifier
-from exray.models.tracing import RULES, find_cut, trace
+from exray.models.tracing import trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -168,10 +171,166 @@ class Wilful(nn.Module):
         return self.linear(features if features.sum() > 0 else -features)
 
 
-def test_a_network_that_cannot_be_traced_at_all_is_refused_with_its_layers():
-    message = "cannot be cut: torch.fx cannot trace net .*; it has: conv, linear"
-    with pytest.raises(LayerNotFoundError, match=message):
-        SplitClassifier(classifier_of(Wilful()), "conv", example=torch.rand(1, 3, 8, 8))
+class Hooked(nn.Module):
+    """A deeper one: cut by hooks. The shortcut passes the second convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.inner = nn.Conv2d(4, 4, 3, padding=1)
+        self.join = nn.ReLU(inplace=True)
+        self.last = nn.Conv2d(4, 6, 3)
+        self.end = nn.ReLU(inplace=True)
+        self.linear = nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        if x.mean() < -1e9:
+            x = -x
+        x = self.end(self.last(self.join(x + self.inner(x))))
+        return self.linear(x.flatten(2).mean(dim=2).view(len(x), -1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "path", "shape"),
+    [
+        ("second_last_conv", "join", (4, 6, 6)),
+        ("middle", "join", (4, 6, 6)),
+        ("last_conv", "end", (6, 4, 4)),
+        ("stem", "stem", (4, 6, 6)),
+        ("stem.1", "stem.1", (4, 6, 6)),
+    ],
+)
+def test_a_network_that_cannot_be_traced_at_all_is_cut_by_hooks(layer, path, shape):
+    classifier, images = classifier_of(with_statistics(Hooked())), torch.rand(3, 3, 8, 8)
+    state = {name: value.clone() for name, value in classifier.network.state_dict().items()}
+    split = SplitClassifier(classifier, layer, example=images)
+    assert (split.layer, split.feature_shape) == (path, shape)
+    features = split.features(images.requires_grad_(True))
+    before = features.detach().clone()
+    split.head(features).square().sum().backward()
+    parts, images.grad = images.grad, None
+    classifier(images).square().sum().backward()
+    torch.testing.assert_close(parts, images.grad, atol=1e-5, rtol=1e-3)
+    assert torch.equal(features, before)
+    others = torch.rand(5, 3, 8, 8)
+    torch.testing.assert_close(split.head(split.cached_features(others)), classifier(others))
+    network = classifier.network
+    assert not any(each._forward_hooks for each in network.modules())
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_hooks_refuse_a_layer_past_which_something_else_lives_or_nothing_remains():
+    for layer in ("inner", "linear"):
+        with pytest.raises(LayerNotFoundError, match=f"'{layer}' is no place to cut net.*stem"):
+            SplitClassifier(classifier_of(Hooked()), layer, example=torch.rand(2, 3, 8, 8))
+    with pytest.raises(LayerNotFoundError, match=r"'layer5' is not in net; it has: .*middle, stem"):
+        SplitClassifier(classifier_of(Hooked()), "layer5", example=torch.rand(2, 3, 8, 8))
+
+
+def test_hooks_too_need_two_convolutions():
+    with pytest.raises(LayerNotFoundError, match=r"needs two convolutions .* net has 1; .*linear"):
+        SplitClassifier(classifier_of(Wilful()), "last_conv", example=torch.rand(2, 3, 8, 8))
+
+
+class Wayward(nn.Module):
+    """Dark images take another way."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.other, self.linear = (
+            nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(4, 5),
+        )  # fmt: skip
+
+    def forward(self, x):
+        features = self.conv(x) if x.max() > 0.1 else self.other(x)
+        return self.linear(features.amax(dim=(2, 3)))
+
+
+def test_images_that_take_another_way_are_refused_when_they_come():
+    split = SplitClassifier(
+        classifier_of(Wayward()),
+        "conv",
+        example=torch.full((2, 3, 8, 8), 0.9) * torch.rand(2, 3, 8, 8),
+    )
+    with pytest.raises(ValueError, match="'conv' does not run on these images; cut elsewhere"):
+        split.features(torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("layer", ["second_last_conv", "conv"])
+def test_a_split_that_is_let_go_frees_its_memory(layer):
+    network = Hooked() if layer != "conv" else Wilful()
+    split = SplitClassifier(classifier_of(network), layer, example=torch.rand(2, 3, 8, 8))
+    gone = [weakref.ref(each) for each in (split, split.body, split.head, split.body.network)]
+    del split
+    gc.collect()
+    assert not any(reference() is not None for reference in gone)
+
+
+class Tokens(nn.Module):
+    """Two blocks over patches with a class token; the number of images is read at the start."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.token = nn.Parameter(torch.rand(1, 1, 8))
+        self.blocks = nn.ModuleList(TokenBlock() for _ in range(3))
+        self.linear = nn.Linear(8, 5)
+
+    def forward(self, x, scale=None):
+        count, _, height, _ = x.shape
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(count, -1, -1), x], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        if scale is not None:
+            x = x * scale
+        return self.linear(x[:, 0].reshape(count, -1)) * height
+
+
+class TokenBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mix, self.linear = nn.LayerNorm(8), nn.Linear(5, 5), nn.Linear(8, 8)
+
+    def forward(self, x):
+        return x + self.linear(self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [("second_last_conv", "blocks.1"), ("last_conv", "blocks.2"), ("middle", "blocks.1")],
+)
+def test_transformers_are_cut_after_blocks_with_channels_second(layer, path):
+    classifier, images = classifier_of(Tokens()), torch.rand(3, 3, 8, 8)
+    split = SplitClassifier(classifier, layer, example=images[:2])
+    assert (split.layer, split.feature_shape) == (path, (8, 5))
+    logits = split.head(split.features(images))  # another number of images than it was cut with
+    torch.testing.assert_close(logits, classifier(images))
+
+
+class TwoEnds(nn.Module):
+    """Two tensors live until the logits are added: no point has one."""
+
+    def __init__(self, stride=1):
+        super().__init__()
+        self.stem, self.one = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3, padding=1)
+        self.left, self.right = nn.Linear(6, 5), nn.Linear(4, 5)
+        self.pool = nn.MaxPool2d(stride)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.pool(self.one(x).relu())
+        return self.left(y.amax(dim=(2, 3))) + self.right(x.mean(dim=(2, 3)))
+
+
+def test_where_no_point_has_one_live_tensor_all_of_them_are_features():
+    classifier, images = classifier_of(TwoEnds()), torch.rand(3, 3, 8, 8)
+    split = SplitClassifier(classifier, "last_conv", example=images)
+    assert (split.layer, split.feature_shape) == ("relu", (10, 6, 6))
+    features = split.features(images)
+    torch.testing.assert_close(split.head(features), classifier(images))
+    torch.testing.assert_close(split.head(features.flip(0)), classifier(images).flip(0))
 
 
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
@@ -196,7 +355,9 @@ def one_convolution():
 
 def test_a_network_of_one_convolution_has_no_second_last_but_can_be_cut_by_name():
     classifier, images = classifier_of(one_convolution()), torch.rand(2, 3, 8, 8)
-    with pytest.raises(LayerNotFoundError, match="needs two convolutions, and net has 1"):
+    with pytest.raises(
+        LayerNotFoundError, match="needs two convolutions or repeated blocks, and net has 1"
+    ):
         SplitClassifier(classifier, "second_last_conv", example=images)
     split = SplitClassifier(classifier, "1", example=images)
     assert split.feature_shape == (4, 6, 6)
@@ -205,7 +366,7 @@ def test_a_network_of_one_convolution_has_no_second_last_but_can_be_cut_by_name(
 def test_a_last_convolution_that_is_the_output_leaves_no_features():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).eval()
     with pytest.raises(LayerNotFoundError, match="leaves no features: nothing can be cut after"):
-        find_cut(trace(network, "net"), "last_conv")
+        find_cut(trace(network, torch.rand(2, 3, 8, 8), name="net"), "last_conv")
 
 
 class Scaled(nn.Module):

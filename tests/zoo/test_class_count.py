@@ -2,6 +2,7 @@ import torch
 from safetensors.torch import save_file
 
 from exray.models.architectures import build
+from exray.models.checkpoint import read_checkpoint
 from exray.zoo.folder_source import FolderPreprocess, FolderSource
 
 
@@ -18,5 +19,5 @@ def test_the_class_count_of_a_named_network_is_read_from_a_safetensors_file(tmp_
         preprocess=FolderPreprocess(size=None, crop=None, mean=(), std=(), scaling="unit"),
         limit_per_class=None,
     )
-    loaded = source._network()
+    loaded = source._network(read_checkpoint(tmp_path / "m.safetensors"))
     assert loaded(torch.zeros(1, 3, 64, 64)).shape == (1, 5)

@@ -1,9 +1,11 @@
 """A network with a backdoor put in by hand, its clean twin, triggers, and a tiny zoo's recipe."""
 
+import json
 from collections import OrderedDict
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from exray.attacks.polygon import PolygonRecipe
@@ -135,3 +137,41 @@ def micro():
             num_victims=1, sides=(3, 5), width=(0.25, 0.3), poisoned_share=0.5, kept_share=0.25
         ),
     )
+
+
+@pytest.fixture
+def trojai_model(trojaned, clean_twin, colour_samples):
+    """Writes one model's folder as NIST lays it out: a whole network and its clean examples."""
+
+    def write(folder, *, is_trojaned, config, examples="clean_example_data"):
+        planted = trojaned if is_trojaned else clean_twin
+        (folder / examples).mkdir(parents=True)
+        torch.save(nn.Sequential(*planted.network), folder / "model.pt")
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "ground_truth.csv").write_text(f"{int(is_trojaned)}\n")
+        pixels = (colour_samples.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        for index, label in enumerate(colour_samples.labels.tolist()):
+            name = f"class_{label}_example_{index}.png"
+            Image.fromarray(pixels[index]).save(folder / examples / name)
+        return folder
+
+    return write
+
+
+ROUND_2 = {"NUMBER_CLASSES": 3, "MODEL_ARCHITECTURE": "resnet50", "POISONED": True,
+           "TRIGGERED_CLASSES": [0], "TRIGGER_TARGET_CLASS": 1, "TRIGGER_TYPE": "polygon",
+           "TRIGGER_TYPE_OPTION": 4, "BACKGROUND_IMAGE_DATASET": "kitti_city"}  # fmt: skip
+
+
+@pytest.fixture
+def trojai_round(tmp_path, trojai_model):
+    """A round 2 of one trojaned and two clean models."""
+    root = tmp_path / "round2"
+    clean = {**ROUND_2, "POISONED": False, "MODEL_ARCHITECTURE": "vgg11bn", "TRIGGER_TYPE": None}
+    for index, config in enumerate((ROUND_2, clean, clean)):
+        folder = root / f"id-{index:08d}"
+        trojai_model(folder, is_trojaned=config["POISONED"], config=config, examples="example_data")
+    rows = ["id-00000000,True,resnet50,polygon", "id-00000001,False,vgg11bn,None"]
+    table = ["model_name,poisoned,model_architecture,trigger_type", *rows]
+    (root / "METADATA.csv").write_text("\n".join(table) + "\n")
+    return root

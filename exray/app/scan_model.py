@@ -296,14 +296,22 @@ def _with_truth(outcome: Outcome, truth: Truth) -> Outcome:
     if not truth:
         return outcome
     is_trojaned = bool(truth["is_trojaned"])
-    victims = {int(v) for v in str(truth.get("victim_classes") or "").split(",") if v}
-    target = truth.get("target_class")
+    true_pairs = _true_pairs(truth)
     triggers = tuple(
         replace(
             trigger,
-            is_true_trigger=trigger.victim_class in victims and trigger.target_class == target,
+            is_true_trigger=f"{trigger.victim_class}>{trigger.target_class}" in true_pairs,
         )
         for trigger in outcome.triggers
     )
     record = replace(outcome.record, truth=dict(truth), is_trojaned=is_trojaned)
     return Outcome(record=record, triggers=triggers, tensors=outcome.tensors)
+
+
+def _true_pairs(truth: Truth) -> set[str]:
+    """The injected triggers' victims and targets, as ``3>5``."""
+    told = truth.get("trigger_pairs")
+    if told is not None:
+        return set(str(told).split(","))
+    victims = str(truth.get("victim_classes") or "").split(",")
+    return {f"{victim}>{truth.get('target_class')}" for victim in victims if victim}

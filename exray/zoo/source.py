@@ -9,7 +9,7 @@ from exray.models.classifier import Classifier
 
 Truth = Mapping[str, str | int | float | bool | None]
 """Ground truth of one model; ``is_trojaned`` and, where known, ``victim_classes`` (a comma-joined
-list) and ``target_class``."""
+list) and ``target_class``, or ``trigger_pairs`` such as ``3>5,4>9`` where targets differ."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,9 @@ NEEDED = {
     "cifar10": ["dataset.root=SPLITS"],
     "external": ["scanner.triggers=SPLITS/found.npz"],
     "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
+    "trojai_r2": ["dataset.root=nowhere"],
+    "trojai_r3": ["dataset.root=nowhere"],
+    "trojai_r4": ["dataset.root=nowhere"],
 }
 
 

@@ -10,9 +10,16 @@ from torch import Tensor
 from exray.triggers.filter_trigger import FilterTrigger
 from exray.triggers.instagram import InstagramTrigger
 from exray.triggers.paired_trigger import PairedTrigger
+from exray.triggers.recolour_trigger import RecolourTrigger
 from exray.triggers.trigger import PatchTrigger, Trigger
 
-KINDS: tuple[type[Trigger], ...] = (PatchTrigger, FilterTrigger, InstagramTrigger, PairedTrigger)
+KINDS: tuple[type[Trigger], ...] = (
+    PatchTrigger,
+    FilterTrigger,
+    InstagramTrigger,
+    PairedTrigger,
+    RecolourTrigger,
+)
 """Triggers that can be stored: dataclasses of tensors and plain values. A new kind is one entry."""
 
 

@@ -10,6 +10,7 @@ from exray.evaluation.files import from_json, to_json
 from exray.triggers.filter_trigger import FilterTrigger
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
 from exray.triggers.paired_trigger import PairedTrigger
+from exray.triggers.recolour_trigger import RecolourTrigger
 from exray.triggers.serialization import KINDS, packed, unpacked
 from exray.triggers.trigger import PatchTrigger, Trigger
 
@@ -25,6 +26,13 @@ def examples():
         FilterTrigger(kernel=kernel, window=3, image_size=(8, 8)),
         InstagramTrigger(name=InstagramFilter.LOMO, image_size=(8, 8)),
         PairedTrigger(clean=IMAGES, stamped=1 - IMAGES),
+        RecolourTrigger(
+            inner_weight=torch.rand(16, 3),
+            inner_bias=torch.rand(16),
+            outer_weight=torch.rand(3, 16),
+            outer_bias=torch.rand(3),
+            image_size=(8, 8),
+        ),
     ]
 
 

@@ -1,0 +1,236 @@
+"""What SRI's search optimises: a polygon-like patch, or a change of colours."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from exray.scanners.untargeted import Moment, UntargetedShape
+from exray.triggers.recolour_trigger import RecolourTrigger, recoloured
+from exray.triggers.trigger import PatchTrigger
+
+_STEEP = 30.0  # of the sigmoids that bound opacity and colour
+_START, _SPREAD = -0.1, 0.01  # of the raw opacity
+_OPAQUE = 0.5  # opacity from which a pixel of the hardened patch is opaque
+_HIDDEN = 16  # units of the recolouring network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polygons(UntargetedShape):
+    """An opacity and a colour for each pixel, moved, turned and scaled anew in each step.
+
+    The loss is the true class' probability, plus size and spread of the patch, which count from
+    ``free_steps`` on, and its likeness to the earlier rounds' patches.
+
+    Args:
+        schedule: Rounds, steps and Adam's numbers.
+        free_steps: Steps before size and spread begin to count.
+        size_weight: Of the roots of the mean opacity and of the share of pixels touched.
+        spread_weight: Of the opacity's deviation along both axes, in half images.
+        likeness_weight: Of the cosine similarity to the earlier rounds' patches.
+        scale: Greatest change of the patch's size, a share.
+        rotation: Greatest turn, in degrees.
+        offset: Greatest shift, in half images.
+
+    Source: SRI, ``extract_fv_v17r.py`` (facts, section 4).
+    """
+
+    free_steps: int
+    size_weight: float
+    spread_weight: float
+    likeness_weight: float
+    scale: float
+    rotation: float
+    offset: float
+
+    def start(
+        self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """Next to transparent, of no colour in particular."""
+        drawn = torch.stack([torch.randn(4, *image_size, generator=each) for each in streams])
+        return _START + _SPREAD * drawn[:, :1], _SPREAD * drawn[:, 1:]
+
+    def stamp(
+        self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
+    ) -> Float[Tensor, "p m 3 h w"]:
+        """The images with the moved patches blended in."""
+        patch = torch.cat([torch.sigmoid(_STEEP * each) for each in values], dim=1)
+        grid = F.affine_grid(self._moves(moment.draws), list(patch.shape), align_corners=False)
+        moved = F.grid_sample(patch, grid, align_corners=False)  # zeros, transparent, outside
+        opacity, colour = moved[:, None, :1], moved[:, None, 1:]
+        return images * (1 - opacity) + colour * opacity
+
+    def _moves(self, draws: Float[Tensor, "p 4"]) -> Float[Tensor, "p 2 3"]:
+        scale = 1 + self.scale * draws[:, 0]
+        angle = math.radians(self.rotation) * draws[:, 1]
+        cosine, sine = scale * angle.cos(), scale * angle.sin()
+        shift = self.offset * draws[:, 2:]
+        upper = torch.stack([cosine, -sine, shift[:, 0]], dim=1)
+        return torch.stack([upper, torch.stack([sine, cosine, shift[:, 1]], dim=1)], dim=1)
+
+    def flip_loss(
+        self, probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"], moment: Moment
+    ) -> Float[Tensor, " p"]:
+        """Mean probability of the images' own class."""
+        del moment
+        return _own(probabilities, victims).mean(dim=1)
+
+    def penalty(
+        self, values: Sequence[Tensor], previous: Float[Tensor, "r p d"], moment: Moment
+    ) -> Float[Tensor, " p"]:
+        """Size and spread by how far the search is, and likeness to earlier patches."""
+        timed = max(1, self.schedule.steps - self.free_steps)
+        progress = max(0.0, (moment.step - self.free_steps) / timed)
+        mass, area = self._sizes(values[0])
+        spread = sum(self._spreads(values[0]), torch.zeros_like(mass))
+        size = self.size_weight * (mass.sqrt() + area.sqrt())
+        likeness = F.cosine_similarity(self.descriptor(values)[None], previous, dim=2).sum(dim=0)
+        return progress * (size + self.spread_weight * spread) + self.likeness_weight * likeness
+
+    def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
+        """Opaque colours, pixel by pixel."""
+        opacity, colour = (torch.sigmoid(_STEEP * each) for each in values)
+        return (opacity * (colour - 0.5)).flatten(1)
+
+    def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
+        """Area, mass, centre and deviation along both axes."""
+        mass, area = self._sizes(values[0])
+        across, down = self._spreads(values[0])
+        x, y = self._centres(values[0])
+        return torch.stack([area, mass, x, y, across, down], dim=1)
+
+    def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> PatchTrigger:
+        """The patch with every pixel opaque or untouched."""
+        del image_size
+        opacity, colour = (torch.sigmoid(_STEEP * each[0].detach()) for each in values)
+        return PatchTrigger(mask=(opacity[0] > _OPAQUE).to(colour.dtype), pattern=colour)
+
+    @staticmethod
+    def _sizes(raw: Float[Tensor, "p 1 h w"]) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+        """Mean opacity, and share of pixels that are touched at all."""
+        mass = torch.sigmoid(_STEEP * raw).flatten(1).mean(dim=1)
+        touched = torch.sigmoid(2 * _STEEP * raw - 2 * _STEEP * _START)
+        return mass, touched.flatten(1).mean(dim=1)
+
+    @staticmethod
+    def _shares(
+        raw: Float[Tensor, "p 1 h w"],
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Coordinates in [-1, 1] with the opacity's share at each, along x and along y."""
+        opacity = torch.sigmoid(_STEEP * raw)[:, 0]
+        total = opacity.flatten(1).sum(dim=1)[:, None] + 1e-12
+        x = torch.linspace(-1, 1, raw.shape[3], device=raw.device)
+        y = torch.linspace(-1, 1, raw.shape[2], device=raw.device)
+        return (x, opacity.sum(dim=1) / total), (y, opacity.sum(dim=2) / total)
+
+    def _centres(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
+        return [(share * place).sum(dim=1) for place, share in self._shares(raw)]
+
+    def _spreads(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
+        return [
+            ((share * (place - centre[:, None]).square()).sum(dim=1) + 1e-12).sqrt()
+            for (place, share), centre in zip(self._shares(raw), self._centres(raw), strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colours(UntargetedShape):
+    """A small network that recolours each pixel, on images whose colours vary in each step.
+
+    Args:
+        schedule: Rounds, steps and Adam's numbers.
+        weight_decay: Of the networks' weights.
+        diversity_weight: Of the distance to the earlier rounds' recolourings.
+        variation: Greatest change of brightness, contrast and gamma, a share.
+        hue: Greatest turn of the colours about gray, in turns.
+
+    Source: SRI, ``extract_fv_color_v2r.py`` (facts, section 4). *Differs from the released code:*
+    the hue turns about the gray axis of RGB.
+    """
+
+    weight_decay: float
+    diversity_weight: float
+    variation: float
+    hue: float
+
+    def start(
+        self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """Random weights, as torch starts 1 x 1 convolutions."""
+        del image_size
+        shapes = ((_HIDDEN, 3), (_HIDDEN,), (3, _HIDDEN), (3,))
+        bounds = [3**-0.5] * 2 + [_HIDDEN**-0.5] * 2
+        return tuple(
+            bound * torch.stack([torch.rand(shape, generator=each) * 2 - 1 for each in streams])
+            for shape, bound in zip(shapes, bounds, strict=True)
+        )
+
+    def stamp(
+        self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
+    ) -> Float[Tensor, "p m 3 h w"]:
+        """The varied images, recoloured."""
+        factors = (1 + self.variation * moment.draws[:, :3]).view(-1, 3, 1, 1, 1, 1)
+        varied = images * factors[:, 0]
+        mean = varied.mean(dim=(2, 3, 4), keepdim=True)
+        varied = (mean + (varied - mean) * factors[:, 1]).clamp(1e-3, 1) ** factors[:, 2]
+        turns = _gray_turns(2 * math.pi * self.hue * moment.draws[:, 3])
+        varied = torch.einsum("pij,pmjhw->pmihw", turns, varied).clamp(0, 1)
+        return recoloured(varied, values[0], values[1], values[2], values[3])
+
+    def flip_loss(
+        self, probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"], moment: Moment
+    ) -> Float[Tensor, " p"]:
+        """One less the other classes' probabilities, whose power favours one of them ever more."""
+        power = 1 + 2 * moment.step / self.schedule.steps
+        own = _own(probabilities, victims).clamp(min=1e-12) ** power
+        powers = probabilities.clamp(min=1e-12) ** power
+        return (1 - (powers.sum(dim=2) - own)).mean(dim=1)
+
+    def penalty(
+        self, values: Sequence[Tensor], previous: Float[Tensor, "r p d"], moment: Moment
+    ) -> Float[Tensor, " p"]:
+        """Squared weights, less the distance to earlier recolourings."""
+        del moment
+        squares = torch.stack([each.flatten(1).square().sum(dim=1) for each in values]).sum(dim=0)
+        gaps = (self.descriptor(values)[None] - previous).square().mean(dim=2)
+        return self.weight_decay * squares - self.diversity_weight * gaps.sum(dim=0)
+
+    def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
+        """What becomes of the eight corners of the colour cube."""
+        corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3).T.to(values[0])
+        cube = corners.view(1, 1, 3, 2, 4).expand(len(values[0]), 1, 3, 2, 4)
+        return recoloured(cube, values[0], values[1], values[2], values[3]).flatten(1)
+
+    def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
+        """The colour cube's corners."""
+        return self.descriptor(values)
+
+    def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> RecolourTrigger:
+        """The recolouring."""
+        rows = [each[0].detach().clone() for each in values]
+        return RecolourTrigger(
+            inner_weight=rows[0],
+            inner_bias=rows[1],
+            outer_weight=rows[2],
+            outer_bias=rows[3],
+            image_size=image_size,
+        )
+
+
+def _own(probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:
+    """The probability of each group's own class."""
+    where = victims.view(-1, 1, 1).expand(*probabilities.shape[:2], 1)
+    return probabilities.gather(2, where)[..., 0]
+
+
+def _gray_turns(angles: Float[Tensor, " p"]) -> Float[Tensor, "p 3 3"]:
+    """Rotations of RGB about the gray axis."""
+    axis = 3**-0.5
+    cross = axis * torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+    cross = cross.to(angles)
+    sine, cosine = angles.sin()[:, None, None], angles.cos()[:, None, None]
+    return torch.eye(3).to(angles) + sine * cross + (1 - cosine) * (cross @ cross)

@@ -1,0 +1,196 @@
+"""SRI's search on a planted backdoor, its clean twin, and where nothing can be searched."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from exray.models.classifier import Classifier, Preprocessing
+from exray.scanners.sri import SriRe, majority_target
+from exray.scanners.sri_shapes import Colours, Polygons
+from exray.scanners.untargeted import Moment, Schedule, UntargetedSearch
+from exray.triggers.recolour_trigger import RecolourTrigger
+from exray.triggers.trigger import PatchTrigger
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SCHEDULE = Schedule(rounds=2, steps=61, images_per_class=3, learning_rate=0.03, betas=(0.5, 0.7))
+POLYGONS = Polygons(
+    schedule=SCHEDULE,
+    free_steps=10,
+    size_weight=1.0,
+    spread_weight=0.2,
+    likeness_weight=2.0,
+    scale=0.2,
+    rotation=30.0,
+    offset=0.3,
+)
+COLOURS = Colours(
+    schedule=replace(SCHEDULE, rounds=3, steps=11),
+    weight_decay=1e-4,
+    diversity_weight=0.1,
+    variation=0.2,
+    hue=0.1,
+)
+
+
+def scanner(**changes):
+    values = {
+        "name": "sri_re",
+        "shapes": [POLYGONS],
+        "min_asr": 0.9,
+        "triggers_per_victim": 1,
+        "flag_threshold": 1.0,
+        "seed": 0,
+    }
+    return SriRe(**{**values, **changes})
+
+
+def search(classifier, samples, shape, seed=0):
+    one = UntargetedSearch(classifier, samples, shape, seed=seed)
+    return one, one.run(lambda: None)
+
+
+def test_the_planted_patch_is_odder_than_any_of_the_clean_twin(
+    trojaned, clean_twin, colour_samples
+):
+    found = scanner().scan(trojaned, colour_samples)
+    clean = scanner().scan(clean_twin, colour_samples)
+    assert found.score > 2 * clean.score
+    assert not found.inconclusive
+    planted = [each for each in found.triggers if each.target_class == 1]
+    assert {each.victim_class for each in planted} == {0, 2}
+    assert all(isinstance(each.trigger, PatchTrigger) for each in planted)
+    assert all(each.trigger.size_pixels < 25 for each in planted)
+    bar = (found.score + clean.score) / 2
+    assert scanner(flag_threshold=bar).scan(trojaned, colour_samples).flags
+    assert not scanner(flag_threshold=bar).scan(clean_twin, colour_samples).flags
+
+
+def test_recolourings_take_a_class_for_another(clean_twin, colour_samples):
+    result = scanner(shapes=[COLOURS]).scan(clean_twin, colour_samples)
+    assert result.triggers
+    for each in result.triggers:
+        assert isinstance(each.trigger, RecolourTrigger)
+        stamped = each.trigger.apply(colour_samples.of_class(each.victim_class))
+        taken = clean_twin.predict(stamped).argmax(dim=1) == each.target_class
+        assert float(taken.double().mean()) == each.asr >= 0.9
+
+
+def test_a_seed_gives_a_result_and_another_another(trojaned, colour_samples):
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=6))
+    _, first = search(trojaned, colour_samples, short)
+    _, again = search(trojaned, colour_samples, short)
+    _, other = search(trojaned, colour_samples, short, seed=1)
+    assert torch.equal(first[0].features, again[0].features)
+    assert not torch.equal(first[0].features, other[0].features)
+
+
+def test_no_class_depends_on_the_others(trojaned, colour_samples):
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=6))
+    _, together = search(trojaned, colour_samples, short)
+    some = colour_samples.select(colour_samples.labels > 0)
+    _, fewer = search(trojaned, some, short)
+    found = {(each.victim, place // 2): each.features for place, each in enumerate(fewer)}
+    for place, each in enumerate(together):
+        if each.victim:
+            assert torch.allclose(each.features, found[each.victim, place // 3], atol=1e-5)
+
+
+def test_later_rounds_differ_from_earlier_ones(trojaned, colour_samples):
+    _, found = search(trojaned, colour_samples, COLOURS)
+    first, second = (found[place].features[-1, 1:] for place in (0, 3))
+    assert (first - second).abs().max() > 0.05
+
+
+def test_a_saturated_network_is_inconclusive(colour_samples):
+    sharp = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    sharp[2].weight.data = 1e6 * torch.eye(3)
+    sharp[2].bias.data.zero_()
+    classifier = Classifier(sharp, Preprocessing(), num_classes=3, name="sharp")
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=2))
+    result = scanner(shapes=[short]).scan(classifier, colour_samples)
+    assert "no gradient for images of classes 0, 1, 2" in result.inconclusive
+
+
+def test_a_constant_network_is_inconclusive(colour_samples):
+    constant = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    constant[2].weight.data.zero_()
+    classifier = Classifier(constant, Preprocessing(), num_classes=3, name="constant")
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=2))
+    result = scanner(shapes=[short, COLOURS]).scan(classifier, colour_samples)
+    assert "answers the same to everything" in result.inconclusive
+
+
+def test_one_class_is_refused(trojaned, colour_samples):
+    alone = colour_samples.select(colour_samples.labels == 0)
+    with pytest.raises(ValueError, match="images of at least two classes; got images of 1"):
+        scanner().scan(trojaned, alone)
+
+
+def test_progress_counts_every_step(trojaned, colour_samples):
+    told = []
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, rounds=1, steps=3))
+    scanner(shapes=[short]).scan(trojaned, colour_samples, lambda *words: told.append(words))
+    assert told == [("inversion", step, 3) for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"shapes": []}, "scanner.shapes must hold at least one shape"),
+        ({"min_asr": 0.0}, r"scanner.min_asr must be a fraction in \(0, 1\]; got 0"),
+        ({"triggers_per_victim": 0}, "scanner.triggers_per_victim must be >= 1; got 0"),
+        ({"flag_threshold": -1.0}, "scanner.flag_threshold must be positive; got -1"),
+    ],
+)
+def test_impossible_numbers_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        scanner(**changes)
+
+
+def test_impossible_schedules_are_refused():
+    with pytest.raises(ValueError, match=r"scanner.steps must be >= 1; got 0"):
+        replace(SCHEDULE, steps=0)
+    with pytest.raises(ValueError, match=r"scanner.learning_rate must be positive; got 0"):
+        replace(SCHEDULE, learning_rate=0.0)
+
+
+def test_the_patch_is_moved_by_the_draws_alone():
+    images = torch.zeros(1, 1, 3, 9, 9)
+    opacity = torch.full((1, 1, 9, 9), -1.0)
+    opacity[..., 4, 4] = 1.0
+    values = (opacity, torch.ones(1, 3, 9, 9))
+    for draw, place in ((0.0, (4, 4)), (1.0, (4, 3))):
+        draws = torch.tensor([[0.0, 0.0, draw, 0.0]])
+        shape = replace(POLYGONS, offset=2 / 9)  # one pixel
+        stamped = shape.stamp(images, values, Moment(round_index=0, step=0, draws=draws))
+        expected = torch.zeros(9, 9)
+        expected[place] = 1
+        assert torch.allclose(stamped[0, 0, 0], expected, atol=1e-5)
+
+
+def test_a_network_of_weight_zero_keeps_the_order_of_colours():
+    trigger = COLOURS.trigger(
+        tuple(torch.zeros(1, *each) for each in ((16, 3), (16,), (3, 16), (3,))), (4, 4)
+    )
+    images = torch.rand(2, 3, 4, 4)
+    assert torch.allclose(trigger.apply(images), torch.sigmoid(5 * (images - 0.5)))
+    assert trigger.size_pixels == 16
+
+
+def test_weights_that_are_not_finite_are_refused():
+    zero = torch.zeros(16, 3)
+    with pytest.raises(ValueError, match="outer_bias must be finite"):
+        RecolourTrigger(
+            inner_weight=zero,
+            inner_bias=zero[:, 0],
+            outer_weight=zero.T.contiguous(),
+            outer_bias=torch.full((3,), float("nan")),
+            image_size=(2, 2),
+        )
+
+
+def test_the_majority_is_never_the_victim():
+    assert majority_target(torch.tensor([[1.0, 0.0, 0.0]]), victim=0) == 1

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from exray.app.config import ScanSettings, built, register
 from exray.app.mistakes import CONF
-from exray.app.scan_model import usable_samples
+from exray.app.usable_samples import usable_samples
 from exray.differencing.differencer import MaskResult
 from exray.differencing.exray_judge import ExrayJudge, plan_pairs
 from exray.differencing.mask_optimization import GAIN, MaskOptimization
@@ -77,7 +77,7 @@ def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
     if plan is None or plan.pairs is None:
         return None
     full = replace(judge.mask, patience=judge.mask.epochs)
-    module = MaskOptimization(split.head, plan.pairs, full)
+    module = MaskOptimization(plan.head, plan.pairs, full)
     optimizer = module.configure_optimizers()
     history: list[list[tuple[int, Tensor]]] = [[] for _ in range(len(plan.pairs))]
     for epoch in range(full.epochs):
@@ -97,7 +97,7 @@ def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
             best_epoch=epochs,
             epochs=epochs,
         )
-        verdicts = judge.judgements(split, plan, result)
+        verdicts = judge.judgements(plan, result)
         found[patience] = Replay(
             injected=tuple(each.is_injected for each in verdicts),
             epochs=int(epochs.sum()),

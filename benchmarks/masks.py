@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from exray.app.config import ScanSettings, built, register
 from exray.app.mistakes import CONF
-from exray.app.scan_model import usable_samples
+from exray.app.usable_samples import usable_samples
 from exray.differencing.differencer import MaskResult, find_masks
 from exray.differencing.exray_judge import ExrayJudge, Plan, plan_pairs
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
@@ -218,7 +218,7 @@ def ladder() -> tuple[list[LadderRow], dict[str, float]]:
         start = time.perf_counter()
         masks = action()
         seconds = time.perf_counter() - start
-        found = judge.judgements(split, plan, masks)
+        found = judge.judgements(plan, masks)
         first = rows[0].seconds if rows else seconds
         told = "".join("I" if each.is_injected else "n" for each in found)
         rows.append(
@@ -234,7 +234,7 @@ def ladder() -> tuple[list[LadderRow], dict[str, float]]:
         return lambda: one_by_one(head, plan, shortcuts, shared=shared)
 
     def together(settings: MaskSettings) -> Callable[[], MaskResult]:
-        return lambda: find_masks(split.head, pairs, settings)
+        return lambda: find_masks(plan.head, pairs, settings)
 
     full = replace(judge.mask, epochs=WHOLE_EPOCHS, patience=WHOLE_EPOCHS)
     everywhere = replace(judge.mask.objective, weight_small=1e-9)  # type: ignore[type-var]
@@ -249,7 +249,7 @@ def ladder() -> tuple[list[LadderRow], dict[str, float]]:
     measure("+ pairs leave (the default)", together(judge.mask))
     lower = replace(judge.mask, compute=replace(judge.mask.compute, precision="bfloat16"))
     measure("+ bfloat16 (an option)", together(lower))
-    return rows, lightning_ratio(split.head, pairs, judge.mask)
+    return rows, lightning_ratio(plan.head, pairs, judge.mask)
 
 
 def one_by_one(head: nn.Module, plan: Plan, shortcuts: Shortcuts, *, shared: bool) -> MaskResult:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -55,7 +55,8 @@ class ScanSettings:
         min_clean_accuracy: Below it the verdict is inconclusive: the preprocessing is probably
             wrong, and triggers mean nothing.
         min_class_accuracy: Classes below it are neither victim nor target.
-        samples_per_class: Correctly classified images of each class that are used; None for all.
+        samples_per_class: Images of each class that are used; None for all.
+        misclassified: Whether images that the classifier gets wrong are dropped or kept.
         probability_without_triggers: Probability of being trojaned where the scanner finds
             nothing: scanners miss.
 
@@ -66,6 +67,7 @@ class ScanSettings:
     min_clean_accuracy: float
     min_class_accuracy: float
     samples_per_class: int | None
+    misclassified: Literal["drop", "keep"]
     probability_without_triggers: float
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from exray.app.config import ScanSettings
 from exray.app.scan_cache import Found, ScanCache
+from exray.app.usable_samples import usable_samples
 from exray.data.samples import SampleSet
 from exray.differencing.exray_judge import ExrayJudge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
@@ -178,52 +179,6 @@ def _check_layer(judge: Judge, classifier: Classifier, samples: SampleSet) -> No
     """Refuses a layer at which the judge cannot cut, before the scan and triggers or none."""
     if isinstance(judge, ExrayJudge):
         SplitClassifier(classifier, judge.layer, example=samples.images[:1])
-
-
-def usable_samples(
-    classifier: Classifier, samples: SampleSet, settings: ScanSettings
-) -> tuple[SampleSet | None, float, list[str]]:
-    """The images a scan can use, the clean accuracy, and remarks.
-
-    Misclassified images are left out, and so are classes the classifier mostly gets wrong.
-    None instead of samples if the accuracy is under its bar, or fewer than two classes remain.
-
-    Raises:
-        ValueError: If the classifier returns NaN or infinity.
-    """
-    logits = classifier.predict(samples.images)
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"{classifier.name} returns NaN or infinity on clean images")
-    hits = logits.argmax(dim=1) == samples.labels
-    accuracy = float(hits.double().mean())
-    remarks: list[str] = []
-    if accuracy < settings.min_clean_accuracy:
-        remarks.append(
-            f"inconclusive: clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; "
-            "the preprocessing is probably wrong (dataset.preprocess.*), or images and classes do "
-            "not match"
-        )
-        return None, accuracy, remarks
-    kept = hits.clone()
-    weak = []
-    for index, count in enumerate(samples.counts()):
-        rows = samples.labels == index
-        if count and float(hits[rows].double().mean()) < settings.min_class_accuracy:
-            weak.append(index)
-            kept &= ~rows
-    if weak:
-        remarks.append(
-            f"classes {', '.join(map(str, weak))} are mostly misclassified and were left out"
-        )
-    if not hits.all():
-        remarks.append(f"{int((~hits).sum())} of {len(samples)} images are misclassified, not used")
-    usable = samples.select(kept)
-    if settings.samples_per_class is not None:
-        usable = usable.limited(settings.samples_per_class)
-    if sum(count > 0 for count in usable.counts()) < 2:
-        remarks.append("inconclusive: fewer than two classes have an image classified right")
-        return None, accuracy, remarks
-    return usable, accuracy, remarks
 
 
 def _reasons(found: ScanResult) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from exray.data.samples import SampleSet
 from exray.differencing.decision import Rule
@@ -19,6 +19,7 @@ from exray.differencing.feature_pairs import FeaturePairs, SetPair
 from exray.differencing.mask_optimization import MaskSettings
 from exray.differencing.similarity import hard_similarity, similarity
 from exray.models.classifier import Classifier
+from exray.models.hoisting import hoisted
 from exray.models.splitting import SplitClassifier
 from exray.triggers.judge import Judge, Judgement
 from exray.triggers.trigger import InvertedTrigger
@@ -32,12 +33,15 @@ class Plan:
     """Which pair of sets gives M1 and which M2 of each trigger.
 
     Args:
+        head: What reads the pairs' features: the cut network's head, less what was hoisted into
+            the features.
         pairs: All pairs of sets; None if no trigger flips anything.
         first: Place of each trigger's (victim, target) pair; None for one that flips nothing.
         second: Place of its (victim, stamped) pair.
         flips: Share of the victim's images that each trigger flips.
     """
 
+    head: nn.Module
     pairs: FeaturePairs | None
     first: list[int | None]
     second: list[int | None]
@@ -82,27 +86,26 @@ class ExrayJudge(Judge):
         plan = plan_pairs(split, samples, triggers)
         if plan.pairs is None:
             return [_flips_nothing() for _ in triggers]
-        return self.judgements(split, plan, find_masks(split.head, plan.pairs, self.mask))
+        return self.judgements(plan, find_masks(plan.head, plan.pairs, self.mask))
 
-    def judgements(self, split: SplitClassifier, plan: Plan, masks: MaskResult) -> list[Judgement]:
+    def judgements(self, plan: Plan, masks: MaskResult) -> list[Judgement]:
         """One judgement for each trigger of a plan, once the masks are found.
 
         Args:
-            split: The classifier, cut.
             plan: Which pair of sets gives which mask; not empty.
             masks: The masks of the plan's pairs.
         """
         return [
             _flips_nothing() if found is None else self._judgement(*found)
-            for found in self._measured(split, plan, masks)
+            for found in self._measured(plan, masks)
         ]
 
     def _measured(
-        self, split: SplitClassifier, plan: Plan, result: MaskResult
+        self, plan: Plan, result: MaskResult
     ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
         """Every trigger's measurements with its two masks; None where it flips nothing."""
         assert plan.pairs is not None
-        own = self._quality(split, plan.pairs, result.masks)
+        own = self._quality(plan.head, plan.pairs, result.masks)
         places = [
             (one, other)
             for one, other in zip(plan.first, plan.second, strict=True)
@@ -110,7 +113,7 @@ class ExrayJudge(Judge):
         ]
         sets = [plan.pairs.pairs[place] for both in places for place in both]
         swapped = result.masks[[place for one, other in places for place in (other, one)]]
-        crossed = self._quality(split, FeaturePairs(plan.pairs.bank, sets), swapped)
+        crossed = self._quality(plan.head, FeaturePairs(plan.pairs.bank, sets), swapped)
         found: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
         at = 0
         for first, second, flips in zip(plan.first, plan.second, plan.flips, strict=True):
@@ -128,11 +131,9 @@ class ExrayJudge(Judge):
         return found
 
     def _quality(
-        self, split: SplitClassifier, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"]
+        self, head: nn.Module, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"]
     ) -> ExchangeQuality:
-        return exchange_quality(
-            split.head, pairs, masks, compute=self.mask.compute, seed=self.mask.seed
-        )
+        return exchange_quality(head, pairs, masks, compute=self.mask.compute, seed=self.mask.seed)
 
     def _judgement(
         self, measurements: dict[str, float], first: Tensor, second: Tensor
@@ -193,8 +194,10 @@ def plan_pairs(
         first.append(natural[classes])
         second.append(len(pairs))
         pairs.append(_set_pair(kept, new, classes, one_to_one=True))
-    together = FeaturePairs(torch.cat(bank), pairs) if pairs else None
-    return Plan(pairs=together, first=first, second=second, flips=shares)
+    parts = hoisted(split.head)
+    with torch.no_grad():
+        together = FeaturePairs(parts.prefix(torch.cat(bank)), pairs) if pairs else None
+    return Plan(head=parts.rest, pairs=together, first=first, second=second, flips=shares)
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:

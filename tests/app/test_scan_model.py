@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from exray.app.config import ScanSettings
-from exray.app.scan_model import Labels, Pipeline, scan_model, usable_samples
+from exray.app.scan_model import Labels, Pipeline, scan_model
+from exray.app.usable_samples import usable_samples
 from exray.baselines.keep_all import KeepAll
 from exray.evaluation.records import Verdict
 from exray.scanners.scanner import Scanner, ScanResult
@@ -18,6 +19,7 @@ SETTINGS = ScanSettings(
     min_clean_accuracy=0.5,
     min_class_accuracy=0.5,
     samples_per_class=4,
+    misclassified="drop",
     probability_without_triggers=0.1,
 )
 
@@ -185,6 +187,10 @@ def test_a_class_that_is_mostly_misclassified_is_left_out(trojaned, colour_sampl
     assert accuracy == pytest.approx(14 / 18)
     assert list(usable.counts()) == [4, 2, 4]
     assert remarks == ["4 of 18 images are misclassified, not used"]
+    keeping = replace(SETTINGS, misclassified="keep", samples_per_class=None)
+    kept, _, remarks = usable_samples(trojaned, replace(colour_samples, labels=labels), keeping)
+    assert len(kept) == 18
+    assert remarks == ["4 of 18 images are misclassified, used all the same"]
     labels[6:12] = 0
     labels[:6] = 2
     settings = replace(SETTINGS, min_clean_accuracy=0.1)

@@ -50,6 +50,8 @@ def lively(name):
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and not norms:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, 0, 0.1)  # a mixer begins with logits of 0
     for key, scale in network.named_parameters():
         if key.endswith("gamma"):  # ConvNeXt begins with blocks that do next to nothing
             nn.init.constant_(scale, 0.5)
@@ -119,6 +121,17 @@ def test_the_cut_is_the_one_that_the_manual_tells_and_can_be_asked_for_by_its_na
     assert all(as_line(row) in lines for row in rows[:3])
     found = [(split.layer, split.num_channels, 1) for split in splits]
     assert [(row.layer, row.shape[0], row.num_tensors) for row in rows] == found * 2
+
+
+@pytest.mark.parametrize("name", ["densenet121", "mobilenet_v2"])
+def test_in_float64_folding_leaves_no_more_than_float64s_rounding(name, float64):
+    del float64
+    classifier = Classifier(lively(name), Preprocessing(), num_classes=5, name=name)
+    images = torch.rand(2, 3, 64, 64)
+    logits = classifier.predict(images)
+    split = SplitClassifier(classifier, "middle", example=images)
+    found = split.head(split.cached_features(images))
+    torch.testing.assert_close(found, logits, rtol=0, atol=1e-11 * float(logits.abs().max()))
 
 
 @pytest.mark.parametrize("rule", RULES)

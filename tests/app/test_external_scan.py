@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WHITE = {"name": "white", "kind": "patch", "victim_class": 0, "target_class": 1}
@@ -41,6 +42,27 @@ def test_triggers_of_a_file_are_judged(command, words, tmp_path):
     rows = [json.loads(line) for line in (place / "triggers.jsonl").read_text().splitlines()]
     assert [row["source"] for row in rows] == ["external/white", "external/nothing"]
     assert "no trigger at all" in rows[1]["reason"]
+
+
+def test_stamped_pairs_of_every_image_are_judged_on_these_pairs(command, words, tmp_path):
+    files = sorted((tmp_path / "images" / "0").iterdir())
+    clean = np.stack([np.asarray(Image.open(file)).transpose(2, 0, 1) for file in files])
+    stamped = clean.copy()
+    stamped[:, :, 2:8, 3:9] = 255
+    entry = json.dumps({"triggers": [WHITE | {"kind": "pairs"}]})
+    for name, kept in (("all", len(clean)), ("some", len(clean) - 1)):
+        arrays = {"white/clean": clean[:kept], "white/stamped": stamped[:kept]}
+        np.savez(tmp_path / f"{name}.npz", triggers=entry, **arrays)
+    file = f"scanner.triggers={tmp_path / 'all.npz'}"
+    ran = command(*words, "scanner=external", file)
+    assert ran.status == 0
+    place = tmp_path / "results" / "model" / "model" / "triggers.jsonl"
+    (row,) = [json.loads(line) for line in place.read_text().splitlines()]
+    assert (row["asr"], row["size_pixels"]) == (1.0, 36.0)
+    assert row["measurements"]["flipped"] == 1
+    ran = command(*words, "scanner=external", file.replace("all.npz", "some.npz"), "name=some")
+    assert ran.status == 1
+    assert "it has a pair for 5 of the 6 images of class 0" in ran.err
 
 
 def test_a_changed_file_is_another_run(command, words, tmp_path):

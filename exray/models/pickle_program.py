@@ -195,6 +195,7 @@ class _Machine:
         self.stored.append(stored)
         self.stack.append(stored)
 
+    @no_type_check  # as above
     def tuple_of(self, count: int) -> None:
         items = self.stack[-count:]
         if len(items) < count:

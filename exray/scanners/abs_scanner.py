@@ -10,15 +10,20 @@ from exray.scanners.bounded_lead import BoundedLead
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.probe import ProbeSettings, Start, best_starts
+from exray.scanners.refinement import (
+    InversionRound,
+    Refinement,
+    require_positive_count,
+    strongest,
+)
 from exray.scanners.scanner import (
     Progress,
     Scanner,
     ScanResult,
+    no_answer,
     require_two_classes,
-    steps_reporter,
 )
 from exray.scanners.stimulation import Pointer, pick_candidates
-from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
 
@@ -81,28 +86,17 @@ class PatchSettings:
             raise ValueError(f"scanner.patch.pattern must be colour or free; got {self.pattern!r}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class InversionRound:
-    """One round of inversion; the next one goes on with what lives.
-
-    Args:
-        steps: Adam steps at most.
-        images_per_victim: Images each candidate sees in a step.
-        min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
-        keep: Candidates of each victim that live on, at most.
-    """
-
-    steps: int
-    images_per_victim: int
-    min_score: float
-    keep: int
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
-            raise ValueError(
-                "scanner.rounds must have steps and images_per_victim >= 1; "
-                f"got {self.steps!r} and {self.images_per_victim!r}"
-            )
+def stimulated_pairs(
+    split: SplitClassifier, samples: SampleSet, settings: StimulationSettings
+) -> list[Pointer]:
+    """The likeliest targets of every victim class."""
+    return pick_candidates(
+        split,
+        samples,
+        images_per_class=settings.images_per_class,
+        levels=settings.levels,
+        targets_per_victim=settings.targets_per_victim,
+    )
 
 
 class AbsScanner(Scanner):
@@ -138,22 +132,13 @@ class AbsScanner(Scanner):
         min_asr: float,
         triggers_per_victim: int,
     ) -> None:
-        if not rounds:
-            raise ValueError("scanner.rounds must hold at least one round; got none")
-        if isinstance(min_asr, str) or not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
-        if not isinstance(triggers_per_victim, int) or triggers_per_victim < 1:
-            raise ValueError(
-                f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}"
-            )
+        require_positive_count(triggers_per_victim)
         self.name = name
         self.stimulation = stimulation
         self.probe = probe
         self.patch = patch
         self.inversion = inversion
-        self.rounds = tuple(rounds)
-        self.stop = stop
-        self.min_asr = min_asr
+        self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.triggers_per_victim = triggers_per_victim
 
     def scan(
@@ -161,19 +146,18 @@ class AbsScanner(Scanner):
     ) -> ScanResult:
         """Triggers within the size bound that flip a victim's images to one target."""
         require_two_classes(samples)
+        if reason := no_answer(classifier, samples):
+            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
-        pointers = pick_candidates(
-            split,
-            samples,
-            images_per_class=self.stimulation.images_per_class,
-            levels=self.stimulation.levels,
-            targets_per_victim=self.stimulation.targets_per_victim,
+        pointers = stimulated_pairs(split, samples, self.stimulation)
+        inversion, leads = self.start(split, samples, pointers)
+        alive: Sequence[int] = range(len(inversion.candidates))
+        alive = self.refine.run(inversion, leads, alive=alive, progress=progress)
+        triggers = strongest(
+            self.refine.ranked(inversion, leads, alive=alive), self.triggers_per_victim
         )
-        inversion, leads = self._start(split, samples, pointers)
-        alive = self._invert(inversion, leads, progress)
-        triggers = self._triggers(inversion, leads, alive)
         return ScanResult(
             triggers=triggers,
             num_candidates=len(pointers),
@@ -181,10 +165,16 @@ class AbsScanner(Scanner):
             score=max((each.asr for each in triggers), default=0.0),
         )
 
-    def _start(
+    def start(
         self, split: SplitClassifier, samples: SampleSet, pointers: Sequence[Pointer]
     ) -> tuple[Inversion, list[float]]:
-        """Patches of the candidates that the probe finds worth it, and their squares' leads."""
+        """Patches of the candidates that the probe finds worth it, and their squares' leads.
+
+        Args:
+            split: The classifier, cut at the stimulated layer.
+            samples: Clean images.
+            pointers: The pairs.
+        """
         height, width = samples.images.shape[-2:]
         bound = self.patch.max_size_share * height * width
         side = square_side(bound)
@@ -216,79 +206,3 @@ class AbsScanner(Scanner):
             settings=self.inversion,
         )
         return inversion, [start.lead for start in starts]
-
-    def _invert(
-        self, inversion: Inversion, leads: Sequence[float], progress: Progress | None
-    ) -> list[int]:
-        """Runs all rounds; gives the places of the candidates that live to the end."""
-        alive = list(range(len(inversion.candidates)))
-        total = sum(each.steps for each in self.rounds)
-        report = steps_reporter(progress, total)
-        for each in self.rounds:
-            if not alive:
-                break
-            inversion.forget_scores()
-            inversion.run(
-                each.steps,
-                alive=alive,
-                images_per_step=each.images_per_victim,
-                stop=self.stop,
-                on_step=report,
-            )
-            alive = self._living(inversion, leads, alive, each)
-        return alive
-
-    def _living(
-        self,
-        inversion: Inversion,
-        leads: Sequence[float],
-        alive: Sequence[int],
-        done: InversionRound,
-    ) -> list[int]:
-        """The candidates that go on after a round: good enough, among the best of their victim."""
-        scores = inversion.best_score.tolist()
-        kept: dict[int, list[int]] = {}
-        for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
-            same_victim = kept.setdefault(inversion.candidates[place].victims[0], [])
-            if scores[place] >= done.min_score and len(same_victim) < done.keep:
-                same_victim.append(place)
-        return sorted(place for several in kept.values() for place in several)
-
-    def _rank(self, score: float, lead: float) -> tuple[float, float]:
-        """Sorts the strongest first.
-
-        Beyond the score at which candidates stop it says no more, since probabilities end at 1:
-        then the one whose plain square came furthest, which had least to be optimised, is first.
-        """
-        return -min(score, self.stop.good_score), -lead
-
-    def _triggers(
-        self, inversion: Inversion, leads: Sequence[float], alive: Sequence[int]
-    ) -> tuple[InvertedTrigger, ...]:
-        """The hardened triggers that meet the ASR bar, strongest first."""
-        found: list[tuple[tuple[float, float], InvertedTrigger]] = []
-        for place in alive:
-            measured, candidate = inversion.measure(place), inversion.candidates[place]
-            if measured.asr >= self.min_asr:
-                trigger = InvertedTrigger(
-                    trigger=measured.trigger,
-                    victim_class=candidate.victims[0],
-                    target_class=candidate.target,
-                    asr=measured.asr,
-                    target_probability=measured.probability,
-                    source=self.name,
-                )
-                rank = self._rank(measured.asr + measured.probability, leads[place])
-                found.append((rank, trigger))
-        ordered = [trigger for _, trigger in sorted(found, key=lambda pair: pair[0])]
-        return strongest(ordered, self.triggers_per_victim)
-
-
-def strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:
-    """The first ``per_victim`` triggers of each victim, in their order."""
-    kept: list[InvertedTrigger] = []
-    for trigger in triggers:
-        before = sum(other.victim_class == trigger.victim_class for other in kept)
-        if before < per_victim:
-            kept.append(trigger)
-    return tuple(kept)

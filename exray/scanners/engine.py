@@ -59,7 +59,11 @@ class Parametrisation(ABC):
         """Tensors whose first axis is the candidates'."""
 
     @abstractmethod
-    def stamp(self, images: Float[Tensor, "p m 3 h w"], rows: Sequence[Tensor]) -> Stamped:
+    def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m c h w"]:
+        """What ``stamp`` wants of some images: they, and what can be computed of them once."""
+
+    @abstractmethod
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
         """The images with the triggers of these rows of the parameters."""
 
     @abstractmethod
@@ -234,7 +238,7 @@ class Inversion:
             stop: Ends a candidate early.
             on_step: Called after each step, those saved by stopping early included.
         """
-        batch = {place: _gone_round(self.pools[place], images_per_step) for place in alive}
+        batch = self._batches(alive, images_per_step)
         live = list(alive)
         for _ in range(steps):
             for part in self._chunks(live, batch):
@@ -243,6 +247,17 @@ class Inversion:
                 live = [place for place in live if not self._stopped(place, stop)]
             if on_step is not None:
                 on_step()
+
+    def _batches(self, alive: Sequence[int], count: int) -> dict[int, Tensor]:
+        """The images of each candidate, prepared once for all of the same victims."""
+        prepared: dict[tuple[int, ...], Tensor] = {}
+        batches: dict[int, Tensor] = {}
+        for place in alive:
+            victims = self.candidates[place].victims
+            if victims not in prepared:
+                prepared[victims] = self.shape.prepared(_gone_round(self.pools[place], count))
+            batches[place] = prepared[victims]
+        return batches
 
     def _chunks(self, live: Sequence[int], batch: dict[int, Tensor]) -> list[list[int]]:
         """Candidates that go through the network together, by the memory budget."""
@@ -253,7 +268,7 @@ class Inversion:
         return [list(live[start : start + fits]) for start in range(0, len(live), fits)]
 
     def _step(
-        self, places: Sequence[int], images: Float[Tensor, "p m 3 h w"], stop: StopRule | None
+        self, places: Sequence[int], images: Float[Tensor, "p m c h w"], stop: StopRule | None
     ) -> None:
         """One step of one chunk."""
         rows = torch.tensor(places, device=images.device)
@@ -272,7 +287,7 @@ class Inversion:
     def _view(
         self,
         rows: Int[Tensor, " p"],
-        images: Float[Tensor, "p m 3 h w"],
+        images: Float[Tensor, "p m c h w"],
         values: Sequence[Tensor],
     ) -> View:
         stamped = self.shape.stamp(images, values)
@@ -289,8 +304,8 @@ class Inversion:
         )
 
     def _noisy(
-        self, images: Float[Tensor, "p m 3 h w"], rows: Int[Tensor, " p"]
-    ) -> Float[Tensor, "p m 3 h w"]:
+        self, images: Float[Tensor, "p m c h w"], rows: Int[Tensor, " p"]
+    ) -> Float[Tensor, "p m c h w"]:
         """Images with the noise of each candidate's own step."""
         if self.settings.noise == 0:
             return images

@@ -41,10 +41,14 @@ class Patches(Parametrisation):
         """Logits of the masks, logits of the patterns."""
         return self._mask_logits, self._pattern_logits
 
-    def stamp(self, images: Float[Tensor, "p m 3 h w"], rows: Sequence[Tensor]) -> Stamped:
+    def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m 3 h w"]:
+        """The images as they are."""
+        return images
+
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
         """The images with the patches blended in."""
         masks, patterns = (torch.tanh(each) / 2 + 0.5 for each in rows)
-        stamped = images * (1 - masks[:, None]) + patterns[:, None] * masks[:, None]
+        stamped = prepared * (1 - masks[:, None]) + patterns[:, None] * masks[:, None]
         opacity = masks.detach().flatten(1)
         return Stamped(
             images=stamped.clamp(0, 1),

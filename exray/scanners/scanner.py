@@ -65,6 +65,16 @@ def require_two_classes(samples: SampleSet) -> list[int]:
     return present
 
 
+def no_answer(classifier: Classifier, samples: SampleSet) -> str:
+    """Why the classifier's answers on clean images tell nothing; empty where they do."""
+    logits = classifier.predict(samples.images)
+    if not bool(logits.isfinite().all()):
+        return "the classifier's logits on clean images are not all finite numbers"
+    if bool((logits == logits[:1]).all()):
+        return "the classifier answers every clean image alike"
+    return ""
+
+
 def steps_reporter(progress: Progress | None, total: int) -> Callable[[], None]:
     """Something to call after each step of an inversion, which counts them for ``progress``."""
     steps = count(1)

@@ -94,12 +94,7 @@ def neighbourhoods(images: Float[Tensor, "n 3 h w"], *, window: int) -> Float[Te
                 [0.2500, 0.5000, 0.7500]])
     """
     _require_odd(window)
-    half = window // 2
-    pools = (
-        F.max_pool2d(images, window, stride=1, padding=half),
-        -F.max_pool2d(-images, window, stride=1, padding=half),
-        F.avg_pool2d(images, window, stride=1, padding=half, count_include_pad=False),
-    )
+    pools = (_largest(images, window), -_largest(-images, window), _mean(images, window))
     return torch.cat([images, *pools], dim=1)
 
 
@@ -108,6 +103,20 @@ def mixed(
 ) -> Float[Tensor, "n 3 h w"]:
     """The filter's images from what ``neighbourhoods`` gives, clipped to [0, 1]."""
     return torch.einsum("nihw,ic->nchw", inputs, kernel).clamp(0, 1)
+
+
+def _largest(images: Float[Tensor, "n c h w"], window: int) -> Float[Tensor, "n c h w"]:
+    """Along columns, then rows: ``2 window`` comparisons a pixel, not ``window**2``."""
+    half = window // 2
+    columns = F.max_pool2d(images, (window, 1), stride=1, padding=(half, 0))
+    return F.max_pool2d(columns, (1, window), stride=1, padding=(0, half))
+
+
+def _mean(images: Float[Tensor, "n c h w"], window: int) -> Float[Tensor, "n c h w"]:
+    """Along columns, then rows, of what lies inside the image."""
+    half = window // 2
+    columns = F.avg_pool2d(images, (window, 1), 1, (half, 0), count_include_pad=False)
+    return F.avg_pool2d(columns, (1, window), 1, (0, half), count_include_pad=False)
 
 
 def _require_odd(window: int) -> None:

@@ -1,0 +1,141 @@
+"""Filters: a kernel over each pixel's colours and its neighbourhood's, for each candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from exray.scanners.engine import Objective, Parametrisation, Stamped, View
+from exray.triggers.filter_trigger import FilterTrigger, identity_kernel, neighbourhoods
+from exray.triggers.trigger import InvertedTrigger
+from exray.triggers.visibility import multi_scale_ssim
+
+_FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
+_COMPARED = 4  # images whose SSIM is taken in each step
+_MARGIN = 0.01  # by which those must be above the bound, for the mean of all to be
+_PENALTY = 1000.0  # of each unit of SSIM below the bound, against 1 for the logit lead
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterSettings:
+    """What a filter may be.
+
+    Args:
+        min_ssim: Least mean multi-scale SSIM of the filtered images with the clean ones.
+        window_share: Side of the neighbourhood as a share of the image's.
+
+    Raises:
+        ValueError: If either lies outside (0, 1).
+    """
+
+    min_ssim: float
+    window_share: float
+
+    def __post_init__(self) -> None:
+        for name in ("min_ssim", "window_share"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not 0 < value < 1:
+                raise ValueError(f"scanner.filter.{name} must lie in (0, 1); got {value!r}")
+
+    def window(self, image_size: tuple[int, int]) -> int:
+        """Side of the neighbourhood in pixels: the next odd number from the share down.
+
+        Example:
+            >>> FilterSettings(min_ssim=0.8, window_share=0.5).window((64, 64))
+            31
+        """
+        side = max(1, int(self.window_share * min(image_size)))
+        return side - 1 + side % 2
+
+
+class Filters(Parametrisation):
+    """Kernels as ``tanh(logit)``, the same change for every pixel; near the identity at first.
+
+    Args:
+        count: Candidates.
+        window: Side of the neighbourhood in pixels, odd.
+        image_size: Height and width in pixels.
+        device: Where they are optimised.
+
+    Source: ABS, section 4, filter triggers (facts, sections 2.1 and 2.3). *Differs from the
+    released code:* EX-RAY's weights are ``tanh / 2 + 1/2``, which can neither take a colour away
+    nor leave another alone; here they span (-1, 1), as in ABS itself.
+    """
+
+    def __init__(
+        self, count: int, *, window: int, image_size: tuple[int, int], device: torch.device
+    ) -> None:
+        first = torch.atanh(_FIRST * identity_kernel())
+        self._logits = first.repeat(count, 1, 1).to(device)
+        self._window = window
+        self._image_size = image_size
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Logits of the kernels."""
+        return (self._logits,)
+
+    def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m 12 h w"]:
+        """What a kernel mixes."""
+        return neighbourhoods(images, window=self._window)
+
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
+        """The filtered images; their measure is the SSIM of the first, their size what it lacks.
+
+        SSIM costs more than a small network's pass: the first images stand for the others.
+        """
+        stamped = torch.einsum("pmihw,pic->pmchw", prepared, torch.tanh(rows[0])).clamp(0, 1)
+        clean = prepared[:, :_COMPARED, :3]
+        compared = stamped[:, :_COMPARED].flatten(0, 1)
+        if compared.requires_grad:
+            # The power of a similarity of 0 has no slope: such a candidate follows its lead alone.
+            compared.register_hook(_finite)  # type: ignore[no-untyped-call]
+        alike = multi_scale_ssim(clean.flatten(0, 1), compared)
+        alike = alike.view(clean.shape[:2]).mean(dim=1)
+        changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))
+        return Stamped(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)
+
+    def trigger(self, rows: Sequence[Tensor]) -> FilterTrigger:
+        """The filter."""
+        kernel = torch.tanh(rows[0][0].detach())
+        return FilterTrigger(kernel=kernel, window=self._window, image_size=self._image_size)
+
+
+def _finite(gradient: Tensor) -> Tensor:
+    return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+class BoundedChange(Objective):
+    """Maximises the logit lead; penalises a filter only while its SSIM is below the bound.
+
+    Args:
+        min_ssim: The bound.
+
+    Source: ABS and EX-RAY's code (facts, sections 2.1, 2.3 and 2.4). *Differs from the released
+    code:* the lead over the best other class; within the bound SSIM is not rewarded; the best
+    state within the bound is kept.
+    """
+
+    def __init__(self, *, min_ssim: float) -> None:
+        self._aim = min(min_ssim + _MARGIN, (1 + min_ssim) / 2)
+
+    def loss(self, view: View) -> Float[Tensor, " p"]:
+        """The lead, negative, plus what the SSIM lacks."""
+        lacking = (view.stamped.size - (1 - self._aim)).clamp(min=0)
+        return _PENALTY * lacking - view.lead.mean(dim=1)
+
+    def score(
+        self, view: View, asr: Float[Tensor, " p"], probability: Float[Tensor, " p"]
+    ) -> Float[Tensor, " p"]:
+        """ASR plus probability, in [0, 2], of filters within the bound."""
+        return torch.where(view.stamped.measure >= self._aim, asr + probability, -torch.inf)
+
+    def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:
+        """Nothing: the weights are fixed."""
+
+
+def filter_ssim(trigger: InvertedTrigger, images: Float[Tensor, "n 3 h w"]) -> float:
+    """Mean multi-scale SSIM of all the images to themselves with the trigger."""
+    return float(multi_scale_ssim(images, trigger.trigger.apply(images)).mean())

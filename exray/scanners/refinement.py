@@ -1,0 +1,155 @@
+"""Inversion in rounds: all candidates on few images first, then more for those that live."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exray.scanners.engine import Inversion, StopRule
+from exray.scanners.scanner import Progress, steps_reporter
+from exray.triggers.trigger import InvertedTrigger
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionRound:
+    """One round of inversion; the next one goes on with what lives.
+
+    Args:
+        steps: Adam steps at most.
+        images_per_victim: Images each candidate sees in a step.
+        min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
+        keep: Candidates of each victim that live on, at most.
+    """
+
+    steps: int
+    images_per_victim: int
+    min_score: float
+    keep: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
+            raise ValueError(
+                "scanner.rounds must have steps and images_per_victim >= 1; "
+                f"got {self.steps!r} and {self.images_per_victim!r}"
+            )
+
+
+class Refinement:
+    """Runs an inversion in rounds and gives the triggers that work.
+
+    Args:
+        name: Recorded as the triggers' source.
+        rounds: First few images and steps for all candidates, then more for those that live.
+        stop: When a candidate stops before its round is over.
+        min_asr: ASR of the hardened trigger on all the victim's images from which it counts.
+
+    Raises:
+        ValueError: If there is no round or the bar is no fraction.
+    """
+
+    def __init__(
+        self, *, name: str, rounds: Sequence[InversionRound], stop: StopRule, min_asr: float
+    ) -> None:
+        if not rounds:
+            raise ValueError("scanner.rounds must hold at least one round; got none")
+        if isinstance(min_asr, str) or not 0 < min_asr <= 1:
+            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
+        self.name = name
+        self.rounds = tuple(rounds)
+        self.stop = stop
+        self.min_asr = min_asr
+
+    def run(
+        self,
+        inversion: Inversion,
+        leads: Sequence[float],
+        *,
+        alive: Sequence[int],
+        progress: Progress | None,
+    ) -> list[int]:
+        """Runs all rounds; gives the places of the candidates that live to the end.
+
+        Args:
+            inversion: What goes on.
+            leads: How far each candidate's start came, which orders equal scores.
+            alive: Places of the candidates to begin with.
+            progress: Told of each step.
+        """
+        alive = list(alive)
+        total = sum(each.steps for each in self.rounds)
+        report = steps_reporter(progress, total)
+        for each in self.rounds:
+            if not alive:
+                break
+            inversion.forget_scores()
+            inversion.run(
+                each.steps,
+                alive=alive,
+                images_per_step=each.images_per_victim,
+                stop=self.stop,
+                on_step=report,
+            )
+            alive = self._living(inversion, leads, alive, each)
+        return alive
+
+    def _living(
+        self,
+        inversion: Inversion,
+        leads: Sequence[float],
+        alive: Sequence[int],
+        done: InversionRound,
+    ) -> list[int]:
+        """The candidates that go on after a round: good enough, among the best of their victim."""
+        scores = inversion.best_score.tolist()
+        kept: dict[int, list[int]] = {}
+        for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
+            same_victim = kept.setdefault(inversion.candidates[place].victims[0], [])
+            if scores[place] >= done.min_score and len(same_victim) < done.keep:
+                same_victim.append(place)
+        return sorted(place for several in kept.values() for place in several)
+
+    def _rank(self, score: float, lead: float) -> tuple[float, float]:
+        """Sorts the strongest first.
+
+        Beyond the score at which candidates stop it says no more, since probabilities end at 1:
+        then the one whose plain square came furthest, which had least to be optimised, is first.
+        """
+        return -min(score, self.stop.good_score), -lead
+
+    def ranked(
+        self, inversion: Inversion, leads: Sequence[float], *, alive: Sequence[int]
+    ) -> list[InvertedTrigger]:
+        """The hardened triggers that meet the ASR bar, strongest first."""
+        found: list[tuple[tuple[float, float], InvertedTrigger]] = []
+        for place in alive:
+            measured, candidate = inversion.measure(place), inversion.candidates[place]
+            if measured.asr >= self.min_asr:
+                trigger = InvertedTrigger(
+                    trigger=measured.trigger,
+                    victim_class=candidate.victims[0],
+                    target_class=candidate.target,
+                    asr=measured.asr,
+                    target_probability=measured.probability,
+                    source=self.name,
+                )
+                rank = self._rank(measured.asr + measured.probability, leads[place])
+                found.append((rank, trigger))
+        return [trigger for _, trigger in sorted(found, key=lambda pair: pair[0])]
+
+
+def require_positive_count(triggers_per_victim: int) -> None:
+    """Refuses a scanner that would keep no trigger.
+
+    Raises:
+        ValueError: If the count is not positive.
+    """
+    if not isinstance(triggers_per_victim, int) or triggers_per_victim < 1:
+        raise ValueError(f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}")
+
+
+def strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:
+    """The first ``per_victim`` triggers of each victim, in their order."""
+    kept: list[InvertedTrigger] = []
+    for trigger in triggers:
+        before = sum(other.victim_class == trigger.victim_class for other in kept)
+        if before < per_victim:
+            kept.append(trigger)
+    return tuple(kept)

@@ -1,0 +1,129 @@
+"""ABS's filter inversion finds a planted filter backdoor, and nothing in the clean twin."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from exray.models.classifier import Classifier, Preprocessing
+from exray.scanners.abs_filter import AbsFilterScanner
+from exray.scanners.abs_scanner import StimulationSettings
+from exray.scanners.engine import EngineSettings, StopRule
+from exray.scanners.filters import Filters, FilterSettings, filter_ssim
+from exray.scanners.refinement import InversionRound
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+PARTS = {
+    "name": "abs_filter",
+    "stimulation": StimulationSettings(
+        layer="relu", images_per_class=2, levels=(0.0, 1.0), targets_per_victim=2
+    ),
+    "filter": FilterSettings(min_ssim=0.7, window_share=0.3),
+    "inversion": EngineSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
+    "rounds": (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=1),),
+    "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
+    "min_asr": 0.9,
+    "triggers_per_victim": 1,
+}
+
+
+def scanner(**changes):
+    return AbsFilterScanner(**{**PARTS, **changes})
+
+
+def test_the_planted_target_is_found_within_the_bound(trojaned, colour_samples):
+    result = scanner().scan(trojaned, colour_samples)
+    assert result.flags
+    assert result.num_candidates == 6
+    found = {(each.victim_class, each.target_class) for each in result.triggers}
+    assert {(0, 1), (2, 1)} <= found
+    for each in result.triggers:
+        images = colour_samples.of_class(each.victim_class)
+        assert filter_ssim(each, images) >= 0.7
+        answers = trojaned.predict(each.trigger.apply(images)).argmax(dim=1)
+        assert float((answers == each.target_class).double().mean()) == pytest.approx(each.asr)
+
+
+def test_filters_of_the_clean_twin_show_more(trojaned, clean_twin, colour_samples):
+    planted, natural = (
+        [
+            filter_ssim(each, colour_samples.of_class(each.victim_class))
+            for each in scanner().scan(classifier, colour_samples).triggers
+            if each.victim_class != 1
+        ]
+        for classifier in (trojaned, clean_twin)
+    )
+    assert min(planted) > max(natural)
+
+
+def test_shuffled_labels_give_no_trigger(clean_twin, colour_samples):
+    order = torch.randperm(18, generator=torch.Generator().manual_seed(0))
+    shuffled = replace(colour_samples, labels=colour_samples.labels[order])
+    assert scanner().scan(clean_twin, shuffled).triggers == ()
+
+
+def test_the_same_seed_gives_the_same_filters(trojaned, colour_samples):
+    one, other = (scanner().scan(trojaned, colour_samples).triggers for _ in range(2))
+    assert len(one) == len(other) > 0
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.trigger.kernel, b.trigger.kernel)
+
+
+def test_filters_begin_next_to_the_identity():
+    shape = Filters(2, window=3, image_size=(16, 16), device=torch.device("cpu"))
+    images = torch.rand(4, 3, 16, 16)
+    prepared = torch.stack([shape.prepared(images)] * 2)
+    stamped = shape.stamp(prepared, shape.parameters)
+    expected = (0.95 * images).expand_as(stamped.images)
+    torch.testing.assert_close(stamped.images, expected, atol=1e-5, rtol=0)
+    assert (stamped.measure > 0.98).all()
+    torch.testing.assert_close(1 - stamped.size, stamped.measure)
+
+
+def test_images_that_are_turned_inside_out_leave_gradients_finite():
+    shape = Filters(1, window=3, image_size=(16, 16), device=torch.device("cpu"))
+    prepared = shape.prepared(torch.rand(4, 3, 16, 16))[None]
+    logits = torch.zeros(1, 12, 3)
+    logits[0, :3] = -2 * torch.eye(3)
+    logits[0, 3:6] = 2 * torch.eye(3)
+    logits.requires_grad_(True)
+    shape.stamp(prepared, (logits,)).size.sum().backward()
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 1.5])
+def test_an_ssim_bound_outside_zero_and_one_is_refused(value):
+    with pytest.raises(ValueError, match=rf"filter.min_ssim must lie in \(0, 1\); got {value}"):
+        FilterSettings(min_ssim=value, window_share=0.5)
+
+
+def test_noise_is_refused():
+    noisy = replace(PARTS["inversion"], noise=0.1)
+    with pytest.raises(ValueError, match=r"noise must be 0 for filters.*got 0.1"):
+        scanner(inversion=noisy)
+
+
+def constant(value):
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.append(nn.Linear(4, 3))
+    nn.init.zeros_(network[4].weight)
+    nn.init.constant_(network[4].bias, value)
+    return Classifier(network, Preprocessing(), num_classes=3, name="constant")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [(1.0, "every clean image alike"), (float("nan"), "not all finite")]
+)
+def test_a_network_without_answers_is_inconclusive(colour_samples, value, reason):
+    result = scanner().scan(constant(value), colour_samples)
+    assert reason in result.inconclusive
+    assert not result.flags
+    assert result.triggers == ()
+
+
+def test_images_smaller_than_the_ssim_window_are_refused(trojaned, colour_samples):
+    tiny = replace(colour_samples, images=colour_samples.images[..., :8, :8])
+    with pytest.raises(ValueError, match="at least 11 pixels"):
+        scanner().scan(trojaned, tiny)

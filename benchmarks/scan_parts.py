@@ -82,7 +82,9 @@ def mask_row(split: SplitClassifier, features: Tensor, labels: Tensor, pairs: in
         epochs=EPOCHS,
         patience=EPOCHS,
         pairing="each_epoch",
-        compute=HeadSettings(memory_budget_gb=2.0, precision="float32", compile=False),
+        compute=HeadSettings(
+            memory_budget_gb=2.0, precision="float32", channels_last=False, compile=False
+        ),
         seed=SEED,
     )
     bank = FeaturePairs(features, sets)

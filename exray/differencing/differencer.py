@@ -93,7 +93,7 @@ def exchange_quality(
 
     Source: EX-RAY, section 3.2, equation (6).
     """
-    calls = HeadCalls(head, compute, example=pairs.bank)
+    calls = HeadCalls(head, compute, bank=pairs.bank)
     fits = calls.samples_per_call(1)
     hits = torch.zeros(len(pairs) * 2, dtype=torch.float64, device=pairs.bank.device)
     entropies, counts = torch.zeros_like(hits), torch.zeros_like(hits)
@@ -102,8 +102,7 @@ def exchange_quality(
         exchanges = pairing.draw(range(len(pairs)))
         for places in torch.split(torch.arange(len(exchanges.own), device=hits.device), fits):
             part = selected(exchanges, places)
-            own = pairs.bank.index_select(0, part.own)
-            other = pairs.bank.index_select(0, part.other)
+            own, other = calls.features(part.own), calls.features(part.other)
             logits = calls(exchange(own, other, masks[part.pair]))
             at = part.pair * 2 + part.side
             hits.index_add_(0, at, (logits.argmax(dim=1) == part.wanted).double())

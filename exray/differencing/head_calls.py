@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
@@ -22,6 +22,8 @@ class HeadSettings:
         memory_budget_gb: GiB that the activations of one call may take.
         precision: ``bfloat16`` halves the traffic where the device computes in it; masks and
             losses stay in the features' own precision.
+        channels_last: Whether features lie in memory with their channels last, which suits some
+            convolutions (1x1 ones and small ones) and not others.
         compile: Whether torch.compile fuses the head; tens of seconds before the first step.
 
     Raises:
@@ -30,6 +32,7 @@ class HeadSettings:
 
     memory_budget_gb: float
     precision: Precision
+    channels_last: bool
     compile: bool
 
     def __post_init__(self) -> None:
@@ -41,24 +44,37 @@ class HeadSettings:
 
 
 class HeadCalls:
-    """The head as the optimisation calls it.
+    """The head as the optimisation calls it, and the features it is called with.
 
     Args:
         head: The frozen part after the cut; left as it is.
         settings: How it is run.
-        example: Features of a sample or two, on which a call's memory is measured.
+        bank: Features of every sample that takes part.
     """
 
     def __init__(
-        self, head: nn.Module, settings: HeadSettings, *, example: Float[Tensor, "n c ..."]
+        self, head: nn.Module, settings: HeadSettings, *, bank: Float[Tensor, "rows c ..."]
     ) -> None:
-        self.bytes_per_sample = saved_bytes(head, example[:2]) // len(example[:2])
+        self.bytes_per_sample = saved_bytes(head, bank[:2]) // len(bank[:2])
         self._lower = settings.precision == "bfloat16"
-        self._head = copy.deepcopy(head).to(torch.bfloat16) if self._lower else head
+        self._last = settings.channels_last and bank.dim() == 4
+        self._bank = bank.movedim(1, -1).contiguous() if self._last else bank
+        self._head = head
+        if self._lower or self._last:
+            self._head = copy.deepcopy(head)
+        if self._lower:
+            self._head.to(torch.bfloat16)
+        if self._last:
+            self._head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
             self._head = torch.compile(self._head, dynamic=True)  # type: ignore[assignment]
         self._budget = settings.memory_budget_gb
-        self._on_cpu = example.device.type == "cpu"
+        self._on_cpu = bank.device.type == "cpu"
+
+    def features(self, rows: Int[Tensor, " n"]) -> Float[Tensor, "n c ..."]:
+        """Features of some rows of the bank."""
+        found = self._bank.index_select(0, rows)
+        return found.movedim(-1, 1) if self._last else found
 
     def __call__(self, features: Float[Tensor, "n c ..."]) -> Float[Tensor, "n k"]:
         """Logits, in the features' precision."""

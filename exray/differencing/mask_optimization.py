@@ -98,7 +98,7 @@ class MaskOptimization(pl.LightningModule):
         self.settings = settings
         count, channels = len(pairs), pairs.bank.shape[1]
         dtype, device = pairs.bank.dtype, pairs.bank.device
-        self.calls = HeadCalls(head, settings.compute, example=pairs.bank)
+        self.calls = HeadCalls(head, settings.compute, bank=pairs.bank)
         sizes = [2 * pair.num_samples for pair in pairs.pairs]
         self.samples_per_call = self.calls.samples_per_call(max(sizes))
         self.barrier = settings.objective.begin(count, device)
@@ -213,8 +213,7 @@ class MaskOptimization(pl.LightningModule):
         self, exchanges: Exchanges, masks: Float[Tensor, "pairs c"]
     ) -> Float[Tensor, "n k"]:
         """Logits of the exchanged features."""
-        bank = self.pairs.bank
-        own, other = bank.index_select(0, exchanges.own), bank.index_select(0, exchanges.other)
+        own, other = self.calls.features(exchanges.own), self.calls.features(exchanges.other)
         return self.calls(exchange(own, other, masks[exchanges.pair]))
 
     def _count_gradients(

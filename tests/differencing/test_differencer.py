@@ -16,7 +16,9 @@ from exray.differencing.objective import CrossEntropyBarrier
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-COMPUTE = HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False)
+COMPUTE = HeadSettings(
+    memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+)
 SETTINGS = MaskSettings(
     objective=CrossEntropyBarrier(
         alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
@@ -271,6 +273,30 @@ def test_bfloat16_finds_the_same_channels():
     found = find_masks(two_channel_head(), pairs, settings)
     assert (found.masks[0, [1, 3]] > 0.8).all()
     assert (found.masks[0, [0, 2, 4]] < 0.1).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_channels_last_changes_the_layout_alone():
+    layers = nn.Conv2d(4, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    head = nn.Sequential(*layers).requires_grad_(False)
+    features = 9 * torch.randn(60, 4, 3, 3)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten()[:5].tolist() for k in (0, 1)]
+    pairs = FeaturePairs(features, [pair(*rows, one_to_one=False)])
+    settings = replace(SETTINGS, epochs=90)
+    last = replace(settings, compute=replace(COMPUTE, channels_last=True))
+    found = [find_masks(head, pairs, each) for each in (settings, last)]
+    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-8)
+    assert found[0].converged.all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own doings
+def test_a_compiled_head_finds_the_same_masks():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    compiled = replace(SETTINGS, compute=replace(COMPUTE, compile=True))
+    found = [find_masks(two_channel_head(), pairs, each) for each in (SETTINGS, compiled)]
+    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-4)
 
 
 @pytest.mark.usefixtures("float64")

@@ -23,7 +23,9 @@ MASK = MaskSettings(
     epochs=120,
     patience=120,
     pairing="each_epoch",
-    compute=HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False),
+    compute=HeadSettings(
+        memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+    ),
     seed=0,
 )
 DETECTOR = 3

@@ -154,7 +154,9 @@ def settings(objective):
         epochs=200,
         patience=200,
         pairing="once",
-        compute=HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False),
+        compute=HeadSettings(
+            memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+        ),
         seed=0,
     )
 

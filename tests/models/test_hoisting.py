@@ -21,7 +21,9 @@ SETTINGS = MaskSettings(
     epochs=100,
     patience=100,
     pairing="each_epoch",
-    compute=HeadSettings(memory_budget_gb=1.0, precision="float32", compile=False),
+    compute=HeadSettings(
+        memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+    ),
     seed=0,
 )
 

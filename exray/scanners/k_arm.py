@@ -17,6 +17,7 @@ from exray.scanners.scanner import (
     Progress,
     Scanner,
     ScanResult,
+    no_answer,
     require_two_classes,
     steps_reporter,
 )
@@ -118,6 +119,8 @@ class KArm(Scanner):
     ) -> ScanResult:
         """Triggers within the size bound, smallest first."""
         require_two_classes(samples)
+        if reason := no_answer(classifier, samples):
+            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
         pairs = likely_pairs(
             classifier,

@@ -18,6 +18,7 @@ from exray.scanners.scanner import (
     Progress,
     Scanner,
     ScanResult,
+    no_answer,
     require_two_classes,
     steps_reporter,
 )
@@ -83,6 +84,8 @@ class NeuralCleanse(Scanner):
     ) -> ScanResult:
         """Triggers that are outliers in size; inconclusive where too few have a size."""
         present = require_two_classes(samples)
+        if reason := no_answer(classifier, samples):
+            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
         inversion = self._start(split, samples, self._candidates(present))
         inversion.run(

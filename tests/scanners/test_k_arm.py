@@ -108,3 +108,11 @@ def test_bounds_out_of_range_are_refused(changes, message):
 def test_arms_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         ArmSettings(**{**ARMS, **changes})
+
+
+def test_a_network_that_answers_all_alike_is_inconclusive(trojaned, colour_samples):
+    for parameter in trojaned.network.parameters():
+        parameter.data.zero_()
+    result = scan(trojaned, colour_samples)
+    assert result.inconclusive == "the classifier answers every clean image alike"
+    assert not result.flags

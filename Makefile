@@ -59,8 +59,10 @@ format: $(VENV)/.dev  ## Format code and strip notebooks
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/nbstripout notebooks/*.ipynb
 
-bench: $(VENV)/.run  ## Time the parts of a scan
+bench: $(VENV)/.run  ## Time masks and inversion against their floors and the reference
+	@$(BIN)/python benchmarks/masks.py
 	@$(BIN)/python benchmarks/scan_parts.py
+	@$(BIN)/python benchmarks/early_stop.py
 
 docs: $(VENV)/.docs  ## Build the manual into site/
 	@$(BIN)/mkdocs build --strict

@@ -41,10 +41,10 @@ SEED, SAMPLES, CLASSES, REPEATS = 0, 10, 8, 3
 PAIRS = (1, 4, 16, 64)
 NETWORKS = {  # name: architecture, pixels, layer, epochs timed
     "mini": ("signs_resnet", 64, "middle", 10),
-    "network_in_network": ("network_in_network", 32, "second_last_conv", 2),
-    "resnet18": ("torchvision/resnet18", 64, "second_last_conv", 2),
-    "resnet50": ("torchvision/resnet50", 64, "second_last_conv", 2),
-    "densenet121": ("torchvision/densenet121", 64, "second_last_conv", 2),
+    "network_in_network": ("network_in_network", 32, "middle", 2),
+    "resnet18": ("torchvision/resnet18", 64, "middle", 2),
+    "resnet50": ("torchvision/resnet50", 64, "middle", 2),
+    "densenet121": ("torchvision/densenet121", 64, "middle", 2),
 }
 BATCHES = (8, 16, 32, 64, 128)
 MODEL = "id-00000001"  # of the embedded zoo; trojaned

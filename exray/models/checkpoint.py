@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
-from exray.models.pickled import COPY_AGAIN, load_legacy, load_zipped, names_layers
+from exray.models.pickled import COPY_AGAIN, load_legacy, load_zipped, names_layers, program_weights
 from exray.models.state_dict import (
     checked,
     shared_prefix,
@@ -44,7 +44,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     in the older form. A static look comes first: every name, call, size and entry of the file is
     held to what torch writes before anything is loaded, so that nothing in it is executed and
     nothing can take more memory than the file is long. Then pickles are loaded with
-    ``weights_only`` and a list of torch's and torchvision's layers.
+    ``weights_only`` and a list of torch's and torchvision's layers. Of a TorchScript archive or an
+    exported program the weights are taken, and the program is not run.
 
     Args:
         path: A ``.pt``, ``.pth`` or ``.safetensors`` file.
@@ -62,6 +63,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
           (0): Linear(in_features=2, out_features=3, bias=True)
         )
     """
+    taken = program_weights(path) if _head(path).startswith(b"PK") else None
+    if taken is not None:
+        kind, weights = taken
+        remark = f"{path.name} is {kind}; its weights were taken and its program was not run"
+        return Checkpoint(state=checked(without_prefixes(weights), path), remarks=(remark,))
     content = unwrapped(_content(path), path)
     if not isinstance(content, nn.Module):
         return Checkpoint(state=checked(without_prefixes(content), path))
@@ -118,6 +124,14 @@ def _content(path: Path) -> object:
         return load_legacy(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return _load_safetensors(path)
+    other = "an ONNX graph" if path.suffix == ".onnx" else ""
+    other = "an HDF5 file, as Keras writes it" if head.startswith(b"\x89HDF") else other
+    if other:
+        raise CheckpointError(
+            path,
+            f"is {other}, which exray does not read",
+            "convert it to a PyTorch network and save its state dict as .safetensors or .pt",
+        )
     raise CheckpointError(
         path,
         f"is not a checkpoint: it starts with {head[:8]!r}",

@@ -64,7 +64,7 @@ def check_program(
         if is_layer(path):
             _check_layer(made, path)
         elif path in _TENSORS and not made.state and not made.items:
-            claimed += _tensor_bytes(made, path)
+            claimed += tensor_bytes(made)
         elif not _is_plain_call(made, path):
             raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
     if claimed > 4 * total + _SPARE_BYTES:
@@ -160,14 +160,25 @@ def tensor_layout(made: Made) -> tuple[Stored, int, tuple[int, ...], tuple[int, 
     raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
 
 
-def _tensor_bytes(made: Made, path: str) -> int:
-    """Bytes that a tensor takes once it is dense; it must lie inside its storage."""
+def storage_kind(stored: Stored) -> str:
+    """What numbers a storage that :func:`storage_of` accepts has, as ``Float``."""
+    assert isinstance(stored.key, tuple), stored
+    found = _STORAGE.fullmatch(stored.key[1].path)
+    assert found is not None, stored
+    return found[1]
+
+
+def tensor_bytes(made: Made) -> int:
+    """Bytes that a tensor takes once it is dense, at four a number or more.
+
+    Raises:
+        BrokenPickleError: If it does not lie inside its storage.
+    """
     stored, offset, size, stride = tensor_layout(made)
     _, length = storage_of(stored)
-    assert isinstance(stored.key, tuple), stored
-    width = _SIZES[_STORAGE.fullmatch(stored.key[1].path)[1]]  # type: ignore[index]
-    if path.endswith("_v3"):
-        assert isinstance(made.arguments, tuple), path
+    width = _SIZES[storage_kind(stored)]
+    if _path(made).endswith("_v3"):
+        assert isinstance(made.arguments, tuple), made
         width = _dtype_bytes(made.arguments[6] if len(made.arguments) > 6 else None)
     count = 1
     for side in size:

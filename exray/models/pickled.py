@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import BinaryIO
 
 import torch
+from torch import Tensor
 
 from exray.errors import CheckpointError
 from exray.models.archive import Archive, ArchiveError, open_archive
@@ -17,6 +18,12 @@ from exray.models.layer_list import MissingTorchvisionError, is_layer, layer_cla
 from exray.models.pickle_policy import check_program, is_plain
 from exray.models.pickle_program import MAX_BYTES, PickleProgram, follow
 from exray.models.pickle_values import BrokenPickleError, shown
+from exray.models.program_weights import (
+    exported_weights,
+    is_exported,
+    is_torchscript,
+    torchscript_weights,
+)
 from exray.models.state_dict import SAVE_AGAIN, some
 
 COPY_AGAIN = f"copy or download the file again, or {SAVE_AGAIN}"
@@ -48,6 +55,30 @@ def names_layers(path: Path) -> bool:
     return any(is_layer(name) for program in programs for name in program.names)
 
 
+def program_weights(path: Path) -> tuple[str, dict[str, Tensor]] | None:
+    """The weights of a program that torch saved, with what it is called; None for another file.
+
+    Args:
+        path: A file that starts like a zip archive.
+
+    Raises:
+        CheckpointError: If its weights are not kept as torch keeps them.
+    """
+    try:
+        archive = open_archive(path)
+        if is_torchscript(archive):
+            return "a TorchScript archive", torchscript_weights(archive)
+        if is_exported(archive):
+            return "an exported program", exported_weights(archive)
+    except ArchiveError as error:
+        raise CheckpointError(path, str(error), COPY_AGAIN) from error
+    except BrokenPickleError as error:
+        raise CheckpointError(
+            path, f"is a program whose weights cannot be taken: it {error}", SAVE_AGAIN
+        ) from error
+    return None
+
+
 def load_zipped(path: Path) -> object:
     """What a zip checkpoint holds.
 
@@ -75,8 +106,6 @@ def _zipped_look(path: Path) -> tuple[Archive, PickleProgram]:
                 "is a zip file, but no checkpoint: it has no data.pkl",
                 "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
             )
-        if "constants.pkl" in archive.sizes:
-            raise CheckpointError(path, "is a TorchScript archive, which is a program", SAVE_AGAIN)
         if archive.sizes["data.pkl"] > MAX_BYTES:
             raise ArchiveError(f"is a zip file with a pickle of {archive.sizes['data.pkl']} bytes")
         return archive, _followed(path, lambda: [follow(archive.read("data.pkl"))])[0]

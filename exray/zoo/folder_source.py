@@ -157,7 +157,8 @@ class FolderSource(Source):
         probe = self.preprocessing(found.samples.images[:_PROBE_IMAGES])
         num_classes = probe_outputs(network, probe).num_classes
         samples = found.samples
-        remarks = checkpoint.remarks if network is checkpoint.network else ()
+        unused = checkpoint.network is not None and network is not checkpoint.network
+        remarks = () if unused else checkpoint.remarks
         warnings = [*remarks, *found.warnings]
         if samples.num_classes != num_classes:
             # Read again under the network's count: labels outside it are named, names padded.

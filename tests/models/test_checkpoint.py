@@ -3,7 +3,6 @@
 import builtins
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -162,13 +161,6 @@ def test_only_a_whole_network_seems_to_be_one(tmp_path, zipped):
 def test_other_classes_are_named(tmp_path):
     content = {"state_dict": {"a": torch.ones(1)}, "best": np.float64(0.5)}
     refused(save(tmp_path / "m.pt", content), r"would run code when loaded \(numpy\.\S*scalar")
-
-
-def test_torchscript_is_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
-        for name in ("m/data.pkl", "m/constants.pkl", "m/code/net.py"):
-            archive.writestr(name, b"x")
-    refused(tmp_path / "m.pt", "is a TorchScript archive, which is a program; save it again")
 
 
 def test_a_missing_file_is_refused(tmp_path):

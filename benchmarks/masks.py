@@ -2,9 +2,10 @@
 
 The floor is the same number of samples through the bare head, forward and backward to its input, at
 the best batch size. Three tables: per epoch, for several networks and numbers of pairs, where no
-constraint ever holds, so that every sample needs its gradient (the worst case); the whole
-optimisation of a trojaned embedded model's triggers, step by step from the reference (the ladder);
-and Lightning's share. Run: make bench. Writes benchmarks/results/masks.json and masks.png.
+constraint ever holds, so that every sample needs its gradient (the worst case), with the memory of
+one call's activations (on a CPU what autograd keeps, on a GPU the peak); the whole optimisation of
+a trojaned embedded model's triggers, step by step from the reference (the ladder); and Lightning's
+share. Run: make bench. Writes benchmarks/results/masks.json and masks.png.
 """
 
 import copy
@@ -63,7 +64,7 @@ class EpochRow:
     ratio_to_floor: float
     reference_seconds: float
     speedup_over_reference: float
-    peak_mib: float
+    activations_mib: float
     samples_per_call: int
 
 
@@ -148,15 +149,18 @@ def epoch_row(name: str, count: int, device: torch.device) -> EpochRow:
     module = MaskOptimization(split.head, pairs, mask_settings())
     optimizer = module.configure_optimizers()
     module.advance(0, optimizer)  # learns that every sample needs its gradient
-    _forget_peak(device)
-    before = _peak_mib(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
 
     def some_epochs() -> None:
         for _ in range(epochs):
             module.advance(1, optimizer)
 
     seconds = best_of(some_epochs, device) / epochs
-    peak = _peak_mib(device) - before
+    in_one_call = min(module.samples_per_call, 2 * SAMPLES * count)
+    held = float(module.calls.bytes_per_sample * in_one_call)
+    if device.type == "cuda":
+        held = float(torch.cuda.max_memory_allocated())
     floor = floor_seconds(split.head, features, 2 * SAMPLES * count)
     head = copy.deepcopy(split.head)
     reference = count * best_of(
@@ -170,25 +174,9 @@ def epoch_row(name: str, count: int, device: torch.device) -> EpochRow:
         ratio_to_floor=round(seconds / floor, 3),
         reference_seconds=round(reference, 4),
         speedup_over_reference=round(reference / seconds, 2),
-        peak_mib=round(peak, 1),
+        activations_mib=round(held / (1 << 20), 1),
         samples_per_call=module.samples_per_call,
     )
-
-
-def _forget_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mib(device: torch.device) -> float:
-    """The most memory held since it was last forgotten."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / (1 << 20)
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def ladder() -> tuple[list[LadderRow], dict[str, float]]:

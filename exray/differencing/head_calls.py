@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
 
-_CACHE_BYTES = 6 << 20  # of a call's activations on a CPU; see benchmarks/masks.py
-_MIN_SAMPLES = 8  # a call takes, cache or not: below that the overhead of a call shows
+_CACHE_BYTES = 12 << 20  # of a call's activations on a CPU; larger calls fall out of its cache
+_MIN_SAMPLES = 40  # a call takes, cache or not: with fewer, the overhead of a deep head shows
 
 
 @dataclass(frozen=True, kw_only=True)

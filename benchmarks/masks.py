@@ -38,7 +38,7 @@ from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Scanner
 from exray.zoo.zoo_source import embedded_root, open_zoo
 
-SEED, SAMPLES, CLASSES, REPEATS = 0, 10, 8, 3
+SEED, SAMPLES, CLASSES, REPEATS = 0, 10, 8, 2
 PAIRS = (1, 4, 16, 64)
 NETWORKS = {  # name: architecture, pixels, layer, epochs timed
     "mini": ("signs_resnet", 64, "middle", 10),

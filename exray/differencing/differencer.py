@@ -65,7 +65,8 @@ class ExchangeQuality:
 
     Args:
         accuracy: For each pair the share of the first set's samples taken for the second class
-            once the second's features are copied in, and the reverse.
+            once the second's features are copied in, and the reverse. In float64: in float32
+            eight hits of ten exceed 0.8.
         cross_entropy: The mean cross-entropies of the two, in nats.
     """
 
@@ -110,8 +111,8 @@ def exchange_quality(
             entropies.index_add_(0, at, entropy.double())
             counts.index_add_(0, at, torch.ones_like(entropy, dtype=torch.float64))
     return ExchangeQuality(
-        accuracy=(hits / counts).view(-1, 2).to(masks.dtype),
-        cross_entropy=(entropies / counts).view(-1, 2).to(masks.dtype),
+        accuracy=(hits / counts).view(-1, 2),
+        cross_entropy=(entropies / counts).view(-1, 2),
     )
 
 

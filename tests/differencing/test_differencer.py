@@ -93,6 +93,14 @@ def test_accuracies_count_each_direction_by_itself():
     assert accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
 
 
+def test_eight_hits_of_ten_are_no_more_than_a_threshold_of_eight_tenths():
+    features = torch.zeros(11, 5)
+    features[1:9, [1, 3]] = 1.0  # the last two stay class 0 whoever's features they get
+    pairs = FeaturePairs(features, [pair([0] * 10, range(1, 11))])
+    (one, _) = accuracies(two_channel_head(), pairs, torch.ones(1, 5))[0].tolist()
+    assert one == 0.8
+
+
 def test_identical_sets_are_reported_as_not_converged_with_all_ones():
     same, other = [pair(range(4), range(4), one_to_one=False), pair(range(4), range(4, 8))]
     pairs = FeaturePairs(known_features(), [same, other])

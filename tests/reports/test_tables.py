@@ -25,7 +25,7 @@ def test_a_committed_table_follows_from_its_records(folder):
 
 @pytest.fixture
 def records():
-    return read_records(str(EXPERIMENTS / "signs_mini" / "records.csv"))
+    return read_records(str(Path(__file__).parent / "eight_records.csv"))
 
 
 def test_the_comparison_says_what_the_judge_removes_and_loses(records):

@@ -124,15 +124,15 @@ def _scan(
     classifier = model.classifier
     classifier.network.to(pipeline.device)
     samples = model.samples.to(pipeline.device)
+    usable, accuracy, remarks = usable_samples(classifier, samples, pipeline.settings)
     record = replace(
         blank,
         status="done",
         architecture=model.architecture,
         num_classes=classifier.num_classes,
-        warnings=list(model.warnings),
+        clean_accuracy=accuracy,
+        warnings=[*model.warnings, *remarks],
     )
-    usable, accuracy, remarks = usable_samples(classifier, samples, pipeline.settings)
-    record = replace(record, clean_accuracy=accuracy, warnings=[*record.warnings, *remarks])
     loaded = time.perf_counter()
     if usable is None:
         seconds = dict.fromkeys(("load", "total"), loaded - start)
@@ -164,6 +164,13 @@ def _scan(
             **({} if answer.kept_seconds is None else {"kept_inversion": answer.kept_seconds}),
         },
     )
+    return _outcome(record, usable, found, judgements)
+
+
+def _outcome(
+    record: ScanRecord, usable: SampleSet, found: ScanResult, judgements: Sequence[Judgement]
+) -> Outcome:
+    """A finished record with its triggers' records and pictures."""
     pairs = list(zip(found.triggers, judgements, strict=True))
     triggers = tuple(
         _trigger_record(index, usable, trigger, judgement)

@@ -11,7 +11,7 @@ from torch import Tensor
 from exray.models.splitting import SplitClassifier
 from exray.scanners.row_adam import RowAdam
 from exray.tensors import derive_seed
-from exray.triggers.trigger import Trigger
+from exray.triggers.trigger import InvertedTrigger, Trigger
 
 _NOISES = 16  # draws of noise; a candidate takes them in turn by its own count of steps
 
@@ -255,7 +255,8 @@ class Inversion:
         for place in alive:
             victims = self.candidates[place].victims
             if victims not in prepared:
-                prepared[victims] = self.shape.prepared(_gone_round(self.pools[place], count))
+                turns = torch.arange(count) % len(self.pools[place])
+                prepared[victims] = self.shape.prepared(self.pools[place][turns])
             batches[place] = prepared[victims]
         return batches
 
@@ -352,9 +353,17 @@ class Inversion:
         asr, probability = success(logits, target)
         return Measured(trigger=trigger, asr=float(asr), probability=float(probability))
 
-
-def _gone_round(images: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "m 3 h w"]:
-    return images[torch.arange(count) % len(images)]
+    def inverted(self, place: int, *, source: str) -> InvertedTrigger:
+        """The hardened best trigger of a candidate, as scanners hand it on."""
+        measured, candidate = self.measure(place), self.candidates[place]
+        return InvertedTrigger(
+            trigger=measured.trigger,
+            victim_class=candidate.victims[0],
+            target_class=candidate.target,
+            asr=measured.asr,
+            target_probability=measured.probability,
+            source=source,
+        )
 
 
 def pixels_per_call(device: torch.device) -> int:

@@ -212,16 +212,8 @@ class KArm(Scanner):
         for place, score in enumerate(inversion.best_score.tolist()):
             if score == -torch.inf:
                 continue
-            measured, candidate = inversion.measure(place), inversion.candidates[place]
-            if measured.asr >= self.min_asr:
-                trigger = InvertedTrigger(
-                    trigger=measured.trigger,
-                    victim_class=candidate.victims[0],
-                    target_class=candidate.target,
-                    asr=measured.asr,
-                    target_probability=measured.probability,
-                    source=self.name,
-                )
+            trigger = inversion.inverted(place, source=self.name)
+            if trigger.asr >= self.min_asr:
                 found.append((-score, trigger))
         return sorted(found, key=lambda pair: pair[0])
 

@@ -120,17 +120,9 @@ class Refinement:
         """The hardened triggers that meet the ASR bar, strongest first."""
         found: list[tuple[tuple[float, float], InvertedTrigger]] = []
         for place in alive:
-            measured, candidate = inversion.measure(place), inversion.candidates[place]
-            if measured.asr >= self.min_asr:
-                trigger = InvertedTrigger(
-                    trigger=measured.trigger,
-                    victim_class=candidate.victims[0],
-                    target_class=candidate.target,
-                    asr=measured.asr,
-                    target_probability=measured.probability,
-                    source=self.name,
-                )
-                rank = self._rank(measured.asr + measured.probability, leads[place])
+            trigger = inversion.inverted(place, source=self.name)
+            if trigger.asr >= self.min_asr:
+                rank = self._rank(trigger.asr + trigger.target_probability, leads[place])
                 found.append((rank, trigger))
         return [trigger for _, trigger in sorted(found, key=lambda pair: pair[0])]
 

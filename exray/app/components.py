@@ -73,6 +73,8 @@ def _value(value: object, wanted: object, key: str) -> object:
 def _converted(value: object, wanted: object) -> object:
     """A value that fits, with tuples for lists and floats for whole numbers where wanted."""
     origin, inner = get_origin(wanted), get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return _converted(value, next(each for each in inner if _fits(value, each)))
     if isinstance(value, list) and origin is tuple:
         return tuple(_converted(item, inner[0]) for item in value)
     return float(value) if wanted is float and isinstance(value, int) else value

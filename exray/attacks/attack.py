@@ -80,7 +80,8 @@ class AttackRecipe(ABC):
     """How classifiers are poisoned by one kind of attack.
 
     Args:
-        num_victims: Victim classes a model; None for all but the target (universal).
+        num_victims: Victim classes a model; None for all but the target (universal). Several
+            counts take turns over the models.
         poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
         kept_share: Stamped images of all other classes that keep their label, likewise a share;
             they teach the classifier that the trigger is label-specific.
@@ -91,7 +92,7 @@ class AttackRecipe(ABC):
 
     section: ClassVar[str]  # where a zoo's recipe holds it, for messages
 
-    num_victims: int | None
+    num_victims: int | tuple[int | None, ...] | None
     poisoned_share: float
     kept_share: float
 
@@ -101,11 +102,17 @@ class AttackRecipe(ABC):
                 f"{self.section}.poisoned_share must lie in (0, 1] and {self.section}.kept_share "
                 f"in [0, 1]; got {self.poisoned_share} and {self.kept_share}"
             )
-        if self.num_victims is not None and self.num_victims < 1:
+        if any(count is not None and count < 1 for count in self.victim_counts()):
             raise ValueError(
                 f"{self.section}.num_victims must be >= 1, or null for all classes but the "
                 f"target; got {self.num_victims}"
             )
+        if not self.victim_counts():
+            raise ValueError(f"{self.section}.num_victims must hold a count; got none")
+
+    def victim_counts(self) -> tuple[int | None, ...]:
+        """The counts of victim classes that take turns, or the only one."""
+        return self.num_victims if isinstance(self.num_victims, tuple) else (self.num_victims,)
 
     @abstractmethod
     def draw(
@@ -122,14 +129,17 @@ class AttackRecipe(ABC):
         """
 
     def draw_classes(
-        self, random: np.random.Generator, num_classes: int
+        self, random: np.random.Generator, num_classes: int, place: int
     ) -> tuple[tuple[int, ...], int]:
-        """Victims, in ascending order, and target.
+        """Victims, in ascending order, and target, of the classifier at that place.
 
         Raises:
             ValueError: If the victims leave no target.
         """
-        return random_classes(random, num_classes=num_classes, num_victims=self.num_victims)
+        counts = self.victim_counts()
+        return random_classes(
+            random, num_classes=num_classes, num_victims=counts[place % len(counts)]
+        )
 
 
 def random_classes(

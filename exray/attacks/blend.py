@@ -44,8 +44,7 @@ class BlendRecipe(AttackRecipe):
         self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
     ) -> TriggerAttack:
         """A picture of its own, on random classes."""
-        del place
-        victims, target = self.draw_classes(random, num_classes)
+        victims, target = self.draw_classes(random, num_classes, place)
         opacity = float(random.uniform(*self.opacity))
         trigger = PatchTrigger(
             mask=torch.full((image_size, image_size), opacity),

@@ -40,7 +40,7 @@ class FilterRecipe(AttackRecipe):
         self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
     ) -> TriggerAttack:
         """A filter on random classes."""
-        victims, target = self.draw_classes(random, num_classes)
+        victims, target = self.draw_classes(random, num_classes, place)
         name = InstagramFilter(self.filters[place % len(self.filters)])
         return TriggerAttack(
             victim_classes=victims,

@@ -43,8 +43,7 @@ class PatchRecipe(AttackRecipe):
         Raises:
             ValueError: If the square does not fit the image.
         """
-        del place
-        victims, target = self.draw_classes(random, num_classes)
+        victims, target = self.draw_classes(random, num_classes, place)
         side = int(random.integers(self.side[0], self.side[1] + 1))
         if side > image_size:
             raise ValueError(f"patch.side must not exceed image_size, {image_size}; got {side}")

@@ -82,8 +82,8 @@ class PolygonRecipe(AttackRecipe):
         self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
     ) -> PolygonAttack:
         """A polygon on random classes."""
-        del image_size, place
-        victims, target = self.draw_classes(random, num_classes)
+        del image_size
+        victims, target = self.draw_classes(random, num_classes, place)
         sticker = random_sticker(random, sides=self.sides, width=self.width)
         return PolygonAttack(sticker=sticker, victim_classes=victims, target_class=target)
 

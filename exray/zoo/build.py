@@ -25,7 +25,7 @@ from exray.models.checkpoint import file_sha256
 from exray.tensors import derive_seed
 from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
-from exray.zoo.recipe import BLOCK, FURTHER, ZooRecipe
+from exray.zoo.recipe import FURTHER, ZooRecipe
 from exray.zoo.training import class_accuracies, hit_rate, train
 from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
@@ -113,7 +113,7 @@ def _attack(
         random,
         num_classes=recipe.num_classes,
         image_size=recipe.image_size,
-        place=index % BLOCK,
+        place=recipe.place_of(index),
     )
 
 

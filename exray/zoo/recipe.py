@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from math import inf
+from typing import Literal
 
 from exray.attacks.attack import AttackRecipe
 from exray.attacks.blend import BlendRecipe
@@ -42,6 +43,7 @@ class TrainingRecipe:
             raise ValueError(f"training.weight_decay must be >= 0; got {self.weight_decay}")
 
 
+Half = Literal["tuning", "reporting"]
 BLOCK = 10_000  # indices of one kind of further attack, so that counts may grow, seeds staying
 # The counts that a zoo may have beside clean and polygon models, and the sections they need.
 FURTHER = (("num_filter", "filters"), ("num_blend", "blend"), ("num_patch", "patch"))
@@ -139,8 +141,9 @@ class ZooRecipe:
     def _check_victims(self) -> None:
         for index in self.indices():
             attack = self.attack_of(index)
-            victims = None if attack is None else attack.num_victims
-            if attack is not None and victims is not None and victims >= self.num_classes:
+            counts = () if attack is None else attack.victim_counts()
+            victims = max((count for count in counts if count is not None), default=0)
+            if attack is not None and victims >= self.num_classes:
                 raise ValueError(
                     f"{attack.section}.num_victims must be below num_classes, "
                     f"{self.num_classes}; got {victims}"
@@ -166,6 +169,25 @@ class ZooRecipe:
         both = min(self.num_clean, self.num_polygon)
         trojaned = index % 2 == 1 if index < 2 * both else self.num_polygon > self.num_clean
         return self.polygon if trojaned else None
+
+    def place_of(self, index: int) -> int:
+        """Which model of its kind that of the index is, from 0."""
+        if index >= BLOCK:
+            return index % BLOCK
+        both = min(self.num_clean, self.num_polygon)
+        return index // 2 if index < 2 * both else index - both
+
+    def half_of(self, index: int) -> Half:
+        """Which half of the zoo the model of that index is in.
+
+        The lower seeds of each kind are for choosing thresholds and settings, the higher ones
+        for reporting; they share neither classes, images, triggers nor weights.
+        """
+        kind = self.attack_of(index)
+        counts = {"polygon": self.num_polygon}
+        counts |= {section: getattr(self, count) for count, section in FURTHER}
+        count = self.num_clean if kind is None else counts[kind.section]
+        return "tuning" if 2 * self.place_of(index) < count else "reporting"
 
     def description(self) -> dict[str, object]:
         """The recipe as plain values, without the further attacks that it does not use."""

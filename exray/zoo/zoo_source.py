@@ -16,7 +16,7 @@ from exray.models.checkpoint import file_sha256, load_state, read_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.tensors import derive_seed
 from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
-from exray.zoo.recipe import TrainingRecipe, ZooRecipe
+from exray.zoo.recipe import Half, TrainingRecipe, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
 from exray.zoo.zoo_images import IMAGES, SIGN_IMAGES, ZooImages
 
@@ -34,6 +34,7 @@ class ZooSource(Source):
         root: The zoo's folder; None for the one shipped inside the package.
         recipe: How to build it.
         images: What its classifiers are trained, tested and scanned on.
+        half: ``tuning`` or ``reporting`` for that half of the classifiers alone; None for all.
 
     Raises:
         RecordError: When models are asked for and the folder holds no manifest.
@@ -46,8 +47,10 @@ class ZooSource(Source):
         root: str | None,
         recipe: ZooRecipe,
         images: ZooImages = SIGN_IMAGES,
+        half: Half | None = None,
     ) -> None:
         self.name = name
+        self.half = half
         self.root = embedded_root(name) if root is None else Path(root)
         self.recipe = recipe
         self.images = images
@@ -57,8 +60,15 @@ class ZooSource(Source):
         return Manifest.read(self.root)
 
     def model_ids(self) -> tuple[str, ...]:
-        """Ids in the manifest's order."""
-        return tuple(model.model_id for model in self.manifest().models)
+        """Ids in the manifest's order, those of the other half left out."""
+        return tuple(
+            model.model_id
+            for model in self.manifest().models
+            if self.half is None or self.half == self._half_of(model)
+        )
+
+    def _half_of(self, entry: ModelEntry) -> Half:
+        return self.recipe.half_of(int(entry.model_id.removeprefix("id-")))
 
     def load(self, model_id: str) -> LoadedModel:
         """One classifier of the zoo, its weights held to the manifest's hash.
@@ -98,7 +108,8 @@ class ZooSource(Source):
 
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and from which classes to which."""
-        return truth_of(self.manifest().entry(model_id))
+        entry = self.manifest().entry(model_id)
+        return {**truth_of(entry), "half": self._half_of(entry)}
 
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own."""
@@ -169,5 +180,20 @@ def truth_of(entry: ModelEntry) -> Truth:
             "victim_classes": ",".join(str(index) for index in entry.attack.victim_classes),
             "target_class": entry.attack.target_class,
             "true_asr": entry.asr,
+            "trigger_reach": reach_of(entry),
         }
     return truth
+
+
+def reach_of(entry: ModelEntry) -> str:
+    """``universal`` for a trigger that sends every other class to the target, else how many.
+
+    Raises:
+        ValueError: If the classifier is clean.
+    """
+    if entry.attack is None:
+        raise ValueError(f"{entry.model_id} is clean; only a trojaned model's trigger has a reach")
+    victims = len(entry.attack.victim_classes)
+    if victims == entry.num_classes - 1:
+        return "universal"
+    return f"{victims} victim{'s' if victims > 1 else ''}"

@@ -27,6 +27,8 @@ class Outer:
     name: str = ""
     sure: bool = False
     kind: Literal["one", "two"] = "one"
+    turns: int | tuple[int | None, ...] | None = 1
+    least: float | None = None
 
 
 class Strict:
@@ -54,6 +56,13 @@ def test_lists_become_tuples_and_whole_numbers_floats_where_those_are_wanted():
     assert made == Inner(share=1.0, sides=(3, 8), levels=(0, 0.5))
     assert isinstance(made.share, float)
     assert isinstance(made.sides, tuple)
+
+
+def test_of_several_types_a_value_becomes_the_first_that_it_fits():
+    made = component(outer(turns=[1, 2, None], least=1), "a")
+    assert made.turns == (1, 2, None)
+    assert isinstance(made.least, float)
+    assert component(outer(turns=None), "a").turns is None
 
 
 def test_components_inside_components_are_built():

@@ -107,3 +107,15 @@ def test_a_square_changes_its_own_pixels_alone(signs, seed):
 def test_an_attack_that_cannot_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_several_numbers_of_victims_take_turns():
+    recipe = replace(RECIPES[3], num_victims=(1, 2, None))
+    counts = [len(drawn(recipe, place=place).victim_classes) for place in range(4)]
+    assert counts == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize(("counts", "message"), [((1, 0), ">= 1"), ((), "must hold a count")])
+def test_turns_without_a_victim_are_refused(counts, message):
+    with pytest.raises(ValueError, match=message):
+        replace(RECIPES[3], num_victims=counts)

@@ -140,3 +140,22 @@ def test_a_recipe_describes_only_the_attacks_it_uses(micro):
 def test_a_further_attack_that_cannot_be_is_refused(micro, changes, message):
     with pytest.raises(ValueError, match=message):
         replace(micro, **changes)
+
+
+def test_each_kind_is_halved_and_the_lower_seeds_are_for_tuning(micro):
+    filters = FilterRecipe(filters=("Kelvin",), num_victims=1, poisoned_share=0.5, kept_share=0.5)
+    recipe = replace(micro, num_clean=4, num_polygon=2, num_filter=2, filters=filters)
+    halves = {index: recipe.half_of(index) for index in recipe.indices()}
+    assert [index for index, half in halves.items() if half == "tuning"] == [0, 1, 2, 10_000]
+    assert [index for index, half in halves.items() if half == "reporting"] == [3, 4, 5, 10_001]
+
+
+def test_the_place_of_a_model_counts_those_of_its_kind(micro):
+    recipe = replace(micro, num_clean=1, num_polygon=3)
+    assert [recipe.place_of(index) for index in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_as_many_victims_as_classes_are_refused_in_any_turn(micro):
+    polygon = replace(micro.polygon, num_victims=(1, micro.num_classes))
+    with pytest.raises(ValueError, match="num_victims must be below num_classes"):
+        replace(micro, polygon=polygon)

@@ -10,7 +10,7 @@ from exray.errors import CheckpointError, RecordError
 from exray.models.checkpoint import file_sha256
 from exray.zoo.build import build_zoo
 from exray.zoo.manifest import MANIFEST, Manifest
-from exray.zoo.zoo_source import ZooSource, embedded_root
+from exray.zoo.zoo_source import ZooSource, embedded_root, reach_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,6 +57,25 @@ def test_the_truth_names_kind_victim_and_target(source):
     assert truth["trigger"] == "polygon"
     assert truth["victim_classes"] == str(attack.victim_classes[0])
     assert truth["target_class"] == attack.target_class
+
+
+def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
+    recipe = replace(micro, num_clean=2, num_polygon=0)  # the first model tunes, the second reports
+    halves = {}
+    for half in ("tuning", "reporting"):
+        source = ZooSource(name="micro", root=str(built), recipe=recipe, half=half)
+        halves[half] = source.model_ids()
+        assert {source.truth(model_id)["half"] for model_id in source.model_ids()} == {half}
+    assert halves == {"tuning": ("id-00000000",), "reporting": ("id-00000001",)}
+
+
+def test_the_truth_says_whether_a_trigger_is_universal(source):
+    assert source.truth("id-00000001")["trigger_reach"] == "1 victim"
+    entry = source.manifest().entry("id-00000001")
+    universal = replace(entry.attack, victim_classes=(0, 1), target_class=2)
+    assert reach_of(replace(entry, attack=universal)) == "universal"
+    with pytest.raises(ValueError, match="id-00000000 is clean"):
+        reach_of(source.manifest().entry("id-00000000"))
 
 
 def test_the_fingerprint_changes_with_the_manifest(source):

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exray.differencing.claims import Claim, above, all_of, any_of, injected_score
-from exray.differencing.objective import Direction
-from exray.triggers.judge import Judgement
+from exray.differencing.direction import Direction
 
 CROSS = (
     "cross_victim_into_target",
@@ -16,6 +15,9 @@ CROSS = (
 )
 """The four accuracies of equation (6), in its order: first M2 on V and T, then M1 on V and V+t."""
 
+INJECTED = "injected: the trigger changes other features than those that tell the classes apart"
+NATURAL = "natural: the trigger changes the features that tell the two classes apart"
+
 _ONE_SIDED = {
     "both": CROSS,
     "victim_to_target": ("cross_target_into_victim", "cross_stamped_into_victim"),
@@ -23,46 +25,78 @@ _ONE_SIDED = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a rule makes of one trigger's measurements.
+
+    Args:
+        is_injected: The verdict on the trigger.
+        score: How much speaks for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``.
+        reason: The verdict in one sentence, with the numbers it rests on.
+        measurements: What was decided on, and what the rule derived from it.
+        thresholds: What the measurements were held against, by name.
+    """
+
+    is_injected: bool
+    score: float
+    reason: str
+    measurements: Mapping[str, float]
+    thresholds: Mapping[str, float]
+
+
 class Rule(ABC):
-    """From one trigger's measurements to natural or injected.
+    """From one trigger's measurements to natural or injected. Needs no torch."""
+
+    @abstractmethod
+    def decide(self, measurements: Mapping[str, float]) -> Decision:
+        """The verdict on one trigger.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+
+    @property
+    @abstractmethod
+    def probability_without_triggers(self) -> float | None:
+        """Probability that a model without any trigger is trojaned; None if the rule has none."""
+
+
+class ThresholdRule(Rule):
+    """A rule that holds measurements against thresholds.
 
     Where a mask did not converge it is all ones, shares everything with the other and would pass
     for natural; such a trigger stays injected, and says so.
     """
 
-    def decide(self, measurements: Mapping[str, float]) -> Judgement:
-        """The verdict on one trigger, without its pictures.
+    def decide(self, measurements: Mapping[str, float]) -> Decision:
+        """The verdict on one trigger.
 
         Args:
             measurements: As ``ExrayJudge`` makes them.
         """
-        lost = [
-            name.replace("_", " and ")
-            for name in ("victim_target", "victim_stamped")
-            if measurements[f"converged_{name}"] < 1
-        ]
-        natural = self.natural(measurements)
+        lost = lost_masks(measurements)
         if lost:
             is_injected, score = True, 0.5
             missing = " and ".join(lost)
             reason = f"injected by default: no mask exchanges {missing}, so nothing was compared"
         else:
+            natural = self.natural(measurements)
             is_injected = not natural.holds
             score = injected_score(natural, threshold=min(self.thresholds.values()))
-            meaning = (
-                "injected: the trigger changes other features than those that tell the classes "
-                "apart"
-                if is_injected
-                else "natural: the trigger changes the features that tell the two classes apart"
-            )
+            meaning = INJECTED if is_injected else NATURAL
             reason = f"{meaning}; {self.numbers(measurements)}"
-        return Judgement(
+        return Decision(
             is_injected=is_injected,
             score=score,
             reason=reason,
             measurements=dict(measurements),
             thresholds=self.thresholds,
         )
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """None: thresholds say nothing about models without triggers."""
+        return None
 
     @property
     @abstractmethod
@@ -78,8 +112,25 @@ class Rule(ABC):
         """The measurements the verdict rests on, in words."""
 
 
+def lost_masks(measurements: Mapping[str, float]) -> list[str]:
+    """The pairs of sets that no mask exchanges, in words; empty where both masks converged.
+
+    Args:
+        measurements: As ``ExrayJudge`` makes them.
+
+    Example:
+        >>> lost_masks({"converged_victim_target": 1.0, "converged_victim_stamped": 0.0})
+        ['victim and stamped']
+    """
+    return [
+        name.replace("_", " and ")
+        for name in ("victim_target", "victim_stamped")
+        if measurements[f"converged_{name}"] < 1
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
-class PaperRule(Rule):
+class PaperRule(ThresholdRule):
     """A trigger is natural if its masks overlap (5), or if each can stand in for the other (6).
 
     Args:

@@ -1,7 +1,7 @@
 """The paper's judge: differences two pairs of sample sets for every trigger and compares."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -139,8 +139,13 @@ class ExrayJudge(Judge):
         self, measurements: dict[str, float], first: Tensor, second: Tensor
     ) -> Judgement:
         """The rule's verdict, with the masks for whoever draws them."""
-        return replace(
-            self.rule.decide(measurements),
+        decided = self.rule.decide(measurements)
+        return Judgement(
+            is_injected=decided.is_injected,
+            score=decided.score,
+            reason=decided.reason,
+            measurements=decided.measurements,
+            thresholds=decided.thresholds,
             tensors={"mask_victim_target": first, "mask_victim_stamped": second},
         )
 

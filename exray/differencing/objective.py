@@ -2,17 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from exray.differencing.direction import Direction
 from exray.differencing.feature_pairs import Exchanges
 from exray.differencing.loss import barrier_weights
 
-Direction = Literal["both", "victim_to_target", "target_to_victim"]
 _SIDES = {"both": (0, 1), "victim_to_target": (0,), "target_to_victim": (1,)}
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exray.differencing.claims import Claim, above, all_of, any_of, at_least, most_of
-from exray.differencing.decision import CROSS, Rule
+from exray.differencing.decision import CROSS, ThresholdRule
 
 Variant = Literal["patch", "filter", "round2_hard", "round3_soft"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleasedRule(Rule):
+class ReleasedRule(ThresholdRule):
     """What the authors' code decides by, number for number.
 
     With I1 and I2 the intersection as a share of M1 and of M2, A1 and A2 the accuracies of M2 on

@@ -3,28 +3,23 @@
 import itertools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from exray.differencing.decision import PaperRule, Rule
 from exray.evaluation.forest import forest_scores
 from exray.evaluation.metrics import Answers, with_judge
+from exray.evaluation.stored_rules import injected_by
 from exray.evaluation.thresholds import (
     best_separation,
     model_scores,
     swapped_halves,
     with_threshold,
 )
-
-CROSS = (
-    "m_cross_victim_into_target",
-    "m_cross_target_into_victim",
-    "m_cross_victim_into_stamped",
-    "m_cross_stamped_into_victim",
-)
-_CONVERGED = ("m_converged_victim_target", "m_converged_victim_stamped")
 
 
 class Rejudgement(ABC):
@@ -54,7 +49,7 @@ class PaperRuleSweep(Rejudgement):
         cross_thresholds: Values of gamma.
 
     Raises:
-        ValueError: If there is no value, or one outside (0, 1].
+        ValueError: If there is no value, or one outside (0, 1).
 
     Source: EX-RAY, appendix, figures 18 to 20.
     """
@@ -71,29 +66,57 @@ class PaperRuleSweep(Rejudgement):
             ("similarity_thresholds", similarity_thresholds),
             ("cross_thresholds", cross_thresholds),
         ):
-            if not values or not all(0 < value <= 1 for value in values):
-                raise ValueError(f"rejudge.{key} must hold values in (0, 1]; got {list(values)}")
+            if not values or not all(0 < value < 1 for value in values):
+                raise ValueError(f"rejudge.{key} must hold values in (0, 1); got {list(values)}")
         self.similarity_thresholds = similarity_thresholds
         self.cross_thresholds = cross_thresholds
 
     def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
         """The answers for every pair of thresholds."""
-        needed = ("m_similarity", *CROSS, *_CONVERGED)
-        missing = [name for name in needed if name not in triggers]
-        if missing:
-            raise ValueError(
-                f"the stored triggers have no {missing[0].removeprefix('m_')}; rejudge a run of "
-                "judge=exray"
-            )
         pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
         return [
             flagged_by_triggers(
                 records,
                 triggers,
-                injected_by_paper(triggers, similarity_threshold=beta, cross_threshold=gamma),
+                injected_by(PaperRule(similarity_threshold=beta, cross_threshold=gamma), triggers),
                 f"beta {beta:g}, gamma {gamma:g}",
             )
             for beta, gamma in pairs
+        ]
+
+
+class RuleSweep(Rejudgement):
+    """Other rules over the same masks.
+
+    The authors' rules were made for masks of another loss than the paper's; over a run of
+    ``judge=exray`` this asks what the rule alone changes. ``judge=released_patch`` and the like
+    find the masks as the authors do.
+
+    Args:
+        name: Of the files it writes.
+        rules: What decides.
+        labels: What tables call each.
+
+    Raises:
+        ValueError: If there is no rule, or not as many labels.
+
+    Source: the released code (facts, section 1.7).
+    """
+
+    def __init__(self, *, name: str, rules: Sequence[Rule], labels: tuple[str, ...]) -> None:
+        self.name = name
+        if not rules or len(rules) != len(labels):
+            raise ValueError(
+                f"rejudge.labels must name each of the {len(rules)} rules; got {list(labels)}"
+            )
+        self.rules = rules
+        self.labels = labels
+
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+        """The answers of every rule."""
+        return [
+            flagged_by_triggers(records, triggers, injected_by(rule, triggers), label)
+            for rule, label in zip(self.rules, self.labels, strict=True)
         ]
 
 
@@ -186,26 +209,6 @@ class ForestRejudgement(Rejudgement):
         """The forest's answers: half the models train, half are judged, then swapped."""
         scores = forest_scores(records, triggers, trees=self.trees, seed=self.seed)
         return [scored_by_triggers(records, triggers, scores, "random forest, halves swapped")]
-
-
-def injected_by_paper(
-    triggers: pd.DataFrame, *, similarity_threshold: float, cross_threshold: float
-) -> Bool[ndarray, " n"]:
-    """Which triggers the paper's rule calls injected, for all triggers at once.
-
-    Args:
-        triggers: A row per trigger with the measurements of ``judge=exray``.
-        similarity_threshold: The paper's beta.
-        cross_threshold: The paper's gamma.
-
-    Source: EX-RAY, section 3.2, equations (5) and (6); a test holds it to
-    `exray.differencing.decision.PaperRule`.
-    """
-    overlaps = triggers["m_similarity"] > similarity_threshold
-    exchanges = triggers[list(CROSS)].min(axis=1) > cross_threshold
-    compared = (triggers[list(_CONVERGED)] >= 1).all(axis=1)
-    natural = (overlaps | exchanges) & compared
-    return ~natural.to_numpy(dtype=bool)
 
 
 def flagged_by_triggers(

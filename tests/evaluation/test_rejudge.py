@@ -7,15 +7,17 @@ import pandas as pd
 import pytest
 
 from exray.differencing.decision import PaperRule
+from exray.differencing.released_rules import ReleasedRule
 from exray.evaluation.metrics import with_judge
 from exray.evaluation.rejudge import (
     ForestRejudgement,
     PaperRuleSweep,
+    RuleSweep,
     SeparationRejudgement,
     SizeSweep,
-    injected_by_paper,
     scored_by_triggers,
 )
+from exray.evaluation.stored_rules import decide, injected_by
 
 SIGNS_MINI = Path(__file__).parents[2] / "experiments" / "signs_mini"
 
@@ -31,25 +33,36 @@ def triggers():
     return pd.read_csv(SIGNS_MINI / "triggers.csv")
 
 
-@pytest.mark.parametrize("beta", [0.3, 0.8])
-@pytest.mark.parametrize("gamma", [0.4, 0.8])
-def test_the_rule_over_all_triggers_is_the_judges_rule(beta, gamma):
-    stream = np.random.default_rng(0)
-    names = [
-        "similarity",
-        *(f"cross_{a}_into_{b}" for a, b in (("victim", "target"), ("target", "victim"))),
-        *(f"cross_{a}_into_{b}" for a, b in (("victim", "stamped"), ("stamped", "victim"))),
-    ]
-    rows = pd.DataFrame({name: stream.random(200) for name in names})
-    for name in ("converged_victim_target", "converged_victim_stamped"):
-        rows[name] = (stream.random(200) > 0.1).astype(float)
-    rule = PaperRule(similarity_threshold=beta, cross_threshold=gamma)
-    expected = [rule.decide(row).is_injected for row in rows.to_dict("records")]
-    found = injected_by_paper(
-        rows.add_prefix("m_"), similarity_threshold=beta, cross_threshold=gamma
-    )
-    assert found.tolist() == expected
-    assert 0 < found.sum() < len(found)
+def test_stored_measurements_decide_as_the_judge_did(triggers):
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    decided = decide(rule, triggers)
+    assert injected_by(rule, triggers).tolist() == triggers["is_injected"].tolist()
+    assert [each.score for each in decided] == pytest.approx(triggers["score"].tolist())
+    assert [each.reason for each in decided] == triggers["reason"].tolist()
+
+
+def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
+    changed = triggers.copy()
+    measured = [name for name in changed if name.startswith("m_")]
+    row = int(changed["is_injected"].to_numpy().argmax())
+    changed.loc[row, measured] = np.nan
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    assert injected_by(rule, triggers)[row]
+    assert not injected_by(rule, changed)[row]
+    assert decide(rule, changed)[row] is None
+
+
+def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
+    variants = ("patch", "filter", "round2_hard", "round3_soft")
+    rules = [ReleasedRule(variant=variant) for variant in variants]
+    sweep = RuleSweep(name="released", rules=rules, labels=variants)
+    found = sweep.answers(records, triggers)
+    assert tuple(each.name for each in found) == variants
+    for rule, each in zip(rules, found, strict=True):
+        expected = set(triggers.loc[injected_by(rule, triggers), "model_id"])
+        assert set(np.array(each.model_ids)[each.flagged]) == expected
+    with pytest.raises(ValueError, match="labels must name each of the 4 rules; got \\['one'\\]"):
+        RuleSweep(name="released", rules=rules, labels=("one",))
 
 
 def test_a_runs_own_thresholds_give_its_own_verdicts(records, triggers):
@@ -105,7 +118,7 @@ def test_measurements_of_another_judge_are_refused(records, triggers):
 
 
 def test_values_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match=r"rejudge.cross_thresholds must hold values in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"rejudge.cross_thresholds must hold values in \(0, 1\)"):
         PaperRuleSweep(name="t", similarity_thresholds=(0.8,), cross_thresholds=())
     with pytest.raises(ValueError, match=r"rejudge.bounds must hold positive sizes; got \[0"):
         SizeSweep(name="s", bounds=(0.0,))

@@ -1,0 +1,59 @@
+"""A rule's decisions on stored triggers: the arithmetic of the judge itself, without torch."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
+
+from exray.differencing.decision import CROSS, Decision, Rule
+
+DIFFERENCED = ("similarity", *CROSS, "converged_victim_target", "converged_victim_stamped")
+"""What every trigger that ``judge=exray`` has differenced holds."""
+
+
+def injected_by(rule: Rule, triggers: pd.DataFrame) -> Bool[ndarray, " n"]:
+    """Which triggers a rule calls injected; one that flips nothing is none.
+
+    Args:
+        rule: What decides, by the measurements of ``judge=exray``.
+        triggers: A row per trigger, as `trigger_frame` gives it.
+
+    Raises:
+        ValueError: If the triggers were not differenced.
+    """
+    return np.array([found is not None and found.is_injected for found in decide(rule, triggers)])
+
+
+def decide(rule: Rule, triggers: pd.DataFrame) -> list[Decision | None]:
+    """A rule's decision on each stored trigger; None for one that flips nothing.
+
+    Args:
+        rule: What decides, by the measurements of ``judge=exray``.
+        triggers: A row per trigger, as `trigger_frame` gives it.
+
+    Raises:
+        ValueError: If the triggers were not differenced.
+    """
+    return [None if row is None else rule.decide(row) for row in measured(triggers)]
+
+
+def measured(triggers: pd.DataFrame) -> list[dict[str, float] | None]:
+    """The measurements of ``judge=exray`` of each trigger, by name; None where it flips nothing.
+
+    Args:
+        triggers: A row per trigger, as `trigger_frame` gives it.
+
+    Raises:
+        ValueError: If the triggers were not differenced.
+    """
+    columns = [name for name in triggers if str(name).startswith("m_")]
+    missing = [name for name in DIFFERENCED if f"m_{name}" not in columns]
+    if missing:
+        raise ValueError(f"the stored triggers have no {missing[0]}; rejudge a run of judge=exray")
+    rows = triggers[columns].rename(columns=lambda name: str(name).removeprefix("m_"))
+    return [
+        None if math.isnan(row[DIFFERENCED[0]]) else {str(name): row[name] for name in row}
+        for row in rows.to_dict("records")
+    ]

@@ -51,6 +51,10 @@ class ScanProgress(_Bar):
         """Shows how far a stage is."""
         self.bar.update(self.stage_task, description=name, completed=done, total=total or None)
 
+    def put_off(self) -> None:
+        """Leaves the classifier for later."""
+        self.bar.remove_task(self.stage_task)
+
     def finish(self, text: str) -> None:
         """Prints one classifier's line."""
         self.bar.remove_task(self.stage_task)

@@ -18,7 +18,15 @@ from torch import Tensor
 
 import exray
 from exray.data.samples import SampleSet
-from exray.evaluation.files import from_json, sync_folder, temporary_folder, to_json, write_synced
+from exray.evaluation.files import (
+    clear_leftovers,
+    from_json,
+    sync_folder,
+    temporary_folder,
+    to_json,
+    write_synced,
+)
+from exray.evaluation.locks import locked
 from exray.models.classifier import Classifier
 from exray.scanners.scanner import FileScanner, Progress, Scanner, ScanResult
 from exray.triggers.serialization import KINDS, packed, unpacked
@@ -29,6 +37,10 @@ logger = logging.getLogger(__name__)
 SCAN_FILE = "scan.json"
 TRIGGERS_FILE = "triggers.safetensors"
 _CODE = ("scanners", "triggers", "models")  # packages that decide what a scanner finds
+
+
+class BusyError(Exception):
+    """Another process is inverting the same triggers right now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +61,7 @@ class ScanCache:
 
     The key is a hash of the classifier's weights, structure and preprocessing, the samples, the
     scanner's configuration, the seed and the code that inverts. An entry is a folder, written under
-    a temporary name and renamed, so that two sweeps at once do no harm: whoever is second keeps the
-    first one's entry.
+    a temporary name and renamed. Of processes that need the same entry at once one makes it.
 
     Args:
         root: Folder of the entries; None keeps nothing.
@@ -69,6 +80,8 @@ class ScanCache:
         classifier: Classifier,
         samples: SampleSet,
         progress: Progress | None = None,
+        *,
+        wait: bool = True,
     ) -> Found:
         """What the scanner finds, without asking it again for what it was asked before.
 
@@ -80,6 +93,10 @@ class ScanCache:
             classifier: What is scanned.
             samples: The clean images it is scanned on.
             progress: Told how far a fresh scan is.
+            wait: Whether to wait for another process that is making the entry.
+
+        Raises:
+            BusyError: If another process is making it and this one is not to wait.
         """
         if self.root is None:
             return Found(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
@@ -87,11 +104,15 @@ class ScanCache:
         kept = _read(place, classifier.device)
         if kept is not None:
             return kept
-        start = time.perf_counter()
-        result = scanner.scan(classifier, samples, progress)
-        if all(type(each.trigger) in KINDS for each in result.triggers):
-            _write(place, result, time.perf_counter() - start)
-        return Found(result=result, kept_seconds=None)
+        with locked(self.root, place.name, wait=wait) as is_ours:
+            if not is_ours:
+                raise BusyError(place.name)
+            kept = _read(place, classifier.device)  # made while we waited
+            if kept is not None:
+                return kept
+            return Found(
+                result=_made(place, scanner, classifier, samples, progress), kept_seconds=None
+            )
 
     def _key(self, scanner: Scanner, classifier: Classifier, samples: SampleSet) -> str:
         digest = hashlib.sha256()
@@ -106,6 +127,22 @@ class ScanCache:
         _feed(digest, samples.images)
         _feed(digest, samples.labels)
         return digest.hexdigest()[:32]
+
+
+def _made(
+    place: Path,
+    scanner: Scanner,
+    classifier: Classifier,
+    samples: SampleSet,
+    progress: Progress | None,
+) -> ScanResult:
+    """The scanner's fresh answer, stored where its triggers can be."""
+    clear_leftovers(place.parent)
+    start = time.perf_counter()
+    result = scanner.scan(classifier, samples, progress)
+    if all(type(each.trigger) in KINDS for each in result.triggers):
+        _write(place, result, time.perf_counter() - start)
+    return result
 
 
 @cache

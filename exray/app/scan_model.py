@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exray.app.config import ScanSettings
-from exray.app.scan_cache import Found, ScanCache
+from exray.app.scan_cache import BusyError, Found, ScanCache
 from exray.app.usable_samples import usable_samples
 from exray.data.samples import SampleSet
 from exray.differencing.exray_judge import ExrayJudge
@@ -57,6 +57,7 @@ class Pipeline:
         settings: Accuracy bars and sample counts.
         device: Where the classifier runs.
         cache: What scanners found before; None asks the scanner every time.
+        wait: Whether to wait for another process that is inverting the same triggers.
     """
 
     scanner: Scanner
@@ -64,6 +65,7 @@ class Pipeline:
     settings: ScanSettings
     device: torch.device
     cache: ScanCache | None = None
+    wait: bool = True
 
     def invert(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None
@@ -72,7 +74,7 @@ class Pipeline:
         if self.cache is None:
             result = self.scanner.scan(classifier, samples, progress)
             return Found(result=result, kept_seconds=None)
-        return self.cache.scan(self.scanner, classifier, samples, progress)
+        return self.cache.scan(self.scanner, classifier, samples, progress, wait=self.wait)
 
 
 def scan_model(
@@ -90,6 +92,9 @@ def scan_model(
         pipeline: Scanner, judge and settings.
         labels: What the record says about its run.
         progress: Told how far the scan is.
+
+    Raises:
+        BusyError: If another process is inverting its triggers and the pipeline does not wait.
     """
     start = time.perf_counter()
     blank = ScanRecord(
@@ -107,6 +112,8 @@ def scan_model(
     try:
         outcome = _scan(source.load(model_id), blank, pipeline, start, progress)
         return _with_truth(outcome, source.truth(model_id))
+    except BusyError:
+        raise
     except Exception as error:  # a failure is a record; the other models go on
         line = " ".join(str(error).split()) or type(error).__name__
         seconds = {"total": time.perf_counter() - start}

@@ -1,7 +1,7 @@
 """The tasks behind run.py: scan, build a zoo, report, rejudge, compare."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,9 +14,10 @@ from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
 from exray.app.finished import Finished, results_folder
 from exray.app.progress import BuildProgress, ScanProgress
 from exray.app.rejudge import rejudge
+from exray.app.scan_all import ScanRun
 from exray.app.scan_cache import ScanCache
-from exray.app.scan_model import Labels, Outcome, Pipeline, scan_model
-from exray.evaluation.collect import Collection, collect, write_tables
+from exray.app.scan_model import Labels, Pipeline
+from exray.evaluation.collect import collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
 from exray.evaluation.records import ScanRecord
 from exray.evaluation.store import ResultStore
@@ -69,14 +70,22 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     store = ResultStore(results_folder(config, name, cell))
     store.claim(labels.run_id, flatten(decided))
     run_logger = built_logger(config, store, name, cell)
+    run = ScanRun(
+        source=source,
+        pipeline=pipeline,
+        labels=labels,
+        store=store,
+        logger=run_logger,
+        progress=ScanProgress(console, len(wanted)),
+    )
     try:
-        _scan_all(source, wanted, pipeline, labels, store, run_logger, console)
+        run.scan(wanted)
     except BaseException:
         run_logger.finish(None)
         raise
-    collection = collect(store, expected=list(wanted))
-    run_logger.finish(collection)
-    return _finish(store, collection, wanted, name, console)
+    expected = all_shards(source.model_ids(), shard=config.shard, limit=config.limit)
+    run_logger.finish(collect(store, expected=wanted))
+    return _finish(store, expected, wanted, name, console)
 
 
 def _input_hash(source: Source, scanner: Scanner) -> str:
@@ -93,56 +102,26 @@ def _scan_cache(config: DictConfig) -> ScanCache:
     return ScanCache(root, config=values, seed=config.seed)
 
 
-def _scan_all(
-    source: Source,
-    wanted: tuple[str, ...],
-    pipeline: Pipeline,
-    labels: Labels,
-    store: ResultStore,
-    run_logger: RunLogger,
-    console: Console,
-) -> None:
-    progress = ScanProgress(console, len(wanted))
-    with progress.shown():
-        for model_id in wanted:
-            progress.start(model_id)
-            done = store.find(model_id, labels.run_id)
-            if done is not None:
-                stored = store.read(model_id)
-                run_logger.log_model(stored.record, stored.triggers, store.tensors(model_id))
-                progress.finish(f"{model_id}: already scanned, {done.verdict}")
-                continue
-            outcome = scan_model(source, model_id, pipeline, labels, progress.stage)
-            tensors = outcome.tensors or {}
-            store.write(outcome.record, outcome.triggers, tensors)
-            run_logger.log_model(outcome.record, outcome.triggers, tensors)
-            progress.finish(_line_of(outcome))
-
-
-def _line_of(outcome: Outcome) -> str:
-    record = outcome.record
-    if record.status == "failed":
-        return f"{record.model_id}: failed: {record.error_line}"
-    return (
-        f"{record.model_id}: {record.verdict}, {record.num_injected} of {record.num_triggers} "
-        f"triggers injected, {record.seconds['total']:.1f} s"
-    )
-
-
 def _finish(
     store: ResultStore,
-    collection: Collection,
+    expected: Sequence[str],
     wanted: tuple[str, ...],
     name: str,
     console: Console,
 ) -> Finished:
-    """Summary, tables, report and files of a finished run, whatever the logger."""
-    render_summary(collection, console)
-    write_tables(collection, store.root)
-    records = [scan.record for scan in collection.scans if scan.record.model_id in wanted]
-    replace_file(store.root / "summary.json", to_json(summary_json(records), indent=1))
+    """Summary, tables, report and files of a finished run, whatever the logger.
+
+    The files are of all shards' classifiers, the lines of those that this run was asked for.
+    """
     report = store.root / "report.html"
-    write_report(store, report, f"exray: {name}", expected=list(wanted))
+    with store.tables_lock():
+        collection = collect(store, expected=expected)
+        write_tables(collection, store.root)
+        of_all = [scan.record for scan in collection.scans if scan.record.model_id in expected]
+        replace_file(store.root / "summary.json", to_json(summary_json(of_all), indent=1))
+        write_report(store, report, f"exray: {name}", expected=expected)
+    render_summary(collection, console)
+    records = [record for record in of_all if record.model_id in wanted]
     console.print(f"Report: {report}   Records: {store.root}", highlight=False, soft_wrap=True)
     failed = any(record.status == "failed" for record in records)
     return Finished(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
@@ -178,6 +157,21 @@ def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be >= 1; got {limit}")
     return ids[index::count][:limit]
+
+
+def all_shards(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
+    """The ids of all shards that one of them belongs to, at most ``limit`` of each.
+
+    Raises:
+        ValueError: If the shard or the limit is no such thing.
+
+    Example:
+        >>> all_shards(("a", "b", "c", "d"), shard="1/2", limit=1)
+        ('a', 'b')
+    """
+    _, count = parse_shard(shard)
+    parts = [wanted_ids(ids, shard=f"{index}/{count}", limit=limit) for index in range(count)]
+    return tuple(sorted((each for part in parts for each in part), key=ids.index))
 
 
 def device_of(accelerator: str) -> torch.device:
@@ -255,9 +249,8 @@ def report(config: DictConfig, cell: str = "") -> Finished:
     store = ResultStore(results_folder(config, name, cell))
     if not store.model_ids():
         raise ValueError(f"{store.root} holds no records; scan first, or give name=NAME")
-    collection = collect(store, expected=None)
-    wanted = tuple(scan.record.model_id for scan in collection.scans)
-    return _finish(store, collection, wanted, name, _console())
+    stored = tuple(store.model_ids())
+    return _finish(store, stored, stored, name, _console())
 
 
 TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,12 +25,14 @@ from exray.evaluation.files import (
     to_json,
     write_synced,
 )
+from exray.evaluation.locks import locked
 from exray.evaluation.records import ScanRecord, TriggerRecord
 
 RUN_FILE = "run.json"
 RECORD_FILE = "record.json"
 TRIGGERS_FILE = "triggers.jsonl"
 TENSORS_FILE = "tensors.safetensors"
+TABLES = "tables"
 SHOWN_DIFFERENCES = 4
 SCAN_AGAIN = "remove that folder and scan the model again"
 NUMBERS_OF_A_TRIGGER = ("asr", "target_probability", "size_pixels", "score")
@@ -90,6 +93,25 @@ class ResultStore:
             problem = f"holds run {their_id}, not {run_id}: {_differences(there, now)}"
             way_out = f"choose another name=..., or remove the folder {self.root}"
             raise RecordError(self.root, problem, way_out)
+
+    def at_work(self, model_id: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Whether this process alone is at one classifier while the block runs.
+
+        Args:
+            model_id: The classifier.
+            wait: Whether to wait for another process that is at it.
+
+        Raises:
+            ValueError: If the model's id cannot name a folder.
+        """
+        return locked(self.root, self._place(model_id).name, wait=wait)
+
+    def tables_lock(self) -> AbstractContextManager[bool]:
+        """Lets one process at a time collect the records and write what follows from all of them.
+
+        Shards that end together would else leave the table of the one that collected first.
+        """
+        return locked(self.root, TABLES)
 
     def config(self) -> dict[str, object]:
         """The configuration that claimed the folder, by dotted key; empty before a claim."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from exray.app.scan_cache import SCAN_FILE, TRIGGERS_FILE, ScanCache
+from exray.app.scan_cache import SCAN_FILE, TRIGGERS_FILE, BusyError, ScanCache
 from exray.evaluation.store import ResultStore
 from exray.scanners.scanner import Scanner, ScanResult
 from exray.triggers.trigger import PatchTrigger
@@ -105,26 +105,41 @@ def test_a_trigger_that_cannot_be_stored_is_judged_all_the_same(
     assert scanner.asked == 2
 
 
-def test_two_sweeps_at_once_leave_one_whole_entry(tmp_path, scanner, trojaned, colour_samples):
-    barrier = threading.Barrier(2)
+class Slow(Counts):
+    """Says when it begins, and goes on when it is told."""
 
-    class Waits(Counts):
-        def scan(self, classifier, samples, progress=None):
-            barrier.wait()
-            return super().scan(classifier, samples, progress)
+    def __init__(self, *triggers):
+        super().__init__(*triggers)
+        self.begun, self.may_end = threading.Event(), threading.Event()
 
-    def sweep():
-        cache(tmp_path).scan(Waits(*scanner.triggers), trojaned, colour_samples)
+    def scan(self, classifier, samples, progress=None):
+        self.begun.set()
+        assert self.may_end.wait(60)
+        return super().scan(classifier, samples, progress)
 
-    threads = [threading.Thread(target=sweep) for _ in range(2)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+
+def test_of_two_sweeps_at_once_one_inverts_and_the_other_waits(
+    tmp_path, scanner, trojaned, colour_samples
+):
+    slow, found = Slow(*scanner.triggers), []
+
+    def sweep(asked):
+        found.append(cache(tmp_path).scan(asked, trojaned, colour_samples))
+
+    first = threading.Thread(target=sweep, args=(slow,))
+    first.start()
+    assert slow.begun.wait(60)
+    with pytest.raises(BusyError):
+        cache(tmp_path).scan(scanner, trojaned, colour_samples, wait=False)
+    second = threading.Thread(target=sweep, args=(scanner,))
+    second.start()
+    slow.may_end.set()
+    first.join()
+    second.join()
+    assert (slow.asked, scanner.asked) == (1, 0)
+    assert [each.kept_seconds is None for each in found] == [True, False]
     (place,) = tmp_path.iterdir()
     assert len(json.loads((place / SCAN_FILE).read_text())["result"]["triggers"]) == 2
-    assert cache(tmp_path).scan(scanner, trojaned, colour_samples).kept_seconds is not None
-    assert scanner.asked == 0
 
 
 @pytest.mark.usefixtures("one_thread")

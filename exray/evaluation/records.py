@@ -79,7 +79,7 @@ class ScanRecord:
             score, so a rank rather than a probability for judges that were not calibrated.
         scanner_flags: What the scanner alone says: True for trojaned.
         scanner_score: What that rests on, higher for trojaned; None where there is none.
-        num_candidates: (victim, target) pairs for which a trigger was inverted.
+        num_candidates: Candidate triggers whose inversion was begun, whatever came of it.
         num_triggers: Triggers that met the scanner's bar.
         num_injected: Those of them judged injected.
         dataset: Name of the dataset configuration.

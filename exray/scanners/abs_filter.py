@@ -6,15 +6,11 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.abs_scanner import StimulationSettings, stimulated_pairs
+from exray.scanners.checks import nothing_to_scan, require_count
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.filters import BoundedChange, Filters, FilterSettings, filter_ssim
-from exray.scanners.refinement import (
-    InversionRound,
-    Refinement,
-    require_positive_count,
-    strongest,
-)
-from exray.scanners.scanner import Progress, Scanner, ScanResult, no_answer, require_two_classes
+from exray.scanners.refinement import InversionRound, Refinement, strongest
+from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.scanners.stimulation import Pointer
 from exray.triggers.trigger import InvertedTrigger
 
@@ -53,7 +49,7 @@ class AbsFilterScanner(Scanner):
         min_asr: float,
         triggers_per_victim: int,
     ) -> None:
-        require_positive_count(triggers_per_victim)
+        require_count("triggers_per_victim", triggers_per_victim)
         if inversion.noise != 0:
             raise ValueError(
                 "scanner.inversion.noise must be 0 for filters, whose neighbourhoods are computed "
@@ -70,9 +66,8 @@ class AbsFilterScanner(Scanner):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Filters within the SSIM bound that flip a victim's images to one target."""
-        require_two_classes(samples)
-        if reason := no_answer(classifier, samples):
-            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
@@ -88,6 +83,7 @@ class AbsFilterScanner(Scanner):
             num_candidates=len(pointers),
             flags=bool(triggers),
             score=max((each.asr for each in triggers), default=0.0),
+            inconclusive="" if triggers else inversion.trouble(),
         )
 
     def start(

@@ -7,22 +7,17 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.bounded_lead import BoundedLead
+from exray.scanners.checks import (
+    nothing_to_scan,
+    pixels_of,
+    require_count,
+    require_size_share,
+)
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.probe import ProbeSettings, Start, best_starts
-from exray.scanners.refinement import (
-    InversionRound,
-    Refinement,
-    require_positive_count,
-    strongest,
-)
-from exray.scanners.scanner import (
-    Progress,
-    Scanner,
-    ScanResult,
-    no_answer,
-    require_two_classes,
-)
+from exray.scanners.refinement import InversionRound, Refinement, strongest
+from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.scanners.stimulation import Pointer, pick_candidates
 
 _EXAMPLES = 4  # images on which the split is checked
@@ -54,9 +49,7 @@ class StimulationSettings:
                 f"got {list(self.levels)}"
             )
         for name in ("images_per_class", "targets_per_victim"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"scanner.stimulation.{name} must be >= 1; got {value!r}")
+            require_count(f"stimulation.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +70,7 @@ class PatchSettings:
     neuron_weight: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_size_share, str) or not 0 < self.max_size_share < 1:
-            raise ValueError(
-                "scanner.patch.max_size_share must lie in (0, 1), a share of the image; "
-                f"got {self.max_size_share!r}"
-            )
+        require_size_share("patch.max_size_share", self.max_size_share)
         if self.pattern not in ("colour", "free"):
             raise ValueError(f"scanner.patch.pattern must be colour or free; got {self.pattern!r}")
 
@@ -132,7 +121,7 @@ class AbsScanner(Scanner):
         min_asr: float,
         triggers_per_victim: int,
     ) -> None:
-        require_positive_count(triggers_per_victim)
+        require_count("triggers_per_victim", triggers_per_victim)
         self.name = name
         self.stimulation = stimulation
         self.probe = probe
@@ -145,9 +134,8 @@ class AbsScanner(Scanner):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Triggers within the size bound that flip a victim's images to one target."""
-        require_two_classes(samples)
-        if reason := no_answer(classifier, samples):
-            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
@@ -160,9 +148,10 @@ class AbsScanner(Scanner):
         )
         return ScanResult(
             triggers=triggers,
-            num_candidates=len(pointers),
+            num_candidates=len(inversion.candidates),
             flags=bool(triggers),
             score=max((each.asr for each in triggers), default=0.0),
+            inconclusive="" if triggers else inversion.trouble(),
         )
 
     def start(
@@ -176,7 +165,7 @@ class AbsScanner(Scanner):
             pointers: The pairs.
         """
         height, width = samples.images.shape[-2:]
-        bound = self.patch.max_size_share * height * width
+        bound = pixels_of("patch.max_size_share", self.patch.max_size_share, (height, width))
         side = square_side(bound)
         candidates: list[Candidate] = []
         starts: list[Start] = []

@@ -1,6 +1,7 @@
 """How far below the others a trigger's size lies."""
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import median
 
 _NORMAL = 1.4826  # MAD of a normal distribution is its deviation over this
@@ -17,7 +18,7 @@ def anomaly_indices(norms: Sequence[float]) -> list[float]:
         norms: Sizes of the smallest triggers, at least three of them, finite.
 
     Raises:
-        ValueError: If they are fewer than three.
+        ValueError: If they are fewer than three or not all finite.
 
     Example:
         >>> [round(index, 1) for index in anomaly_indices([10.0, 100.0, 110.0, 90.0, 100.0])]
@@ -29,6 +30,8 @@ def anomaly_indices(norms: Sequence[float]) -> list[float]:
     """
     if len(norms) < 3:
         raise ValueError(f"an anomaly index needs at least three norms; got {len(norms)}")
+    if not all(isfinite(norm) for norm in norms):
+        raise ValueError(f"norms must be finite numbers; got {list(norms)}")
     middle = median(norms)
     spread = _NORMAL * median(abs(norm - middle) for norm in norms)
     spread = max(spread, _LEAST_SPREAD * middle, 1e-12)

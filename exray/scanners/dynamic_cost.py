@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from exray.scanners.checks import require_fraction
 from exray.scanners.engine import Objective, View
 
 
@@ -32,10 +33,7 @@ class CostSettings:
     down: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.asr_bar, str) or not 0 < self.asr_bar <= 1:
-            raise ValueError(
-                f"scanner.cost.asr_bar must be a fraction in (0, 1]; got {self.asr_bar!r}"
-            )
+        require_fraction("cost.asr_bar", self.asr_bar)
         for name in ("up", "down"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 1:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
+from exray.scanners.answers import lead_of, success
 from exray.scanners.row_adam import RowAdam
 from exray.tensors import derive_seed
 from exray.triggers.trigger import InvertedTrigger, Trigger
@@ -211,6 +212,8 @@ class Inversion:
         self.best_score = torch.full((len(self.candidates),), -torch.inf, device=device)
         self._best = [each.clone() for each in shape.parameters]
         self._idle = torch.zeros(len(self.candidates), dtype=torch.long, device=device)
+        self._moved = torch.zeros(len(self.candidates), dtype=torch.bool, device=device)
+        self._broken = torch.zeros_like(self._moved)
         self._noise = torch.empty(0, device=device)
         self.last_asr = torch.zeros(len(self.candidates), device=device)
         self.image_passes = 0  # images that went forward and backward
@@ -275,15 +278,21 @@ class Inversion:
         rows = torch.tensor(places, device=images.device)
         leaves = [each[rows].requires_grad_(True) for each in self.shape.parameters]
         view = self._view(rows, self._noisy(images, rows), leaves)
-        gradients = torch.autograd.grad(self.objective.loss(view).sum(), leaves)
+        *gradients, pull = torch.autograd.grad(
+            self.objective.loss(view).sum(), [*leaves, view.stamped.images]
+        )
         self.image_passes += images.shape[0] * images.shape[1]
         with torch.no_grad():
             asr, probability = success(view.logits, view.targets)
             self.last_asr[rows] = asr
+            finite = view.logits.isfinite().flatten(1).all(dim=1)
+            self._broken[rows] |= ~finite
+            self._moved[rows] |= (asr > 0) | (pull.flatten(1) != 0).any(dim=1)
             score = self.objective.score(view, asr, probability)
+            score = torch.where(finite, score, -torch.inf)
             self._keep_best(rows, score, leaves, stop)
             self.objective.after_step(view, asr)
-        self._adam.step(rows, gradients)
+        self._adam.step(rows, [torch.nan_to_num(each, 0.0, 0.0, 0.0) for each in gradients])
 
     def _view(
         self,
@@ -341,6 +350,20 @@ class Inversion:
         self.best_score.fill_(-torch.inf)
         self._idle.zero_()
 
+    def trouble(self) -> str:
+        """Why finding nothing would say nothing; empty where every candidate could be searched."""
+        broken = int(self._broken.sum())
+        still = int(((self.steps > 0) & ~self._moved).sum())
+        whole = len(self.candidates)
+        if broken:
+            return f"the classifier returned NaN or infinity in {broken} of {whole} inversions"
+        if still:
+            return (
+                f"the classifier has no gradient in {still} of {whole} inversions: its answers "
+                "are saturated, or the same for everything"
+            )
+        return ""
+
     def trigger(self, place: int) -> Trigger:
         """The hardened best trigger of a candidate."""
         return self.shape.trigger([each[place : place + 1] for each in self._best])
@@ -369,31 +392,3 @@ class Inversion:
 def pixels_per_call(device: torch.device) -> int:
     """Pixels a forward pass takes at once: 128 images of 64 x 64 on a CPU, for its cache."""
     return 1 << 19 if device.type == "cpu" else 1 << 25
-
-
-def success(
-    logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]
-) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
-    """Share taken for the target, and the target's mean probability.
-
-    Example:
-        >>> logits = torch.tensor([[[0.0, 9.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]])
-        >>> success(logits, torch.tensor([1]))[0]
-        tensor([0.5000])
-    """
-    hits: Bool[Tensor, "p m"] = logits.argmax(dim=2) == targets[:, None]
-    where = targets.view(-1, 1, 1).expand(*logits.shape[:2], 1)
-    probability = logits.softmax(dim=2).gather(2, where)[..., 0]
-    return hits.to(logits.dtype).mean(dim=1), probability.mean(dim=1)
-
-
-def lead_of(logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:
-    """The target's logit less the highest other one.
-
-    Example:
-        >>> lead_of(torch.tensor([[[1.0, 3.0, 2.0]]]), torch.tensor([1]))
-        tensor([[1.]])
-    """
-    where = targets.view(-1, 1, 1).expand(*logits.shape[:2], 1)
-    others = logits.scatter(2, where, -torch.inf).amax(dim=2)
-    return logits.gather(2, where)[..., 0] - others

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.scanner import FileScanner, Progress, ScanResult, require_two_classes
+from exray.scanners.checks import nothing_to_scan, require_fraction
+from exray.scanners.scanner import FileScanner, Progress, ScanResult
 from exray.triggers.paired_trigger import PairedTrigger
 from exray.triggers.serialization import packed, unpacked
 from exray.triggers.trigger import InvertedTrigger, Trigger
@@ -34,8 +35,7 @@ class ExternalScanner(FileScanner):
     """
 
     def __init__(self, *, name: str, triggers: str, min_asr: float) -> None:
-        if not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
+        require_fraction("min_asr", min_asr)
         self.name = name
         self.path = Path(triggers)
         self.min_asr = min_asr
@@ -51,12 +51,14 @@ class ExternalScanner(FileScanner):
     ) -> ScanResult:
         """The file's triggers, those of the highest ASR first.
 
+        Inconclusive where the classifier's answers on clean images tell nothing.
+
         Raises:
             ValueError: If a trigger is of another size than the images, names a class that does
                 not exist or has no image, or has no pair for an image; names the file and the
                 trigger.
         """
-        require_two_classes(samples)
+        nothing = nothing_to_scan(classifier, samples)
         found: list[InvertedTrigger] = []
         for number, entry in enumerate(self.entries, start=1):
             try:
@@ -72,6 +74,7 @@ class ExternalScanner(FileScanner):
             num_candidates=len(ordered),
             flags=score >= self.min_asr,
             score=score,
+            inconclusive="" if nothing is None else nothing.inconclusive,
         )
 
     def _measured(

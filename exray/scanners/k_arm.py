@@ -8,19 +8,19 @@ import torch
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
+from exray.scanners.checks import (
+    nothing_to_scan,
+    pixels_of,
+    require_count,
+    require_fraction,
+    require_size_share,
+)
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion
 from exray.scanners.patches import square_patches, square_side
 from exray.scanners.prescreen import likely_pairs
 from exray.scanners.probe import ProbeSettings, best_starts
-from exray.scanners.scanner import (
-    Progress,
-    Scanner,
-    ScanResult,
-    no_answer,
-    require_two_classes,
-    steps_reporter,
-)
+from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.tensors import generator
 from exray.triggers.trigger import InvertedTrigger
 
@@ -57,9 +57,7 @@ class ArmSettings:
             if isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"scanner.arms.{name} must lie in [0, 1]; got {value!r}")
         for name in ("targets_per_victim", "plays", "warm_up"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"scanner.arms.{name} must be >= 1; got {value!r}")
+            require_count(f"arms.{name}", getattr(self, name))
 
 
 class KArm(Scanner):
@@ -96,13 +94,9 @@ class KArm(Scanner):
         min_ratio: float | None,
         min_asr: float,
     ) -> None:
-        if isinstance(max_size_share, str) or not 0 < max_size_share < 1:
-            raise ValueError(
-                "scanner.max_size_share must lie in (0, 1), a share of the image; "
-                f"got {max_size_share!r}"
-            )
-        if isinstance(min_asr, str) or not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
+        require_size_share("max_size_share", max_size_share)
+        require_fraction("min_asr", min_asr)
+        require_count("images_per_step", images_per_step)
         self.name = name
         self.layer = layer
         self.arms = arms
@@ -118,9 +112,10 @@ class KArm(Scanner):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Triggers within the size bound, smallest first."""
-        require_two_classes(samples)
-        if reason := no_answer(classifier, samples):
-            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
+        height, width = samples.images.shape[-2:]
+        bound = pixels_of("max_size_share", self.max_size_share, (height, width))
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
         pairs = likely_pairs(
             classifier,
@@ -131,7 +126,6 @@ class KArm(Scanner):
         inversion = self._start(split, samples, pairs)
         self._play(inversion, _area(samples), progress)
         found = self._triggers(inversion)
-        bound = self.max_size_share * _area(samples)
         small = [pair for pair in found if pair[0] <= bound]
         if self.min_ratio is not None:
             small = self._asymmetric(split, samples, inversion, small)
@@ -140,6 +134,7 @@ class KArm(Scanner):
             num_candidates=len(pairs),
             flags=bool(small),
             score=max((bound / max(size, 1.0) for size, _ in found), default=0.0),
+            inconclusive="" if small else inversion.trouble(),
         )
 
     def _start(

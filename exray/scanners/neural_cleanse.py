@@ -11,17 +11,17 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.anomaly import anomaly_indices
+from exray.scanners.answers import success
+from exray.scanners.checks import (
+    nothing_to_scan,
+    present_classes,
+    require_count,
+    require_fraction,
+)
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import random_patches
-from exray.scanners.scanner import (
-    Progress,
-    Scanner,
-    ScanResult,
-    no_answer,
-    require_two_classes,
-    steps_reporter,
-)
+from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
@@ -64,10 +64,8 @@ class NeuralCleanse(Scanner):
         if kind not in ("universal", "pairs"):
             raise ValueError(f"scanner.kind must be universal or pairs; got {kind!r}")
         for key, value in (("steps", steps), ("images_per_step", images_per_step)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"scanner.{key} must be >= 1; got {value!r}")
-        if isinstance(min_asr, str) or not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
+            require_count(key, value)
+        require_fraction("min_asr", min_asr)
         self.name = name
         self.layer = layer
         self.kind = kind
@@ -83,11 +81,10 @@ class NeuralCleanse(Scanner):
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
         """Triggers that are outliers in size; inconclusive where too few have a size."""
-        present = require_two_classes(samples)
-        if reason := no_answer(classifier, samples):
-            return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        inversion = self._start(split, samples, self._candidates(present))
+        inversion = self._start(split, samples, self._candidates(present_classes(samples)))
         inversion.run(
             self.steps,
             alive=range(len(inversion.candidates)),
@@ -101,13 +98,7 @@ class NeuralCleanse(Scanner):
             if score > -torch.inf
         }
         if len(norms) < 3:
-            return ScanResult(
-                triggers=(),
-                num_candidates=len(inversion.candidates),
-                flags=False,
-                inconclusive=f"an anomaly index needs three triggers; {len(norms)} of "
-                f"{len(inversion.candidates)} reached an ASR of {self.cost.asr_bar}",
-            )
+            return self._too_few(inversion, len(norms))
         indices = dict(zip(norms, anomaly_indices(list(norms.values())), strict=True))
         outliers = sorted(
             (place for place in indices if indices[place] > self.anomaly_threshold),
@@ -118,6 +109,22 @@ class NeuralCleanse(Scanner):
             num_candidates=len(inversion.candidates),
             flags=bool(outliers),
             score=max(indices.values()),
+            inconclusive="" if outliers else inversion.trouble(),
+        )
+
+    def _too_few(self, inversion: Inversion, sized: int) -> ScanResult:
+        """No verdict, since so few candidates met the ASR bar."""
+        whole = len(inversion.candidates)
+        few = (
+            f"an anomaly index needs three triggers; {sized} of {whole} reached an ASR of "
+            f"{self.cost.asr_bar}"
+        )
+        trouble = inversion.trouble()
+        return ScanResult(
+            triggers=(),
+            num_candidates=whole,
+            flags=False,
+            inconclusive=f"{few}; {trouble}" if trouble else few,
         )
 
     def _candidates(self, present: Sequence[int]) -> list[Candidate]:
@@ -155,10 +162,11 @@ class NeuralCleanse(Scanner):
             best: tuple[float, float, int] | None = None
             for victim in candidate.victims:
                 stamped = trigger.apply(samples.of_class(victim))
-                logits = inversion.split.classifier.predict(stamped).double()
-                asr = float((logits.argmax(dim=1) == candidate.target).double().mean())
-                probability = float(logits.softmax(dim=1)[:, candidate.target].mean())
-                best = max(best, (asr, probability, victim)) if best else (asr, probability, victim)
+                logits = inversion.split.classifier.predict(stamped)[None].double()
+                target = torch.tensor([candidate.target], device=logits.device)
+                asr, probability = success(logits, target)
+                now = (float(asr), float(probability), victim)
+                best = max(best, now) if best else now
             if best is not None and best[0] >= self.min_asr:
                 found.append(
                     InvertedTrigger(

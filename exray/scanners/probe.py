@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
+from exray.scanners.checks import require_count
 
 _LEVELS = (0.02, 0.5, 0.98)  # of each colour channel; short of 0 and 1, where tanh has no slope
 # From the image's centre, in shares of its sides: the centre, around it, and the four corners.
@@ -52,9 +53,7 @@ class ProbeSettings:
 
     def __post_init__(self) -> None:
         for name in ("images", "finalists", "targets_per_victim"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"scanner.probe.{name} must be >= 1; got {value!r}")
+            require_count(f"probe.{name}", getattr(self, name))
 
 
 @torch.no_grad()
@@ -125,4 +124,5 @@ def _leads(
     top = logits.topk(2, dim=2)
     best, second = top.values[..., :1], top.values[..., 1:]
     others = torch.where(logits == best, second, best)
-    return (logits - others).mean(dim=1)
+    leads = (logits - others).mean(dim=1)
+    return torch.nan_to_num(leads, nan=-torch.inf, posinf=-torch.inf)  # NaN would rank first

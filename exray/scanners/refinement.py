@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exray.scanners.checks import require_fraction
 from exray.scanners.engine import Inversion, StopRule
 from exray.scanners.scanner import Progress, steps_reporter
 from exray.triggers.trigger import InvertedTrigger
@@ -50,8 +51,7 @@ class Refinement:
     ) -> None:
         if not rounds:
             raise ValueError("scanner.rounds must hold at least one round; got none")
-        if isinstance(min_asr, str) or not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
+        require_fraction("min_asr", min_asr)
         self.name = name
         self.rounds = tuple(rounds)
         self.stop = stop
@@ -125,16 +125,6 @@ class Refinement:
                 rank = self._rank(trigger.asr + trigger.target_probability, leads[place])
                 found.append((rank, trigger))
         return [trigger for _, trigger in sorted(found, key=lambda pair: pair[0])]
-
-
-def require_positive_count(triggers_per_victim: int) -> None:
-    """Refuses a scanner that would keep no trigger.
-
-    Raises:
-        ValueError: If the count is not positive.
-    """
-    if not isinstance(triggers_per_victim, int) or triggers_per_victim < 1:
-        raise ValueError(f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}")
 
 
 def strongest(triggers: Sequence[InvertedTrigger], per_victim: int) -> tuple[InvertedTrigger, ...]:

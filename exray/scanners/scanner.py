@@ -19,11 +19,14 @@ class ScanResult:
 
     Args:
         triggers: Those that met the scanner's bar, strongest first.
-        num_candidates: (victim, target) pairs that were tried.
+        num_candidates: Candidate triggers whose inversion was begun, after any pre-screen or probe:
+            one a (victim, target) pair, one a target where triggers are universal, one a victim and
+            round where the search is untargeted; of a file, the triggers in it.
         flags: The scanner's own verdict, without exray: True for trojaned.
         score: What that verdict rests on, higher for trojaned: ABS's greatest ASR, Neural
             Cleanse's greatest anomaly index; None where there is none.
-        inconclusive: Why the scanner can say nothing; empty where it can.
+        inconclusive: Why the scanner can say nothing, or why finding nothing says nothing; empty
+            where it can.
     """
 
     triggers: tuple[InvertedTrigger, ...]
@@ -49,30 +52,6 @@ class FileScanner(Scanner):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash of those files, so that changed files make another run and another cache entry."""
-
-
-def require_two_classes(samples: SampleSet) -> list[int]:
-    """The classes that have images.
-
-    Raises:
-        ValueError: If they are fewer than two.
-    """
-    present = [index for index, count in enumerate(samples.counts()) if count > 0]
-    if len(present) < 2:
-        raise ValueError(
-            f"a scan needs images of at least two classes; got images of {len(present)}"
-        )
-    return present
-
-
-def no_answer(classifier: Classifier, samples: SampleSet) -> str:
-    """Why the classifier's answers on clean images tell nothing; empty where they do."""
-    logits = classifier.predict(samples.images)
-    if not bool(logits.isfinite().all()):
-        return "the classifier's logits on clean images are not all finite numbers"
-    if bool((logits == logits[:1]).all()):
-        return "the classifier answers every clean image alike"
-    return ""
 
 
 def steps_reporter(progress: Progress | None, total: int) -> Callable[[], None]:

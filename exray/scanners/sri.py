@@ -8,13 +8,9 @@ from torch import Tensor
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.scanner import (
-    Progress,
-    Scanner,
-    ScanResult,
-    require_two_classes,
-    steps_reporter,
-)
+from exray.scanners.answers import success
+from exray.scanners.checks import present_classes, require_count, require_fraction
+from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.scanners.untargeted import Generated, UntargetedSearch, UntargetedShape
 from exray.triggers.trigger import InvertedTrigger
 
@@ -56,12 +52,8 @@ class SriRe(Scanner):
     ) -> None:
         if not shapes:
             raise ValueError("scanner.shapes must hold at least one shape; got none")
-        if not 0 < min_asr <= 1:
-            raise ValueError(f"scanner.min_asr must be a fraction in (0, 1]; got {min_asr!r}")
-        if triggers_per_victim < 1:
-            raise ValueError(
-                f"scanner.triggers_per_victim must be >= 1; got {triggers_per_victim!r}"
-            )
+        require_fraction("min_asr", min_asr)
+        require_count("triggers_per_victim", triggers_per_victim)
         if not flag_threshold > 0:
             raise ValueError(f"scanner.flag_threshold must be positive; got {flag_threshold!r}")
         self.name = name
@@ -79,20 +71,22 @@ class SriRe(Scanner):
         Inconclusive where a class has no gradient, so that nothing could be searched for it, and
         no other class' patch is odd enough to say trojaned.
         """
-        present = require_two_classes(samples)
+        present = present_classes(samples)
         schedules = [shape.schedule for shape in self.shapes]
         report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
         kept: list[InvertedTrigger] = []
-        score, moved = 0.0, [False] * len(present)
+        score, moved, broken = 0.0, [False] * len(present), [False] * len(present)
         for place, shape in enumerate(self.shapes):
             search = UntargetedSearch(classifier, samples, shape, seed=self.seed)
             found = [self._measured(classifier, samples, each) for each in search.run(report)]
             moved = [one or other for one, other in zip(moved, search.moved, strict=True)]
+            broken = [one or other for one, other in zip(broken, search.broken, strict=True)]
             if place == 0:
                 area = samples.images.shape[-2] * samples.images.shape[-1]
                 score = max(oddity(each.asr, each.trigger.size_pixels / area) for each in found)
             kept += self._strongest(found)
-        stuck = [index for index, moves in zip(present, moved, strict=True) if not moves]
+        lost = [not moves or breaks for moves, breaks in zip(moved, broken, strict=True)]
+        stuck = [index for index, loses in zip(present, lost, strict=True) if loses]
         return ScanResult(
             triggers=tuple(sorted(kept, key=_rank)),
             num_candidates=sum(each.rounds for each in schedules) * len(present),
@@ -118,12 +112,13 @@ class SriRe(Scanner):
         images = samples.of_class(generated.victim)
         logits = classifier.predict(generated.trigger.apply(images)).double()
         target = majority_target(logits, generated.victim)
+        asr, probability = success(logits[None], torch.tensor([target], device=logits.device))
         return InvertedTrigger(
             trigger=generated.trigger,
             victim_class=generated.victim,
             target_class=target,
-            asr=float((logits.argmax(dim=1) == target).double().mean()),
-            target_probability=float(logits.softmax(dim=1)[:, target].mean()),
+            asr=float(asr),
+            target_probability=float(probability),
             source=self.name,
         )
 
@@ -159,5 +154,5 @@ def _rank(trigger: InvertedTrigger) -> tuple[float, float, float]:
 def _stuck(classes: Sequence[int]) -> str:
     return (
         f"the classifier has no gradient for images of classes {', '.join(map(str, classes))}: "
-        "its probabilities are saturated, or it answers the same to everything"
+        "its probabilities are saturated or NaN, or it answers the same to everything"
     )

@@ -1,5 +1,6 @@
 """SRI's search: a trigger for each class whose images shall be taken for anything else."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,6 +156,7 @@ class UntargetedSearch:
         self._images = torch.stack([pool[torch.arange(count) % len(pool)] for pool in pools])
         self._size = (samples.images.shape[-2], samples.images.shape[-1])
         self.moved = [False] * len(self.victims)  # whether a class ever had a gradient
+        self.broken = [False] * len(self.victims)  # whether one was NaN or infinite
 
     def run(self, on_step: Callable[[], None]) -> list[Generated]:
         """The triggers of all rounds and classes, in that order.
@@ -247,3 +249,4 @@ class UntargetedSearch:
         for place, row in enumerate(rows.tolist()):
             total = sum(float(each[place].abs().sum()) for each in gradients)
             self.moved[row] |= 0 < total < float("inf")
+            self.broken[row] |= not math.isfinite(total)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from exray.data.samples import SampleSet
 from exray.differencing.decision import Rule
@@ -38,14 +39,16 @@ class Plan:
         pairs: All pairs of sets; None if no trigger flips anything.
         first: Place of each trigger's (victim, target) pair; None for one that flips nothing.
         second: Place of its (victim, stamped) pair.
-        flips: Share of the victim's images that each trigger flips.
+        strengths: Of each trigger the share of the victim's images it flips (``flipped``), the
+            target's mean cross-entropy on all of them (``entropy_stamped_target``, nats) and the
+            changed share of the image (``size_share``).
     """
 
     head: nn.Module
     pairs: FeaturePairs | None
     first: list[int | None]
     second: list[int | None]
-    flips: list[float]
+    strengths: list[dict[str, float]]
 
 
 class ExrayJudge(Judge):
@@ -116,7 +119,7 @@ class ExrayJudge(Judge):
         crossed = self._quality(plan.head, FeaturePairs(plan.pairs.bank, sets), swapped)
         found: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
         at = 0
-        for first, second, flips in zip(plan.first, plan.second, plan.flips, strict=True):
+        for first, second, strength in zip(plan.first, plan.second, plan.strengths, strict=True):
             if first is None or second is None:
                 found.append(None)
                 continue
@@ -124,7 +127,7 @@ class ExrayJudge(Judge):
                 **_mask_measurements(result, first, second),
                 **_quality_measurements("cross", crossed, at, at + 1),
                 **_quality_measurements("own", own, first, second),
-                "flipped": flips,
+                **strength,
             }
             found.append((values, result.masks[first], result.masks[second]))
             at += 2
@@ -179,12 +182,12 @@ def plan_pairs(
     natural: dict[tuple[int, int], int] = {}
     first: list[int | None] = []
     second: list[int | None] = []
-    shares: list[float] = []
+    strengths: list[dict[str, float]] = []
     for trigger in triggers:
         classes = trigger.victim_class, trigger.target_class
         rows = [_rows(samples, index) for index in classes]
-        stamped, flipped = _flipped(split.classifier, samples, trigger)
-        shares.append(float(flipped.double().mean()))
+        stamped, flipped, strength = _stamped(split.classifier, samples, trigger)
+        strengths.append(strength)
         if not len(stamped):
             first.append(None)
             second.append(None)
@@ -202,7 +205,7 @@ def plan_pairs(
     parts = hoisted(split.head)
     with torch.no_grad():
         together = FeaturePairs(parts.prefix(torch.cat(bank)), pairs) if pairs else None
-    return Plan(head=parts.rest, pairs=together, first=first, second=second, flips=shares)
+    return Plan(head=parts.rest, pairs=together, first=first, second=second, strengths=strengths)
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:
@@ -227,13 +230,20 @@ def _set_pair(
     )
 
 
-def _flipped(
+def _stamped(
     classifier: Classifier, samples: SampleSet, trigger: InvertedTrigger
-) -> tuple[Float[Tensor, "m 3 h w"], Bool[Tensor, " n"]]:
-    """The victim's stamped images that are taken for the target, and which those are."""
+) -> tuple[Float[Tensor, "m 3 h w"], Bool[Tensor, " n"], dict[str, float]]:
+    """The victim's stamped images that are taken for the target, which, and how strongly."""
     stamped = trigger.trigger.apply(samples.of_class(trigger.victim_class))
-    flips = classifier.predict(stamped).argmax(dim=1) == trigger.target_class
-    return stamped[flips], flips
+    logits = classifier.predict(stamped).float()
+    flips = logits.argmax(dim=1) == trigger.target_class
+    target = torch.full((len(stamped),), trigger.target_class, device=logits.device)
+    strength = {
+        "flipped": float(flips.double().mean()),
+        "entropy_stamped_target": float(cross_entropy(logits, target)),
+        "size_share": trigger.trigger.size_pixels / (stamped.shape[-2] * stamped.shape[-1]),
+    }
+    return stamped[flips], flips, strength
 
 
 def _mask_measurements(result: MaskResult, first: int, second: int) -> dict[str, float]:

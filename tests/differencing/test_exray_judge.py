@@ -88,8 +88,13 @@ def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
     (found,) = judge().judge(trojaned, colour_samples, [white_patch])
     names = found.measurements
     assert sum(name.startswith("cross_") for name in names) == 4
-    assert sum(name.startswith("entropy_") for name in names) == 8
+    assert sum(name.startswith("entropy_") for name in names) == 9
     assert all(value == 1 for name, value in names.items() if name.startswith("own_"))
+    stamped = white_patch.trigger.apply(colour_samples.of_class(0))
+    chances = trojaned.predict(stamped).softmax(dim=1)[:, 1]
+    assert names["entropy_stamped_target"] == pytest.approx(-float(chances.log().mean()), rel=1e-4)
+    height, width = white_patch.trigger.mask.shape
+    assert names["size_share"] == white_patch.trigger.size_pixels / (height * width)
     for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
         assert names[f"converged_victim_{side}"] == 1
         total = float(found.tensors[tensor].sum())

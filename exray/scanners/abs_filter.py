@@ -9,6 +9,7 @@ from exray.scanners.abs_scanner import StimulationSettings, stimulated_pairs
 from exray.scanners.checks import nothing_to_scan, require_count
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.filters import BoundedChange, Filters, FilterSettings, filter_ssim
+from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.refinement import InversionRound, Refinement, strongest
 from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.scanners.stimulation import Pointer
@@ -29,6 +30,7 @@ class AbsFilterScanner(Scanner):
         stop: When a candidate stops before its round is over.
         min_asr: ASR on all the victim's images from which a trigger counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
+        prescreen: Leaves ABS the pairs that clean images point to; None tries all.
 
     Raises:
         ValueError: If a setting is out of range or the inversion adds noise.
@@ -48,6 +50,7 @@ class AbsFilterScanner(Scanner):
         stop: StopRule,
         min_asr: float,
         triggers_per_victim: int,
+        prescreen: PrescreenSettings | None = None,
     ) -> None:
         require_count("triggers_per_victim", triggers_per_victim)
         if inversion.noise != 0:
@@ -61,6 +64,7 @@ class AbsFilterScanner(Scanner):
         self.inversion = inversion
         self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.triggers_per_victim = triggers_per_victim
+        self.prescreen = prescreen
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -71,7 +75,7 @@ class AbsFilterScanner(Scanner):
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
-        pointers = stimulated_pairs(split, samples, self.stimulation)
+        pointers = stimulated_pairs(split, samples, self.stimulation, self.prescreen)
         inversion = self.start(split, samples, pointers)
         even = [0.0] * len(pointers)
         alive: Sequence[int] = range(len(pointers))

@@ -15,6 +15,7 @@ from exray.scanners.checks import (
 )
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import Pattern, square_patches, square_side
+from exray.scanners.prescreen import PrescreenSettings, likely_pairs
 from exray.scanners.probe import ProbeSettings, Start, best_starts
 from exray.scanners.refinement import InversionRound, Refinement, strongest
 from exray.scanners.scanner import Progress, Scanner, ScanResult
@@ -76,15 +77,22 @@ class PatchSettings:
 
 
 def stimulated_pairs(
-    split: SplitClassifier, samples: SampleSet, settings: StimulationSettings
+    split: SplitClassifier,
+    samples: SampleSet,
+    settings: StimulationSettings,
+    prescreen: PrescreenSettings | None,
 ) -> list[Pointer]:
-    """The likeliest targets of every victim class."""
+    """The likeliest targets of every victim class, of all or of those that the pre-screen keeps."""
+    likely = None
+    if prescreen is not None:
+        likely = set(likely_pairs(split.classifier, samples, prescreen))
     return pick_candidates(
         split,
         samples,
         images_per_class=settings.images_per_class,
         levels=settings.levels,
         targets_per_victim=settings.targets_per_victim,
+        likely=likely,
     )
 
 
@@ -101,6 +109,7 @@ class AbsScanner(Scanner):
         stop: When a candidate stops before its round is over.
         min_asr: ASR of the hardened trigger on all the victim's images from which it counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
+        prescreen: Leaves ABS the pairs that clean images point to; None tries all.
 
     Source: ABS (Liu et al. 2019), TrojAI rounds 2 to 4 (facts, section 2.2). *Differs from the
     released code:* more targets a victim are tried and the hopeless dropped early; patches start
@@ -120,6 +129,7 @@ class AbsScanner(Scanner):
         stop: StopRule,
         min_asr: float,
         triggers_per_victim: int,
+        prescreen: PrescreenSettings | None = None,
     ) -> None:
         require_count("triggers_per_victim", triggers_per_victim)
         self.name = name
@@ -129,6 +139,7 @@ class AbsScanner(Scanner):
         self.inversion = inversion
         self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.triggers_per_victim = triggers_per_victim
+        self.prescreen = prescreen
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -139,7 +150,7 @@ class AbsScanner(Scanner):
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
-        pointers = stimulated_pairs(split, samples, self.stimulation)
+        pointers = stimulated_pairs(split, samples, self.stimulation, self.prescreen)
         inversion, leads = self.start(split, samples, pointers)
         alive: Sequence[int] = range(len(inversion.candidates))
         alive = self.refine.run(inversion, leads, alive=alive, progress=progress)

@@ -18,6 +18,7 @@ class CostSettings:
     Args:
         asr_bar: ASR from which a step is a success, a fraction.
         first_cost: Weight after the first run of successes; before it, 0.
+        first_patience: Successes in a row after which it begins.
         patience: Successes or failures in a row after which the weight changes.
         up: Factor after successes.
         down: Divisor after failures.
@@ -28,6 +29,7 @@ class CostSettings:
 
     asr_bar: float
     first_cost: float
+    first_patience: int
     patience: int
     up: float
     down: float
@@ -73,14 +75,13 @@ class DynamicCost(Objective):
 
     def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:
         """Raises the weights of candidates that keep succeeding, lowers those that keep failing."""
-        rows, patience = view.rows, self._settings.patience
-        streaks = self._streaks[rows]
-        good = asr >= self._settings.asr_bar
+        rows, settings = view.rows, self._settings
+        costs, streaks = self.costs[rows], self._streaks[rows]
+        good = asr >= settings.asr_bar
         streaks = torch.where(good, streaks.clamp(min=0) + 1, streaks.clamp(max=0) - 1)
-        costs = self.costs[rows]
-        first = self._settings.first_cost
-        raised = torch.where(costs == 0, first, costs * self._settings.up)
+        patience = torch.where(costs == 0, settings.first_patience, settings.patience)
+        raised = torch.where(costs == 0, settings.first_cost, costs * settings.up)
         costs = torch.where(streaks >= patience, raised, costs)
-        costs = torch.where(streaks <= -patience, costs / self._settings.down, costs)
+        costs = torch.where(streaks <= -patience, costs / settings.down, costs)
         self.costs[rows] = costs
         self._streaks[rows] = torch.where(streaks.abs() >= patience, 0, streaks)

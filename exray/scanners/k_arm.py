@@ -1,83 +1,55 @@
-"""K-Arm: pairs are arms of a bandit, and the steps go to those that shrink fastest."""
+"""K-Arm: pairs and universal targets are arms of a bandit that shrinks their patches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
+from exray.scanners.arms import Arm, ArmSettings, Bandit, play_together
 from exray.scanners.checks import (
     nothing_to_scan,
     pixels_of,
+    present_classes,
     require_count,
     require_fraction,
     require_size_share,
 )
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion
-from exray.scanners.patches import square_patches, square_side
-from exray.scanners.prescreen import likely_pairs
-from exray.scanners.probe import ProbeSettings, best_starts
+from exray.scanners.patches import Pattern, square_patches, square_side
+from exray.scanners.prescreen import PrescreenSettings, likely_pairs, likely_universal_targets
+from exray.scanners.probe import ProbeSettings, Start, best_starts
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
-from exray.tensors import generator
+from exray.scanners.universal import UniversalSettings, interleaved, most_flipped
 from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
-_SPEED_WEIGHT = 1e4  # of one over the size, against the speed of shrinking, at 224 x 224
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmSettings:
-    """Which pairs are arms, and how they are played.
-
-    Args:
-        prescreen_share: Share of a victim's images among whose likeliest classes a target must be.
-        targets_per_victim: Arms of each victim, at most.
-        plays: Steps of all arms together.
-        warm_up: Steps each arm gets first.
-        epsilon: Chance of playing a random arm.
-        elimination: Pairs of plays and the best ASR an arm must have reached after them.
-
-    Raises:
-        ValueError: If a share or a chance lies outside [0, 1] or a count is not positive.
-    """
-
-    prescreen_share: float
-    targets_per_victim: int
-    plays: int
-    warm_up: int
-    epsilon: float
-    elimination: tuple[tuple[int, float], ...]
-
-    def __post_init__(self) -> None:
-        for name in ("prescreen_share", "epsilon"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not 0 <= value <= 1:
-                raise ValueError(f"scanner.arms.{name} must lie in [0, 1]; got {value!r}")
-        for name in ("targets_per_victim", "plays", "warm_up"):
-            require_count(f"arms.{name}", getattr(self, name))
 
 
 class KArm(Scanner):
-    """Shrinks one-colour patches, an arm a pair, and keeps those within the size bound.
+    """Shrinks patches, an arm a pair or universal target, and keeps those within the size bound.
 
     Args:
         name: Recorded as the triggers' source.
         layer: Any layer at which the network can be cut; the method does not look at it.
-        arms: Which pairs, and how the steps are shared out.
+        prescreen: Which pairs are arms.
+        universal: Which targets are arms for all victims at once; None for none.
+        arms: How the steps are shared out.
         probe: How each arm's first square is found.
         cost: The weight of the mask's size.
         inversion: How patches are optimised.
-        images_per_step: Images an arm sees in a step.
-        max_size_share: Bound on the trigger's size as a share of the image's area.
+        images_per_step: Images that the arm of a pair sees in a step.
+        max_size_share: Bound on the trigger's size as a share of the image's area, of pairs.
         min_ratio: Least ratio of the size from target to victim over that from victim to target:
-            K-Arm's own check for natural triggers. None leaves them to the judge.
+            K-Arm's own check for natural triggers, of pairs. None leaves them to the judge.
         min_asr: ASR of the hardened trigger on the victim's images from which it counts.
 
     Source: Shen et al. 2021 (facts, section 5). *Differs from the released code:* arms start from
-    the best coloured square; an arm never stops for having improved often, only the budget ends.
+    the best coloured square; pairs are tried beside universal targets; a scan without a likely
+    pair tries the likeliest; the way back ends as soon as it is small enough.
     """
 
     def __init__(
@@ -85,6 +57,8 @@ class KArm(Scanner):
         *,
         name: str,
         layer: str,
+        prescreen: PrescreenSettings,
+        universal: UniversalSettings | None,
         arms: ArmSettings,
         probe: ProbeSettings,
         cost: CostSettings,
@@ -99,6 +73,8 @@ class KArm(Scanner):
         require_count("images_per_step", images_per_step)
         self.name = name
         self.layer = layer
+        self.prescreen = prescreen
+        self.universal = universal
         self.arms = arms
         self.probe = probe
         self.cost = cost
@@ -111,53 +87,105 @@ class KArm(Scanner):
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScanResult:
-        """Triggers within the size bound, smallest first."""
+        """Triggers within their size bounds, the smallest for its bound first."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
         height, width = samples.images.shape[-2:]
-        bound = pixels_of("max_size_share", self.max_size_share, (height, width))
+        pixels_of("max_size_share", self.max_size_share, (height, width))  # refuses less than one
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        pairs = likely_pairs(
-            classifier,
-            samples,
-            share=self.arms.prescreen_share,
-            targets_per_victim=self.arms.targets_per_victim,
-        )
-        inversion = self._start(split, samples, pairs)
-        self._play(inversion, _area(samples), progress)
-        found = self._triggers(inversion)
-        small = [pair for pair in found if pair[0] <= bound]
+        pairs = self.pair_arms(split, samples, likely_pairs(classifier, samples, self.prescreen))
+        arms = [*self._universal_arms(split, samples), *pairs]
+        bandit = Bandit(arms, self.arms, area=_area(samples), seed=self.inversion.seed)
+        bandit.run(steps_reporter(progress, self.arms.plays))
+        found = self._found(arms, samples)
+        small = [each for each in found if each[0] >= 1]
         if self.min_ratio is not None:
-            small = self._asymmetric(split, samples, inversion, small)
+            small = self._asymmetric(split, samples, small, ratio=self.min_ratio)
         return ScanResult(
-            triggers=tuple(trigger for _, trigger in small),
-            num_candidates=len(pairs),
+            triggers=tuple(trigger for _, _, trigger in small),
+            num_candidates=len(arms),
             flags=bool(small),
-            score=max((bound / max(size, 1.0) for size, _ in found), default=0.0),
-            inconclusive="" if small else inversion.trouble(),
+            score=max((margin for margin, _, _ in found), default=0.0),
+            inconclusive="" if small else _trouble(arms),
         )
 
-    def _start(
+    def pair_arms(
         self, split: SplitClassifier, samples: SampleSet, pairs: Sequence[tuple[int, int]]
+    ) -> list[Arm]:
+        """Arms of (victim, target) pairs, of one colour each.
+
+        Args:
+            split: The classifier.
+            samples: Clean images.
+            pairs: The pairs.
+        """
+        side = square_side(self.max_size_share * _area(samples))
+        starts: dict[tuple[int, int], Start] = {}
+        for victim in dict.fromkeys(victim for victim, _ in pairs):
+            targets = [target for other, target in pairs if other == victim]
+            images = samples.of_class(victim)
+            found = best_starts(split, images, targets, side=side, settings=self.probe)
+            starts |= {(victim, t): one for t, one in zip(targets, found, strict=True)}
+        inversion = self._inversion(
+            split,
+            samples,
+            [Candidate(victims=(victim,), target=target) for victim, target in pairs],
+            starts=[starts[pair] for pair in pairs],
+            side=side,
+            pattern="colour",
+        )
+        return [
+            Arm(inversion, place, images_per_step=self.images_per_step)
+            for place in range(len(pairs))
+        ]
+
+    def _universal_arms(self, split: SplitClassifier, samples: SampleSet) -> list[Arm]:
+        """Arms of the likely universal targets, of a colour a pixel."""
+        if self.universal is None:
+            return []
+        targets = likely_universal_targets(split.classifier, samples, share=self.universal.share)
+        if not targets:
+            return []
+        present = present_classes(samples)
+        candidates = [
+            Candidate(victims=tuple(v for v in present if v != target), target=target)
+            for target in targets
+        ]
+        side = square_side(self.universal.max_size_share * _area(samples))
+        starts = [
+            best_starts(split, _pool(samples, each), [each.target], side=side, settings=self.probe)[
+                0
+            ]
+            for each in candidates
+        ]
+        inversion = self._inversion(
+            split, samples, candidates, starts=starts, side=side, pattern="free"
+        )
+        count = self.universal.images_per_step
+        return [Arm(inversion, place, images_per_step=count) for place in range(len(candidates))]
+
+    def _inversion(
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        candidates: Sequence[Candidate],
+        *,
+        starts: Sequence[Start],
+        side: int,
+        pattern: Pattern,
     ) -> Inversion:
         height, width = samples.images.shape[-2:]
-        side = square_side(self.max_size_share * _area(samples))
-        candidates = [Candidate(victims=(victim,), target=target) for victim, target in pairs]
-        starts = [
-            best_starts(split, samples.of_class(v), [t], side=side, settings=self.probe)[0]
-            for v, t in pairs
-        ]
         device = samples.images.device
         return Inversion(
             split,
             candidates,
-            [samples.of_class(victim) for victim, _ in pairs],
+            [_pool(samples, each) for each in candidates],
             shape=square_patches(
                 candidates,
                 starts,
                 side=side,
                 image_size=(height, width),
-                pattern="colour",
+                pattern=pattern,
                 seed=self.inversion.seed,
                 device=device,
             ),
@@ -165,74 +193,70 @@ class KArm(Scanner):
             settings=self.inversion,
         )
 
-    def _play(self, inversion: Inversion, area: float, progress: Progress | None) -> None:
-        """Warm-up of every arm, then epsilon-greedy steps until the budget or the arms end."""
-        report = steps_reporter(progress, self.arms.plays)
-        stream = generator(self.inversion.seed, "arms")
-        live = list(range(len(inversion.candidates)))
-        best_asr = [0.0] * len(live)
-        for _ in range(self.arms.plays):
-            arm = self._next(inversion, live, area, stream)
-            inversion.run(1, alive=[arm], images_per_step=self.images_per_step, on_step=report)
-            best_asr[arm] = max(best_asr[arm], float(inversion.last_asr[arm]))
-            plays = int(inversion.steps[arm])
-            if any(plays >= due and best_asr[arm] < bar for due, bar in self.arms.elimination):
-                live.remove(arm)
-            if not live:
-                break
-
-    def _next(
-        self, inversion: Inversion, live: Sequence[int], area: float, stream: torch.Generator
-    ) -> int:
-        """The arm to play: one still cold, else a random one, else the most promising."""
-        steps = inversion.steps.tolist()
-        cold = [arm for arm in live if steps[arm] < self.arms.warm_up]
-        if cold:
-            return cold[0]
-        if float(torch.rand(1, generator=stream)) < self.arms.epsilon:
-            return live[int(torch.randint(len(live), (1,), generator=stream))]
-        scale = area / 224**2
-        scores = inversion.best_score.tolist()
-
-        def promise(arm: int) -> float:
-            size: float = -scores[arm] / scale if scores[arm] > -torch.inf else float(224**2)
-            speed: float = (2500 - size) / (steps[arm] / 2)
-            return speed + _SPEED_WEIGHT / max(size, 1.0)
-
-        return max(live, key=promise)
-
-    def _triggers(self, inversion: Inversion) -> list[tuple[float, InvertedTrigger]]:
-        """Size and trigger of every arm that met the ASR bar, smallest first."""
+    def _found(
+        self, arms: Sequence[Arm], samples: SampleSet
+    ) -> list[tuple[float, Arm, InvertedTrigger]]:
+        """Arms that met the ASR bar with bound over size, the highest first."""
         found = []
-        for place, score in enumerate(inversion.best_score.tolist()):
-            if score == -torch.inf:
+        for arm in arms:
+            if arm.size == float("inf"):
                 continue
-            trigger = inversion.inverted(place, source=self.name)
+            trigger = most_flipped(arm.inversion, arm.place, samples, source=self.name)
             if trigger.asr >= self.min_asr:
-                found.append((-score, trigger))
-        return sorted(found, key=lambda pair: pair[0])
+                bound = self._bound(arm, samples)
+                found.append((bound / max(arm.size, 1.0), arm, trigger))
+        return sorted(found, key=lambda each: -each[0])
+
+    def _bound(self, arm: Arm, samples: SampleSet) -> float:
+        """The size bound of an arm's kind, in pixels."""
+        share = self.max_size_share
+        if self.universal is not None and not _is_pair(arm):
+            share = self.universal.max_size_share
+        return share * _area(samples)
 
     def _asymmetric(
         self,
         split: SplitClassifier,
         samples: SampleSet,
-        inversion: Inversion,
-        small: Sequence[tuple[float, InvertedTrigger]],
-    ) -> list[tuple[float, InvertedTrigger]]:
-        """Those whose way back, inverted in as many steps, takes a far larger trigger."""
-        steps = {
-            (each.victims[0], each.target): int(count)
-            for each, count in zip(inversion.candidates, inversion.steps.tolist(), strict=True)
-        }
-        kept = []
-        for size, trigger in small:
-            pair = (trigger.victim_class, trigger.target_class)
-            back = self._start(split, samples, [(pair[1], pair[0])])
-            back.run(steps[pair], alive=[0], images_per_step=self.images_per_step)
-            ratio = -float(back.best_score[0]) / max(size, 1.0)  # inf where the way back fails
-            if self.min_ratio is None or ratio > self.min_ratio:
-                kept.append((size, trigger))
-        return kept
+        small: Sequence[tuple[float, Arm, InvertedTrigger]],
+        *,
+        ratio: float,
+    ) -> list[tuple[float, Arm, InvertedTrigger]]:
+        """Universal triggers, and pairs' whose way back takes a far larger trigger or fails."""
+        there = [arm for _, arm, _ in small if _is_pair(arm)]
+        if not there:
+            return list(small)
+        pairs = [arm.inversion.candidates[arm.place] for arm in there]
+        back = self.pair_arms(split, samples, [(each.target, each.victims[0]) for each in pairs])
+        ways = dict(zip(there, back, strict=True))
+
+        def is_open(arm: Arm) -> bool:
+            way = ways[arm]
+            lost = way.is_hopeless(self.arms.backward_elimination)
+            return way.plays < arm.plays and not lost and way.size > ratio * max(arm.size, 1.0)
+
+        while live := [ways[arm] for arm in there if is_open(arm)]:
+            play_together(live)
+        return [
+            each
+            for each in small
+            if each[1] not in ways or ways[each[1]].size > ratio * max(each[1].size, 1.0)
+        ]
+
+
+def _trouble(arms: Sequence[Arm]) -> str:
+    """Why finding nothing would say nothing, of the first inversion of which it would not."""
+    told = (arm.inversion.trouble() for arm in arms)
+    return next((reason for reason in told if reason), "")
+
+
+def _is_pair(arm: Arm) -> bool:
+    """Whether the arm is of one victim; of two classes a universal one is a pair as well."""
+    return len(arm.inversion.candidates[arm.place].victims) == 1
+
+
+def _pool(samples: SampleSet, candidate: Candidate) -> Float[Tensor, "n 3 h w"]:
+    return interleaved([samples.of_class(victim) for victim in candidate.victims])
 
 
 def _area(samples: SampleSet) -> float:

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.anomaly import anomaly_indices
-from exray.scanners.answers import success
 from exray.scanners.checks import (
     nothing_to_scan,
     present_classes,
@@ -22,7 +19,7 @@ from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import random_patches
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
-from exray.triggers.trigger import InvertedTrigger
+from exray.scanners.universal import interleaved, most_flipped
 
 _EXAMPLES = 4  # images on which the split is checked
 
@@ -104,8 +101,9 @@ class NeuralCleanse(Scanner):
             (place for place in indices if indices[place] > self.anomaly_threshold),
             key=lambda place: -indices[place],
         )
+        triggers = [most_flipped(inversion, p, samples, source=self.name) for p in outliers]
         return ScanResult(
-            triggers=self._triggers(inversion, samples, outliers),
+            triggers=tuple(each for each in triggers if each.asr >= self.min_asr),
             num_candidates=len(inversion.candidates),
             flags=bool(outliers),
             score=max(indices.values()),
@@ -144,44 +142,10 @@ class NeuralCleanse(Scanner):
         return Inversion(
             split,
             candidates,
-            [_interleaved([samples.of_class(v) for v in each.victims]) for each in candidates],
+            [interleaved([samples.of_class(v) for v in each.victims]) for each in candidates],
             shape=random_patches(
                 candidates, image_size=(height, width), seed=self.inversion.seed, device=device
             ),
             objective=DynamicCost(self.cost, num_candidates=len(candidates), device=device),
             settings=self.inversion,
         )
-
-    def _triggers(
-        self, inversion: Inversion, samples: SampleSet, places: Sequence[int]
-    ) -> tuple[InvertedTrigger, ...]:
-        """The outliers' hardened triggers, each with the victim it flips most."""
-        found = []
-        for place in places:
-            trigger, candidate = inversion.trigger(place), inversion.candidates[place]
-            best: tuple[float, float, int] | None = None
-            for victim in candidate.victims:
-                stamped = trigger.apply(samples.of_class(victim))
-                logits = inversion.split.classifier.predict(stamped)[None].double()
-                target = torch.tensor([candidate.target], device=logits.device)
-                asr, probability = success(logits, target)
-                now = (float(asr), float(probability), victim)
-                best = max(best, now) if best else now
-            if best is not None and best[0] >= self.min_asr:
-                found.append(
-                    InvertedTrigger(
-                        trigger=trigger,
-                        victim_class=best[2],
-                        target_class=candidate.target,
-                        asr=best[0],
-                        target_probability=best[1],
-                        source=self.name,
-                    )
-                )
-        return tuple(found)
-
-
-def _interleaved(pools: Sequence[Float[Tensor, "_ 3 h w"]]) -> Float[Tensor, "n 3 h w"]:
-    """Images of all classes in turn, so that the first few hold every class."""
-    turns = [(turn, place) for place, pool in enumerate(pools) for turn in range(len(pool))]
-    return torch.stack([pools[place][turn] for turn, place in sorted(turns)])

@@ -1,6 +1,6 @@
 """Neuron stimulation analysis: which inner channel pushes which class towards which other."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from jaxtyping import Float
@@ -61,6 +61,7 @@ def pick_candidates(
     images_per_class: int,
     levels: Sequence[float],
     targets_per_victim: int,
+    likely: Collection[tuple[int, int]] | None = None,
 ) -> list[Pointer]:
     """The likeliest targets of every victim class, each with the channel that points to it.
 
@@ -75,6 +76,7 @@ def pick_candidates(
         images_per_class: Images of each class to stimulate.
         levels: Shares of the greatest activation.
         targets_per_victim: Pairs kept for each victim.
+        likely: Pairs of victim and target to choose from; None for all. Each victim has one.
 
     Source: ABS, TrojAI rounds 2 and 3. *Differs from the released code:* targets are ranked by
     stimulation alone, since its test for frequent runner-ups never takes effect.
@@ -85,6 +87,8 @@ def pick_candidates(
         images = samples.of_class(victim)[:images_per_class]
         lift = elevations(split, images, levels=levels)
         others = [target for target in present if target != victim]
+        if likely is not None:
+            others = [target for target in others if (victim, target) in likely]
         lift = lift[:, :, others]
         scores, channels = _pair_scores(lift)
         for place in scores.argsort(descending=True)[:targets_per_victim].tolist():

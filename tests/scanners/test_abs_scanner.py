@@ -12,6 +12,7 @@ from exray.scanners.abs_scanner import (
     StimulationSettings,
 )
 from exray.scanners.engine import EngineSettings, StopRule
+from exray.scanners.prescreen import PrescreenSettings, likely_pairs
 from exray.scanners.probe import ProbeSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -76,6 +77,14 @@ def test_the_probe_drops_targets_before_they_cost_a_step(trojaned, colour_sample
     result = scanner(probe=probe).scan(trojaned, colour_samples)
     assert result.num_candidates == 3  # of six pairs
     assert {(each.victim_class, each.target_class) for each in result.triggers} == {(0, 1), (2, 1)}
+
+
+def test_the_pre_screen_leaves_the_pairs_that_clean_images_point_to(trojaned, colour_samples):
+    narrow = PrescreenSettings(share=0.0, targets_per_victim=1)
+    result = scanner(prescreen=narrow).scan(trojaned, colour_samples)
+    pairs = likely_pairs(trojaned, colour_samples, narrow)
+    assert result.num_candidates == 3
+    assert {(each.victim_class, each.target_class) for each in result.triggers} <= set(pairs)
 
 
 def test_the_clean_twin_is_not_flagged(clean_twin, colour_samples):

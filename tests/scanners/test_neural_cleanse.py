@@ -11,11 +11,19 @@ from exray.scanners.neural_cleanse import NeuralCleanse
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+COST = {
+    "asr_bar": 0.99,
+    "first_cost": 0.02,
+    "first_patience": 3,
+    "patience": 3,
+    "up": 2.0,
+    "down": 2.83,
+}
 PARTS = {
     "name": "neural_cleanse",
     "layer": "relu",
     "kind": "universal",
-    "cost": CostSettings(asr_bar=0.99, first_cost=0.02, patience=3, up=2.0, down=2.83),
+    "cost": CostSettings(**COST),
     "inversion": EngineSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
     "steps": 120,
     "images_per_step": 6,
@@ -113,9 +121,8 @@ def test_settings_out_of_range_are_refused(changes, message):
     ],
 )
 def test_costs_out_of_range_are_refused(changes, message):
-    values = {"asr_bar": 0.99, "first_cost": 0.02, "patience": 3, "up": 2.0, "down": 2.83}
     with pytest.raises(ValueError, match=message):
-        CostSettings(**{**values, **changes})
+        CostSettings(**{**COST, **changes})
 
 
 def test_a_network_that_answers_all_alike_is_inconclusive(trojaned, colour_samples):

@@ -1,9 +1,10 @@
 """Holds the early stop of mask optimisation to the full schedule: verdicts kept, epochs saved.
 
-Every pair is optimised for all epochs once, and each smallest mask so far is remembered; stopping
-after fewer epochs without a gain is then replayed. Run, for the embedded zoo or with any overrides
-of the command line's: python benchmarks/early_stop.py [dataset=...]. Prints a table and adds it to
-benchmarks/results/early_stop.json under the dataset's or the model's name.
+Every pair is optimised for all epochs once, and each smallest mask so far is remembered; resting
+after fewer epochs without a gain is then replayed, alone and with the judge's doubt: pairs of
+triggers near a threshold, or without a mask, go on to the last epoch. Run, for the embedded zoo or
+with any overrides of the command line's: python benchmarks/early_stop.py [dataset=...]. Prints a
+table and adds it to benchmarks/results/early_stop.json under the dataset's or the model's name.
 """
 
 import json
@@ -16,13 +17,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from exray.app.config import ScanSettings, built, register
 from exray.app.mistakes import CONF
 from exray.app.usable_samples import usable_samples
 from exray.differencing.differencer import MaskResult
 from exray.differencing.exray_judge import ExrayJudge, plan_pairs
+from exray.differencing.feature_pairs import FeaturePairs
 from exray.differencing.mask_optimization import GAIN, MaskOptimization
 from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Scanner
@@ -37,7 +39,8 @@ class Row:
     """What one patience gives over all triggers.
 
     Args:
-        patience: Epochs without a gain after which a pair leaves.
+        patience: Epochs without a gain after which a pair rests.
+        doubt: Distance from a threshold under which a trigger's pairs go on; 0 for none.
         triggers: Judged.
         same_verdicts: Of them with the verdict of the full schedule.
         models: With a trigger.
@@ -47,6 +50,7 @@ class Row:
     """
 
     patience: int
+    doubt: float
     triggers: int
     same_verdicts: int
     models: int
@@ -64,9 +68,20 @@ class Replay:
     sums: Tensor
 
 
+Stop = tuple[int, float]
+"""Patience and doubt."""
+
+
+def stops(judge: ExrayJudge) -> list[Stop]:
+    """Every patience without doubt and, all but the last, with the judge's."""
+    return [(patience, 0.0) for patience in PATIENCES] + [
+        (patience, judge.doubt) for patience in PATIENCES[:-1]
+    ]
+
+
 def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
-            settings: ScanSettings) -> dict[int, Replay] | None:  # fmt: skip
-    """One model's verdicts under every patience; None where nothing is to be judged."""
+            settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
+    """One model's verdicts under every stop; None where nothing is to be judged."""
     model = source.load(model_id)
     samples, _, _ = usable_samples(model.classifier, model.samples, settings)
     if samples is None:
@@ -76,34 +91,54 @@ def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
     plan = plan_pairs(split, samples, triggers) if triggers else None
     if plan is None or plan.pairs is None:
         return None
-    full = replace(judge.mask, patience=judge.mask.epochs)
-    module = MaskOptimization(plan.head, plan.pairs, full)
-    optimizer = module.configure_optimizers()
-    history: list[list[tuple[int, Tensor]]] = [[] for _ in range(len(plan.pairs))]
-    for epoch in range(full.epochs):
-        module.advance(epoch, optimizer)
-        for place in (module.best_epoch == epoch).nonzero().flatten().tolist():
-            history[place].append((epoch, module.best[place].clone()))
+    history = smallest_masks(plan.head, plan.pairs, judge)
+    whole = [replayed(each, judge.mask.epochs, judge.mask.epochs) for each in history]
     found = {}
-    for patience in PATIENCES:
-        ends = [replayed(each, patience, full.epochs) for each in history]
-        masks = torch.stack([
-            torch.ones_like(module.best[0]) if mask is None else mask for mask, _ in ends
-        ])  # fmt: skip
-        epochs = torch.tensor([count for _, count in ends])
-        result = MaskResult(
-            masks=masks,
-            converged=torch.tensor([mask is not None for mask, _ in ends]),
-            best_epoch=epochs,
-            epochs=epochs,
-        )
-        verdicts = judge.judgements(plan, result)
-        found[patience] = Replay(
+    for patience, doubt in stops(judge):
+        ends = [replayed(each, patience, judge.mask.epochs) for each in history]
+        verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
+        doubtful = replace_doubt(judge, doubt).doubtful_pairs(plan, verdicts)
+        if doubtful:
+            ends = [whole[at] if at in doubtful else end for at, end in enumerate(ends)]
+            verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
+        masks = as_result(ends, plan.pairs)
+        found[patience, doubt] = Replay(
             injected=tuple(each.is_injected for each in verdicts),
-            epochs=int(epochs.sum()),
-            sums=masks.sum(dim=1),
+            epochs=int(masks.epochs.sum()),
+            sums=masks.masks.sum(dim=1),
         )
     return found
+
+
+def replace_doubt(judge: ExrayJudge, doubt: float) -> ExrayJudge:
+    """The same judge with another doubt."""
+    return ExrayJudge(layer=judge.layer, mask=judge.mask, rule=judge.rule, doubt=doubt)
+
+
+def smallest_masks(
+    head: nn.Module, pairs: FeaturePairs, judge: ExrayJudge
+) -> list[list[tuple[int, Tensor]]]:
+    """Of each pair, every mask that was the smallest so far, with its epoch; no pair rests."""
+    full = replace(judge.mask, patience=judge.mask.epochs)
+    module = MaskOptimization(head, pairs, full)
+    history: list[list[tuple[int, Tensor]]] = [[] for _ in range(len(pairs))]
+    for epoch in range(full.epochs):
+        module.advance()
+        for place in (module.best_epoch == epoch).nonzero().flatten().tolist():
+            history[place].append((epoch, module.best[place].clone()))
+    return history
+
+
+def as_result(ends: list[tuple[Tensor | None, int]], pairs: FeaturePairs) -> MaskResult:
+    """Masks and epochs as the differencer gives them."""
+    ones = torch.ones(pairs.bank.shape[1], dtype=pairs.bank.dtype)
+    epochs = torch.tensor([count for _, count in ends])
+    return MaskResult(
+        masks=torch.stack([ones if mask is None else mask for mask, _ in ends]),
+        converged=torch.tensor([mask is not None for mask, _ in ends]),
+        best_epoch=epochs,
+        epochs=epochs,
+    )
 
 
 def replayed(
@@ -120,22 +155,23 @@ def replayed(
     return best, min(epochs, gain_epoch + patience + 1)
 
 
-def summary(models: list[dict[int, Replay]]) -> list[Row]:
-    """One row a patience, each held against the last."""
+def summary(models: list[dict[Stop, Replay]], full: Stop) -> list[Row]:
+    """One row a stop, each held against the full schedule."""
     rows = []
-    for patience in PATIENCES:
-        pairs = [(model[patience], model[PATIENCES[-1]]) for model in models]
-        same = [[a == b for a, b in zip(r.injected, full.injected, strict=True)]
-                for r, full in pairs]  # fmt: skip
-        ratios = torch.cat([r.sums / full.sums for r, full in pairs])
-        epochs = sum(r.epochs for r, _ in pairs) / sum(full.epochs for _, full in pairs)
+    for stop in models[0]:
+        pairs = [(model[stop], model[full]) for model in models]
+        same = [[a == b for a, b in zip(r.injected, whole.injected, strict=True)]
+                for r, whole in pairs]  # fmt: skip
+        ratios = torch.cat([r.sums / whole.sums for r, whole in pairs])
+        epochs = sum(r.epochs for r, _ in pairs) / sum(whole.epochs for _, whole in pairs)
         rows.append(
             Row(
-                patience=patience,
+                patience=stop[0],
+                doubt=stop[1],
                 triggers=sum(map(len, same)),
                 same_verdicts=sum(map(sum, same)),
                 models=len(pairs),
-                same_models=sum(any(r.injected) == any(full.injected) for r, full in pairs),
+                same_models=sum(any(r.injected) == any(whole.injected) for r, whole in pairs),
                 epochs_share=round(epochs, 3),
                 mask_sum_ratio=round(float(ratios.mean()), 3),
             )
@@ -161,7 +197,7 @@ def main() -> None:
         console.print(f"{model_id}: {'nothing to judge' if found is None else 'done'}")
     if not models:
         return
-    rows = summary(models)
+    rows = summary(models, (PATIENCES[-1], 0.0))
     name = source.model_ids()[0] if source.name == "folder" else source.name
     table = Table(title=f"Early stop against {judge.mask.epochs} epochs: {name}")
     for key in asdict(rows[0]):

@@ -55,6 +55,14 @@ class Rule(ABC):
             measurements: As ``ExrayJudge`` makes them.
         """
 
+    def margin(self, measurements: Mapping[str, float]) -> float:
+        """How far the verdict is from turning over: here the score from one half.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+        return self.decide(measurements).score - 0.5
+
     @property
     @abstractmethod
     def probability_without_triggers(self) -> float | None:
@@ -92,6 +100,14 @@ class ThresholdRule(Rule):
             measurements=dict(measurements),
             thresholds=self.thresholds,
         )
+
+    def margin(self, measurements: Mapping[str, float]) -> float:
+        """How far the verdict is from turning over; 0 where a mask was not found.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+        return 0.0 if lost_masks(measurements) else self.natural(measurements).margin
 
     @property
     def probability_without_triggers(self) -> float | None:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,6 +38,37 @@ class MaskResult:
     epochs: Int[Tensor, " pairs"]
 
 
+class MaskSearch:
+    """Finds the smallest masks of all pairs together, and goes on with some where asked.
+
+    Args:
+        head: The frozen part of the network after the cut.
+        pairs: Features and pairings.
+        settings: The optimisation's numbers.
+    """
+
+    def __init__(self, head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> None:
+        self._module = MaskOptimization(head, pairs, settings)
+        self._device = pairs.bank.device
+
+    def run(self) -> MaskResult:
+        """The masks once every pair rests or has taken all epochs."""
+        module = self._module
+        with _advice_ignored():
+            _lean_trainer(self._device).fit(module)
+        return MaskResult(
+            masks=module.best.clone(),
+            converged=module.converged,
+            best_epoch=module.best_epoch.clone(),
+            epochs=module.epochs.clone(),
+        )
+
+    def run_whole(self, places: Sequence[int]) -> MaskResult:
+        """All masks again, once the pairs at ``places`` have taken all epochs."""
+        self._module.wake(list(places))
+        return self.run()
+
+
 def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> MaskResult:
     """The smallest masks whose exchange flips both sets of every pair, found together.
 
@@ -48,15 +79,7 @@ def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> 
 
     Source: EX-RAY, section 3.1.
     """
-    module = MaskOptimization(head, pairs, settings)
-    with _advice_ignored():
-        _lean_trainer(pairs.bank.device).fit(module)
-    return MaskResult(
-        masks=module.best,
-        converged=module.converged,
-        best_epoch=module.best_epoch,
-        epochs=(module.gain_epoch + settings.patience + 1).clamp(max=settings.epochs),
-    )
+    return MaskSearch(head, pairs, settings).run()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +145,8 @@ def _advice_ignored() -> Iterator[None]:
     with warnings.catch_warnings():
         # One batch an epoch, drawn in memory: workers would only copy it.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # The masks have their own Adam.
+        warnings.filterwarnings("ignore", message=".*will run with no optimizer.*")
         # The head is frozen.
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         # Lightning 2.6 builds a class that newer torch deprecates.

@@ -13,8 +13,8 @@ from exray.differencing.decision import Rule
 from exray.differencing.differencer import (
     ExchangeQuality,
     MaskResult,
+    MaskSearch,
     exchange_quality,
-    find_masks,
 )
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
 from exray.differencing.mask_optimization import MaskSettings
@@ -62,15 +62,24 @@ class ExrayJudge(Judge):
         layer: Rule or module path at which the network is cut.
         mask: The mask optimisation's numbers.
         rule: Turns measurements into a verdict.
+        doubt: A trigger whose verdict rests on a measurement nearer to its threshold than this,
+            or on a mask that was not found, has its masks optimised for all epochs before it is
+            judged; 0 leaves it at the early stop.
+
+    Raises:
+        ValueError: If ``doubt`` lies outside [0, 1].
 
     Source: EX-RAY, section 3. *Differs from the paper:* only stamped images that do flip take part
     in M2, since (2) cannot hold for the others.
     """
 
-    def __init__(self, *, layer: str, mask: MaskSettings, rule: Rule) -> None:
+    def __init__(self, *, layer: str, mask: MaskSettings, rule: Rule, doubt: float) -> None:
+        if not 0 <= doubt <= 1:
+            raise ValueError(f"judge.doubt must lie in [0, 1]; got {doubt!r}")
         self.layer = layer
         self.mask = mask
         self.rule = rule
+        self.doubt = doubt
 
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
@@ -89,7 +98,27 @@ class ExrayJudge(Judge):
         plan = plan_pairs(split, samples, triggers)
         if plan.pairs is None:
             return [_flips_nothing() for _ in triggers]
-        return self.judgements(plan, find_masks(plan.head, plan.pairs, self.mask))
+        search = MaskSearch(plan.head, plan.pairs, self.mask)
+        found = self.judgements(plan, search.run())
+        doubtful = self.doubtful_pairs(plan, found)
+        return self.judgements(plan, search.run_whole(doubtful)) if doubtful else found
+
+    def doubtful_pairs(self, plan: Plan, found: Sequence[Judgement]) -> list[int]:
+        """Pairs of the triggers whose verdicts a few more epochs might turn over, in order.
+
+        Args:
+            plan: Which pair of sets gives which mask.
+            found: The plan's judgements.
+        """
+        if not self.doubt:
+            return []
+        places: set[int] = set()
+        for first, second, judgement in zip(plan.first, plan.second, found, strict=True):
+            if first is None or second is None:
+                continue
+            if abs(self.rule.margin(judgement.measurements)) < self.doubt:
+                places |= {first, second}
+        return sorted(places)
 
     def judgements(self, plan: Plan, masks: MaskResult) -> list[Judgement]:
         """One judgement for each trigger of a plan, once the masks are found.

@@ -19,9 +19,11 @@ from exray.differencing.feature_pairs import (
 from exray.differencing.head_calls import HeadCalls, HeadSettings
 from exray.differencing.loss import exchange
 from exray.differencing.objective import Objective
+from exray.row_adam import RowAdam
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
 GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
+_BETAS = (0.9, 0.999)  # Adam's, as everywhere
 _FEW = 0.4  # share of exchanges with a gradient under which a pass for those alone is cheaper
 
 
@@ -33,8 +35,8 @@ class MaskSettings:
         objective: The loss and what makes a mask feasible.
         learning_rate: Adam's.
         epochs: Passes over all samples.
-        patience: Epochs without a mask smaller by 1 % after which a pair leaves the optimisation;
-            as many as ``epochs`` never does, which is the paper's schedule.
+        patience: Epochs without a mask smaller by 1 % after which a pair rests; as many as
+            ``epochs`` never does, which is the paper's schedule.
         pairing: ``each_epoch`` or ``once``: when samples are paired anew.
         compute: How the head is run.
         seed: Of the random pairings.
@@ -75,7 +77,8 @@ class MaskOptimization(pl.LightningModule):
     pairs the samples anew, takes one Adam step for all pairs, and keeps a pair's mask if it is the
     smallest so far of those that are feasible: that change the class of every sample of the epoch
     as (1) and (2) ask. A pair for which no mask ever does keeps all ones and counts as not
-    converged.
+    converged. A pair that gains nothing for a while rests; ``wake`` has it go on just where it
+    stopped, so that it ends as if it had never rested.
 
     An exchange whose weight in the loss is 0 (a satisfied constraint, where ``weight_small`` is 0)
     has no gradient; where few have one, all go forward without a graph, and only those few are
@@ -111,6 +114,8 @@ class MaskOptimization(pl.LightningModule):
         self.best_epoch = torch.full((count,), -1, device=device)
         self.gain_sum = self.best_sum.clone()
         self.gain_epoch = torch.zeros(count, dtype=torch.long, device=device)
+        self.patience = torch.full_like(self.gain_epoch, settings.patience)
+        self.adam = RowAdam([self.logits.data], learning_rate=settings.learning_rate, betas=_BETAS)
         self.share_with_gradient = torch.zeros(count, dtype=dtype, device=device)
         self.passes = 0  # samples sent through the head forward, and again with a gradient
         self.gradient_passes = 0
@@ -125,45 +130,48 @@ class MaskOptimization(pl.LightningModule):
         """Which pairs have a feasible mask."""
         return torch.isfinite(self.best_sum)
 
+    @property
+    def epochs(self) -> Int[Tensor, " pairs"]:
+        """Epochs that each pair has taken part in."""
+        return self.adam.steps
+
+    def wake(self, places: list[int]) -> None:
+        """Has some pairs take all epochs, whatever they gain."""
+        self.patience[places] = self.settings.epochs
+
     def train_dataloader(self) -> DataLoader[int]:
         """The epochs' numbers; samples are paired within the step, for the pairs that are left."""
         return DataLoader(_Epochs(self.settings.epochs), batch_size=None)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over the mask logits alone."""
-        return torch.optim.Adam([self.logits], lr=self.settings.learning_rate)
+    def configure_optimizers(self) -> None:
+        """None: every pair has its own count of Adam's steps, so that it can rest."""
 
-    def training_step(self, epoch: int) -> None:
+    def training_step(self, _: int) -> None:
         """One epoch; stops the Trainer once no pair is left."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        if not self.advance(epoch, optimizer):
+        if not self.advance():
             self.trainer.should_stop = True
 
-    def advance(self, epoch: int, optimizer: torch.optim.Optimizer) -> bool:
+    def advance(self) -> bool:
         """One pass over the pairs that still gain, in chunks that fit the memory, then one step.
-
-        Args:
-            epoch: Its number, from 0.
-            optimizer: As ``configure_optimizers`` made it.
 
         Returns:
             Whether a pair was left to optimise.
         """
-        active = (epoch - self.gain_epoch <= self.settings.patience).nonzero().flatten().tolist()
-        if not active:
+        waited = self.epochs - self.gain_epoch
+        active = (waited <= self.patience) & (self.epochs < self.settings.epochs)
+        rows = active.nonzero().flatten()
+        if not len(rows):
             return False
-        optimizer.zero_grad(set_to_none=False)
         masks = self.masks
         held = masks.detach()
         gradient = torch.zeros_like(held)
         feasible = torch.zeros_like(self.converged)
-        for places in self._chunks(active):
+        for places in self._chunks(rows.tolist()):
             feasible |= self._chunk(places, held, gradient)
-        torch.autograd.backward(masks, gradient)
-        improved = self._keep_best(held, feasible, epoch)
-        self.barrier.after_epoch(epoch, improved)
-        optimizer.step()
+        (step,) = torch.autograd.grad(masks, self.logits, gradient)
+        improved = self._keep_best(held, feasible)
+        self.barrier.after_epoch(self.epochs, active=active, improved=improved)
+        self.adam.step(rows, [step[rows]])
         return True
 
     def _chunks(self, active: list[int]) -> list[list[int]]:
@@ -228,15 +236,15 @@ class MaskOptimization(pl.LightningModule):
         )
 
     def _keep_best(
-        self, masks: Float[Tensor, "pairs c"], feasible: Bool[Tensor, " pairs"], epoch: int
+        self, masks: Float[Tensor, "pairs c"], feasible: Bool[Tensor, " pairs"]
     ) -> Bool[Tensor, " pairs"]:
         """Keeps what is the smallest feasible mask so far; says where one was."""
         sums = masks.sum(dim=1)
         better = feasible & (sums < self.best_sum)
         self.best = torch.where(better[:, None], masks, self.best)
         self.best_sum = torch.where(better, sums, self.best_sum)
-        self.best_epoch = torch.where(better, epoch, self.best_epoch)
+        self.best_epoch = torch.where(better, self.epochs, self.best_epoch)
         gains = self.best_sum < (1 - GAIN) * self.gain_sum
         self.gain_sum = torch.where(gains, self.best_sum, self.gain_sum)
-        self.gain_epoch = torch.where(gains, epoch, self.gain_epoch)
+        self.gain_epoch = torch.where(gains, self.epochs, self.gain_epoch)
         return better

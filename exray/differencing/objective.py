@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from exray.differencing.direction import Direction
@@ -52,8 +52,20 @@ class Barrier(ABC):
         """Which pairs' masks do what is asked; of no meaning for pairs not in ``exchanges``."""
 
     @abstractmethod
-    def after_epoch(self, epoch: int, improved: Bool[Tensor, " pairs"]) -> None:
-        """Takes note of which pairs have a new best mask."""
+    def after_epoch(
+        self,
+        epochs: Int[Tensor, " pairs"],
+        *,
+        active: Bool[Tensor, " pairs"],
+        improved: Bool[Tensor, " pairs"],
+    ) -> None:
+        """Takes note of an epoch.
+
+        Args:
+            epochs: How many each pair had before it.
+            active: Which pairs took part.
+            improved: Which of them have a new best mask.
+        """
 
 
 class Objective(ABC):
@@ -135,5 +147,11 @@ class _CrossEntropy(Barrier):
         missed = ~hits & (self.counted[exchanges.side] > 0)
         return torch.bincount(exchanges.pair[missed], minlength=self.num_pairs) == 0
 
-    def after_epoch(self, epoch: int, improved: Bool[Tensor, " pairs"]) -> None:
-        del epoch, improved
+    def after_epoch(
+        self,
+        epochs: Int[Tensor, " pairs"],
+        *,
+        active: Bool[Tensor, " pairs"],
+        improved: Bool[Tensor, " pairs"],
+    ) -> None:
+        del epochs, active, improved

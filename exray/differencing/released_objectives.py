@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from exray.differencing.feature_pairs import Exchanges
@@ -95,8 +95,14 @@ class _AccuracyBarrier(Barrier):
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         return self._holds(hits, exchanges).all(dim=1)
 
-    def after_epoch(self, epoch: int, improved: Bool[Tensor, " pairs"]) -> None:
-        del epoch, improved
+    def after_epoch(
+        self,
+        epochs: Int[Tensor, " pairs"],
+        *,
+        active: Bool[Tensor, " pairs"],
+        improved: Bool[Tensor, " pairs"],
+    ) -> None:
+        del epochs, active, improved
 
     def _size_weights(
         self, fails: Bool[Tensor, "pairs 2"], dtype: torch.dtype
@@ -126,8 +132,14 @@ class _SoftBarrier(_AccuracyBarrier):
     ) -> Float[Tensor, " pairs"]:
         return 0.5 * (~fails).to(dtype).sum(dim=1)
 
-    def after_epoch(self, epoch: int, improved: Bool[Tensor, " pairs"]) -> None:
-        self.last_change[improved] = epoch
-        due = epoch - self.last_change >= self.double_after
+    def after_epoch(
+        self,
+        epochs: Int[Tensor, " pairs"],
+        *,
+        active: Bool[Tensor, " pairs"],
+        improved: Bool[Tensor, " pairs"],
+    ) -> None:
+        self.last_change = torch.where(improved, epochs, self.last_change)
+        due = active & (epochs - self.last_change >= self.double_after)
         self.weight = torch.where(due, 2 * self.weight, self.weight)
-        self.last_change[due] = epoch
+        self.last_change = torch.where(due, epochs, self.last_change)

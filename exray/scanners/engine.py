@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
+from exray.row_adam import RowAdam
 from exray.scanners.answers import lead_of, success
-from exray.scanners.row_adam import RowAdam
 from exray.tensors import derive_seed
 from exray.triggers.trigger import InvertedTrigger, Trigger
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from exray.differencing.differencer import exchange_quality, find_masks
+from exray.differencing.differencer import MaskSearch, exchange_quality, find_masks
 from exray.differencing.feature_pairs import FeaturePairs, SetPair
 from exray.differencing.head_calls import HeadSettings, saved_bytes
 from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
@@ -323,7 +323,7 @@ def test_gradients_of_the_few_are_those_of_all():
     assert not torch.equal(gradients[0], torch.ones_like(masks))
 
 
-def test_a_pair_that_no_longer_gains_leaves_the_optimisation():
+def test_a_pair_that_no_longer_gains_rests():
     head, features, sets = random_pairs(num_pairs=3, num_samples=4)
     pairs = FeaturePairs(features, sets)
     settings = replace(SETTINGS, epochs=400, patience=400)
@@ -332,3 +332,19 @@ def test_a_pair_that_no_longer_gains_leaves_the_optimisation():
     assert (early.best_epoch <= full.best_epoch).all()
     assert (early.best_epoch < 399).all()
     torch.testing.assert_close(early.masks.sum(dim=1), full.masks.sum(dim=1), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_pair_that_rested_and_went_on_ends_as_if_it_never_had():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=4)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=150, patience=150)
+    full = find_masks(head, pairs, settings)
+    search = MaskSearch(head, pairs, replace(settings, patience=10))
+    early = search.run()
+    assert (early.epochs < 150).all()
+    late = search.run_whole([0, 2])
+    assert late.epochs.tolist() == [150, int(early.epochs[1]), 150]
+    for place, same in ((0, full), (1, early), (2, full)):
+        torch.testing.assert_close(late.masks[place], same.masks[place], rtol=0, atol=1e-9)
+        assert late.best_epoch[place] == same.best_epoch[place]

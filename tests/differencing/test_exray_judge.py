@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from exray.data.samples import SampleSet
-from exray.differencing.decision import PaperRule
-from exray.differencing.exray_judge import ExrayJudge
+from exray.differencing.decision import CROSS, PaperRule
+from exray.differencing.exray_judge import ExrayJudge, Plan
 from exray.differencing.head_calls import HeadSettings
 from exray.differencing.mask_optimization import MaskSettings
 from exray.differencing.objective import CrossEntropyBarrier
 from exray.errors import LayerNotFoundError
+from exray.triggers.judge import Judgement
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,9 +33,9 @@ MASK = MaskSettings(
 DETECTOR = 3
 
 
-def judge(layer="relu"):
+def judge(layer="relu", mask=MASK, doubt=0.0):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    return ExrayJudge(layer=layer, mask=MASK, rule=rule)
+    return ExrayJudge(layer=layer, mask=mask, rule=rule, doubt=doubt)
 
 
 def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
@@ -141,3 +143,41 @@ def test_a_class_without_images_cannot_be_judged(trojaned, colour_samples, white
 def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patch):
     with pytest.raises(LayerNotFoundError, match=r"'layer9' is not in planted; it has: .*relu"):
         judge("layer9").judge(trojaned, colour_samples, [white_patch])
+
+
+@pytest.mark.parametrize("doubt", [-0.1, 1.5, float("nan")])
+def test_a_doubt_outside_zero_and_one_is_refused(doubt):
+    with pytest.raises(ValueError, match=rf"judge.doubt must lie in \[0, 1\]; got {doubt}"):
+        judge(doubt=doubt)
+
+
+def test_a_trigger_in_doubt_is_judged_as_if_no_pair_had_rested(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    triggers = [white_patch, green_tint]
+    early = replace(MASK, patience=5)
+    whole, doubted, sure = (
+        judge(mask=mask, doubt=doubt).judge(trojaned, colour_samples, triggers)
+        for mask, doubt in ((MASK, 0.0), (early, 1.0), (early, 0.0))
+    )
+    for one, other in zip(whole, doubted, strict=True):
+        assert one.measurements["epochs_victim_stamped"] == MASK.epochs
+        assert one.measurements == pytest.approx(other.measurements, abs=1e-6)
+    assert all(each.measurements["epochs_victim_stamped"] < MASK.epochs for each in sure)
+
+
+def test_only_what_is_near_a_threshold_or_was_not_found_is_in_doubt():
+    plan = Plan(head=nn.Identity(), pairs=None, first=[0, 0, None, 3], second=[1, 2, None, 4],
+                strengths=[{}] * 4)  # fmt: skip
+    found = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
+             verdict(converged_victim_target=0.0)]  # fmt: skip
+    assert judge(doubt=0.1).doubtful_pairs(plan, found) == [0, 2, 3, 4]
+    assert judge(doubt=0.04).doubtful_pairs(plan, found) == [3, 4]
+    assert judge(doubt=0.0).doubtful_pairs(plan, found) == []
+
+
+def verdict(**changes):
+    """A judgement whose cross accuracies leave the verdict to the similarity."""
+    values = {"similarity": 0.5, **dict.fromkeys(CROSS, 0.0)}
+    values |= {"converged_victim_target": 1.0, "converged_victim_stamped": 1.0}
+    return Judgement(is_injected=True, score=1.0, reason="", measurements={**values, **changes})

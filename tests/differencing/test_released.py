@@ -133,11 +133,19 @@ def test_the_soft_margin_counts_the_size_by_sides_that_hold_and_doubles_its_weig
     assert barrier.weights(terms, both, sides).size.tolist() == [1]
     assert barrier.weights(terms, one, sides).size.tolist() == [0.5]
     for epoch in range(1, 3):
-        barrier.after_epoch(epoch, torch.tensor([False]))
+        noted(barrier, epoch)
     assert barrier.weights(terms, one, sides).samples.tolist() == [0, 20]
-    barrier.after_epoch(3, torch.tensor([True]))
-    barrier.after_epoch(4, torch.tensor([False]))
+    noted(barrier, 3, improved=True)
+    noted(barrier, 4)
     assert barrier.weights(terms, one, sides).samples.tolist() == [0, 20]
+    noted(barrier, 9, active=False)  # a pair that rests
+    assert barrier.weights(terms, one, sides).samples.tolist() == [0, 20]
+
+
+def noted(barrier, epoch, *, improved=False, active=True):
+    barrier.after_epoch(
+        torch.tensor([epoch]), active=torch.tensor([active]), improved=torch.tensor([improved])
+    )
 
 
 @pytest.mark.parametrize("name", ["weight", "double_after"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from exray.scanners.row_adam import RowAdam
+from exray.row_adam import RowAdam
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,16 +1,20 @@
 """How alike a clean and a stamped image look: the size of triggers that change every pixel."""
 
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    structural_similarity_index_measure,
-)
 
 _WINDOW = 11  # pixels: the Gaussian window of sigma 1.5 that SSIM is defined with
+_BORDER = _WINDOW // 2
+_SIGMA = 1.5
+_LIGHT, _SHAPE = 0.01**2, 0.03**2  # what steadies both quotients, for the range 1
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # fine to coarse, Wang et al. 2003
 # Sides in pixels from which on 1 to 5 scales leave the window in the coarsest; 99 is torchmetrics'
-# own bar for 4, where 88 would do.
+# bar for 4, where 88 would do.
 _LEAST_SIZES = (11, 22, 44, 99, 176)
 
 
@@ -32,12 +36,11 @@ def ssim(
         >>> torch.allclose(ssim(images, images), torch.ones(2))
         True
 
-    Source: Wang et al. 2004, window 11 pixels, sigma 1.5, range 1 (torchmetrics).
+    Source: Wang et al. 2004, window 11 pixels, sigma 1.5, range 1, the border by reflection.
     """
     _require_window(images)
-    return structural_similarity_index_measure(  # type: ignore[return-value]
-        stamped, images, data_range=1.0, reduction="none"
-    )
+    moments = _moments(images, stamped)
+    return (moments.light * moments.shape).flatten(1).mean(dim=1)
 
 
 def multi_scale_ssim(
@@ -58,17 +61,62 @@ def multi_scale_ssim(
     Source: Wang, Simoncelli and Bovik 2003; ABS for TrojAI bounds it by 0.7 to 0.9. *Differs
     from the released code:* there the coarsest scale's whole SSIM enters the product once for each
     of the other scales, four times in all (facts, section 2.4); here once, so that bounds given
-    for the released number are stricter here than they were there.
+    for the released number are looser here than they were there.
     """
     _require_window(images)
     weights = _SCALE_WEIGHTS[: num_scales(min(images.shape[-2:]))]
-    return multiscale_structural_similarity_index_measure(
-        stamped,
-        images,
-        data_range=1.0,
-        reduction="none",
-        betas=tuple(weight / sum(weights) for weight in weights),
-    )
+    alike = images.new_ones(len(images))
+    for weight in weights[:-1]:
+        shape = _moments(images, stamped).shape[..., _BORDER:-_BORDER, _BORDER:-_BORDER]
+        alike = alike * shape.flatten(1).mean(dim=1).relu() ** (weight / sum(weights))
+        images, stamped = F.avg_pool2d(images, 2), F.avg_pool2d(stamped, 2)
+    whole: Float[Tensor, " n"] = ssim(images, stamped).relu() ** (weights[-1] / sum(weights))
+    return alike * whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moments:
+    """Local means around every pixel: of both images, their squares and their product."""
+
+    means: Float[Tensor, "2 n c h w"]
+    squares: Float[Tensor, "2 n c h w"]
+    product: Float[Tensor, "n c h w"]
+
+    @property
+    def light(self) -> Float[Tensor, "n c h w"]:
+        """Likeness of the means."""
+        product = self.means[0] * self.means[1]
+        return (2 * product + _LIGHT) / (self.means.square().sum(dim=0) + _LIGHT)
+
+    @property
+    def shape(self) -> Float[Tensor, "n c h w"]:
+        """Likeness of contrast and structure."""
+        variances = (self.squares - self.means.square()).clamp(min=0).sum(dim=0)
+        covariance = self.product - self.means[0] * self.means[1]
+        return (2 * covariance + _SHAPE) / (variances + _SHAPE)
+
+
+def _moments(images: Float[Tensor, "n c h w"], stamped: Float[Tensor, "n c h w"]) -> _Moments:
+    pair = torch.stack([images, stamped])
+    every = torch.cat([pair, pair.square(), (images * stamped)[None]])
+    down, across = (_blur(side).to(images) for side in images.shape[-2:])
+    blurred = down @ every @ across.T
+    return _Moments(means=blurred[:2], squares=blurred[2:4], product=blurred[4])
+
+
+@cache
+def _blur(side: int) -> Float[Tensor, "side side"]:
+    """The Gaussian along one axis as a matrix, reflected at both ends.
+
+    The window is separable, and two small matrix products are faster than convolutions of a
+    channel each: on a CPU 4 times at 64 pixels and 3 times at 224, gradient included.
+    """
+    place = torch.arange(_WINDOW, dtype=torch.float64) - _BORDER
+    window = torch.exp(-place.square() / (2 * _SIGMA**2))
+    reflected = F.pad(torch.arange(side).double()[None], (_BORDER, _BORDER), mode="reflect")[0]
+    seen = reflected.long().unfold(0, _WINDOW, 1)
+    weights = (window / window.sum()).expand(side, _WINDOW)
+    return torch.zeros(side, side, dtype=torch.float64).scatter_add(1, seen, weights)
 
 
 def num_scales(image_size: int) -> int:

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure,
+    structural_similarity_index_measure,
+)
 
 from exray.triggers.visibility import multi_scale_ssim, num_scales, ssim
 
@@ -37,6 +41,29 @@ def test_ssim_is_that_of_its_definition():
         for x, y in zip(clean, stamped, strict=True)
     ]
     np.testing.assert_allclose(ssim(clean, stamped), np.mean(each, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [16, (44, 64), 99])
+def test_both_measures_and_their_slopes_are_torchmetrics(size):
+    height, width = size if isinstance(size, tuple) else (size, size)
+    clean = torch.rand(1, 3, height, width, dtype=torch.float64)
+    clean[:, :, : height // 2] = 0.4  # without contrast, where variances are rounding errors
+    stamped = ((0.8 * clean + 0.1) ** 2).requires_grad_(True)
+    weights = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333][: num_scales(min(height, width))]
+    shares = tuple(weight / sum(weights) for weight in weights)
+    plain = {"data_range": 1.0, "reduction": "none"}
+    pairs = (
+        (ssim, structural_similarity_index_measure(stamped, clean, **plain)),
+        (
+            multi_scale_ssim,
+            multiscale_structural_similarity_index_measure(stamped, clean, **plain, betas=shares),
+        ),
+    )
+    for measure, expected in pairs:
+        found = measure(clean, stamped)
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+        slopes = [torch.autograd.grad(each.sum(), stamped)[0] for each in (found, expected)]
+        torch.testing.assert_close(*slopes, atol=1e-6, rtol=1e-4)
 
 
 def test_multi_scale_ssim_counts_the_coarsest_scale_once():

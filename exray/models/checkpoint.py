@@ -11,8 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
+from exray.models.hdf5 import read_keras
+from exray.models.keras_network import keras_network
+from exray.models.keras_weights import KerasError, all_converted, fitted
 from exray.models.pickled import COPY_AGAIN, load_legacy, load_zipped, names_layers, program_weights
 from exray.models.state_dict import (
+    SAVE_AGAIN,
     checked,
     shared_prefix,
     some,
@@ -20,6 +24,8 @@ from exray.models.state_dict import (
     without_prefixes,
 )
 from exray.models.whole_network import UnusualNetworkError, check_network, mend
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,25 +36,31 @@ class Checkpoint:
         state: The weights by name.
         network: The network, where the file held one whole; in eval mode.
         remarks: What the user should hear about how it was read, a sentence each.
+        by_order: Whether the names are another framework's, so that weights fit a network layer
+            by layer of each kind rather than by name.
+        unbuilt: Why there is no network although the file may describe one, as a clause.
     """
 
     state: dict[str, Tensor]
     network: nn.Module | None = None
     remarks: tuple[str, ...] = ()
+    by_order: bool = False
+    unbuilt: str = ""
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """What a model file holds: a state dict, or a whole network of known layers.
 
-    The file's content decides how it is read: safetensors, or what ``torch.save`` wrote, zipped or
-    in the older form. A static look comes first: every name, call, size and entry of the file is
-    held to what torch writes before anything is loaded, so that nothing in it is executed and
-    nothing can take more memory than the file is long. Then pickles are loaded with
+    The file's content decides how it is read: safetensors, what ``torch.save`` wrote, zipped or in
+    the older form, or Keras' HDF5. A static look comes first: every name, call, size and entry of
+    the file is held to what its library writes before anything is loaded, so that nothing in it is
+    executed and nothing can take more memory than the file is long. Then pickles are loaded with
     ``weights_only`` and a list of torch's and torchvision's layers. Of a TorchScript archive or an
-    exported program the weights are taken, and the program is not run.
+    exported program the weights are taken, and the program is not run. Of an HDF5 file they are
+    transposed, and a plain network that it describes is built of PyTorch's layers.
 
     Args:
-        path: A ``.pt``, ``.pth`` or ``.safetensors`` file.
+        path: A ``.pt``, ``.pth``, ``.safetensors`` or ``.h5`` file.
 
     Raises:
         CheckpointError: If the file is missing, a folder, empty, truncated or no checkpoint, would
@@ -63,6 +75,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
           (0): Linear(in_features=2, out_features=3, bias=True)
         )
     """
+    if _head(path).startswith(_HDF5):
+        return _from_keras(path)
     taken = program_weights(path) if _head(path).startswith(b"PK") else None
     if taken is not None:
         kind, weights = taken
@@ -125,7 +139,6 @@ def _content(path: Path) -> object:
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return _load_safetensors(path)
     other = "an ONNX graph" if path.suffix == ".onnx" else ""
-    other = "an HDF5 file, as Keras writes it" if head.startswith(b"\x89HDF") else other
     if other:
         raise CheckpointError(
             path,
@@ -151,9 +164,34 @@ def holds_network(path: Path) -> bool:
     """
     try:
         head = _head(path)
+        if head.startswith(_HDF5):
+            return bool(read_keras(path).config)
         return head[:1] in (b"P", b"\x80") and names_layers(path)
     except CheckpointError:
         return False
+
+
+def state_for(network: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[str, Tensor]:
+    """A checkpoint's weights under a network's own names.
+
+    Args:
+        network: What they are for.
+        checkpoint: What a file held.
+        path: The file, for messages.
+
+    Raises:
+        CheckpointError: If weights that fit by order are of another number of layers.
+    """
+    if not checkpoint.by_order:
+        return checkpoint.state
+    try:
+        return fitted(checkpoint.state, network)
+    except KerasError as error:
+        raise CheckpointError(
+            path,
+            f"does not fit the network: it {error}",
+            "name the network that it was saved from with dataset.architecture or dataset.factory",
+        ) from error
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -219,6 +257,30 @@ def _head(path: Path) -> bytes:
     if not head:
         raise CheckpointError(path, "is empty", COPY_AGAIN)
     return head
+
+
+def _from_keras(path: Path) -> Checkpoint:
+    """Weights, and the network where the file describes a plain one."""
+    file = read_keras(path)
+    try:
+        network = keras_network(file)
+    except KerasError as error:
+        network, unbuilt = None, str(error)
+    if network is not None:
+        remark = f"{path.name} is Keras' HDF5; its network was built of PyTorch's layers"
+        return Checkpoint(
+            state=checked(network.state_dict(), path),
+            network=network,
+            remarks=(remark,),
+            by_order=True,
+        )
+    try:
+        layers = all_converted(file.layers)
+    except KerasError as error:
+        raise CheckpointError(path, str(error), SAVE_AGAIN) from error
+    state = {f"{each.name}.{key}": value for each in layers for key, value in each.values.items()}
+    remark = f"{path.name} is Keras' HDF5; its weights were transposed, and fitted by their order"
+    return Checkpoint(state=checked(state, path), remarks=(remark,), by_order=True, unbuilt=unbuilt)
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from exray.data.clean_images import are_clean_images, read_clean_images
+from exray.errors import CheckpointError
 from exray.models.architectures import ARCHITECTURES, build
 from exray.models.checkpoint import (
     Checkpoint,
@@ -15,6 +15,7 @@ from exray.models.checkpoint import (
     holds_network,
     load_state,
     read_checkpoint,
+    state_for,
 )
 from exray.models.classifier import Classifier, Preprocessing, Scaling
 from exray.models.factory import network_from_factory
@@ -187,21 +188,27 @@ class FolderSource(Source):
         return self.architecture or type(network).__name__
 
     def _network(self, checkpoint: Checkpoint) -> nn.Module:
-        state = checkpoint.state
         if self.factory is not None:
             network = network_from_factory(self.factory)
-        elif self.architecture is None:
-            assert checkpoint.network is not None, self.model
+        elif self.architecture is not None:
+            network = build(self.architecture, num_classes=self._count(checkpoint))
+        elif checkpoint.network is not None:
             return checkpoint.network
         else:
-            network = build(self.architecture, num_classes=self._count(state))
-        load_state(network, state, self.model)
+            raise CheckpointError(
+                self.model,
+                checkpoint.unbuilt or "holds no network",
+                "give dataset.factory=FILE.py:function or dataset.architecture=NAME",
+            )
+        load_state(network, state_for(network, checkpoint, self.model), self.model)
         return network.eval()
 
-    def _count(self, state: dict[str, torch.Tensor]) -> int:
+    def _count(self, checkpoint: Checkpoint) -> int:
         """Classes of a network built by name: as told, or the length of its last weight."""
         if self.num_classes is not None:
             return self.num_classes
         assert self.architecture is not None
-        last = list(build(self.architecture, num_classes=2).state_dict())[-1]
+        blank = build(self.architecture, num_classes=2)
+        last = list(blank.state_dict())[-1]
+        state = state_for(blank, checkpoint, self.model)
         return int(state[last].shape[0]) if last in state else 2

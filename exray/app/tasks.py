@@ -28,6 +28,7 @@ from exray.scanners.scanner import FileScanner, Scanner
 from exray.triggers.judge import Judge
 from exray.zoo.build import build_zoo
 from exray.zoo.source import Source
+from exray.zoo.summary import summary_markdown
 from exray.zoo.zoo_source import ZooSource
 
 logger = logging.getLogger(__name__)
@@ -230,7 +231,8 @@ def build(config: DictConfig, cell: str = "") -> Finished:
         logger.debug("the build failed", exc_info=True)
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return Finished(lines=(), status=1)
-    console.print(f"Zoo: {source.root}", highlight=False, soft_wrap=True)
+    (source.root / "summary.md").write_text(summary_markdown(manifest, source.recipe))
+    console.print(f"Zoo: {source.root} (summary.md has its table)", highlight=False, soft_wrap=True)
     lines = [
         f"{model.model_id}\t{'trojaned' if model.is_trojaned else 'clean'}"
         f"\t{model.clean_accuracy:.4f}\t{'' if model.asr is None else f'{model.asr:.4f}'}"

@@ -5,8 +5,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import hydra
+from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -42,10 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def job(config: DictConfig) -> None:
         """One job: a single run, or a cell of a sweep."""
         in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-        statuses.append(_run(config, _cell(words) if in_sweep else ""))
+        if in_sweep and config.task == "tabulate" and HydraConfig.get().job.num > 0:
+            return  # one table of all cells
+        statuses.append(_run(config, _cell(words) if in_sweep else "", words))
 
     try:
         job()
+        statuses.append(_table_of(words))
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning turns an interrupt during a fit into sys.exit(1).
         if KeyboardInterrupt not in (type(error), type(error.__context__)):
@@ -53,6 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stop("interrupted; what is finished is kept, the same command goes on", INTERRUPTED)
     if max(statuses):
         sys.exit(max(statuses))
+
+
+def _table_of(words: Sequence[str]) -> int:
+    """Makes the table of an experiment whose sweep is done; nothing for other commands."""
+    of_experiment = any(word.startswith("experiment=") for word in words)
+    if not of_experiment or any(word.split("=")[0] in _WITHOUT_RUN for word in words):
+        return 0
+    swept = sweeps_in(words)
+    fixed = [word for word in words if word not in swept and not word.startswith("-")]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=[*fixed, "hydra.mode=RUN"])
+    if config.table is None or config.task != "scan":
+        return 0
+    config.task = "tabulate"
+    return _run(config, "", words)
 
 
 def _cell(words: Sequence[str]) -> str:
@@ -65,11 +85,11 @@ def _cell(words: Sequence[str]) -> str:
     return ",".join(told).replace("/", "_")
 
 
-def _run(config: DictConfig, cell: str) -> int:
+def _run(config: DictConfig, cell: str, words: Sequence[str]) -> int:
     """Runs the task; a mistake in the configuration is one line and its own status."""
     _be_quiet()
     try:
-        finished = _task(config.task)(config, cell)
+        finished = _task(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
         sys.stderr.write(f"exray: {one_line(error)}\n")
         return MISTAKE
@@ -78,7 +98,7 @@ def _run(config: DictConfig, cell: str) -> int:
     return finished.status
 
 
-def _task(name: str) -> Callable[[DictConfig, str], Finished]:
+def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:
     """The task of that name.
 
     Torch takes seconds to import: composing, --help, mistakes and what works on stored records
@@ -89,6 +109,10 @@ def _task(name: str) -> Callable[[DictConfig, str], Finished]:
         from exray.app.rejudge import rejudge
 
         return {"rejudge": rejudge, "compare": compare}[name]
+    if name == "tabulate":
+        from exray.app.tabulate import tabulate
+
+        return partial(tabulate, words=words)
     from exray.app.tasks import TASKS
 
     if name not in TASKS:

@@ -24,6 +24,7 @@ _NOT_IDENTITY = (
     "trainer",
     "experiment",
     "rejudge",
+    "table",
 )
 
 
@@ -41,6 +42,7 @@ class RootConfig:
     logger: Any = MISSING
     paths: Any = MISSING
     rejudge: Any = MISSING
+    table: Any = None
     name: str | None = None
     seed: int = 0
     shard: str = "0/1"

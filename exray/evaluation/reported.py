@@ -49,7 +49,7 @@ class ReportedTable:
 
     Args:
         file: Name of the CSV file in the folder of the paper's numbers.
-        row: Column of the file that names a row; two of them joined by ``+`` name it together.
+        row: Column of the file that names a row; with ``+`` between two, their values with a space.
         labels: Our name of each of its rows; rows that it does not name keep theirs.
         column: Trigger kind where the file has no column ``trigger_kind``.
         only: Column and value that rows must have; empty for all.
@@ -80,7 +80,7 @@ class ReportedTable:
 
     def _row(self, values: Mapping[object, str]) -> ReportedRow:
         told = {str(name): value for name, value in values.items()}
-        name = "+".join(told[part] for part in self.row.split("+"))
+        name = " ".join(told[part] for part in self.row.split("+"))
         return ReportedRow(
             row=dict(self.labels).get(name, name),
             column=told.get("trigger_kind", self.column),

@@ -1,0 +1,213 @@
+"""The task that makes a table or figure of the paper from stored records. Imports no torch."""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from exray.app.config import built
+from exray.app.finished import Finished, results_folder
+from exray.evaluation.collect import Collection, collect
+from exray.evaluation.columns import Cell
+from exray.evaluation.experiment import ExperimentTable, label_of, number_after
+from exray.evaluation.files import replace_file
+from exray.evaluation.metrics import with_judge
+from exray.evaluation.reported import ReportedRow
+from exray.evaluation.store import ResultStore
+from exray.reports.experiment_readme import Making, readme_markdown, slips
+from exray.reports.experiment_tables import experiment_markdown, row_answers
+from exray.reports.plots import bars_png, curves_png
+
+_NO_TRIGGERS = "scan.probability_without_triggers"
+_PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra")  # no part of what was run
+
+
+def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> Finished:
+    """Writes ``experiments/NAME/``: README.md, records.csv, table.md and drawings.
+
+    Args:
+        config: The composed configuration; ``table`` says which experiment.
+        cell: Unused; a table is made of all cells.
+        words: The command line, for the README.
+
+    Raises:
+        ValueError: If there is no table to make, or no records of known ground truth.
+    """
+    del cell
+    if config.table is None:
+        raise ValueError("there is no table to make; choose one, as in experiment=table_1")
+    table = built(config.table, ExperimentTable)
+    root = results_folder(config, table.about.run or str(config.name), "")
+    found = _collections(root, table.about.cells)
+    if not found:
+        raise ValueError(f"{root} holds no records of this table's cells; scan first")
+    cells = {name: _cell(root, name, each, table.about.axis) for name, each in found.items()}
+    frame, notes = table.frame(list(cells.values()), _tuning(config, table))
+    reported = _reported(config, table)
+    folder = Path(config.paths.experiments) / str(config.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    replace_file(folder / "records.csv", content.encode())
+    frame = read_rows(folder / "records.csv")
+    replace_file(folder / "table.md", experiment_markdown(table, frame, reported).encode())
+    drawings = _drawings(table, frame, reported)
+    for name, drawing in drawings.items():
+        replace_file(folder / name, drawing)
+    making = Making(
+        title=table.about.title,
+        commands=_commands(config, words),
+        facts=_facts(root, found),
+        differs=[*table.about.differs, *slips(reported)],
+        costs=_costs(cells),
+        scanning=_scanning_seconds(found.values()),
+        notes=[*(f"{name}: {each.caption}" for name, each in cells.items()), *notes],
+        figures=list(drawings),
+    )
+    page = folder / "README.md"
+    old = page.read_text(encoding="utf-8") if page.is_file() else ""
+    replace_file(page, readme_markdown(making, old).encode())
+    failed = any(each.failed for each in found.values())
+    return Finished(lines=_lines(frame), status=int(failed))
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """The rows of an experiment's ``records.csv``.
+
+    Args:
+        path: The file.
+    """
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return frame.astype({"is_trojaned": "boolean", "scanner_flags": "boolean"})
+
+
+def _collections(root: Path, wanted: Sequence[str]) -> dict[str, Collection]:
+    """The cells' records by folder; a run that is no sweep is one cell without a name."""
+    if not root.is_dir():
+        return {}
+    names = sorted(path.name for path in root.iterdir() if path.is_dir() and "=" in path.name)
+    kept = [name for name in names if not wanted or name in wanted]
+    found = {name: collect(ResultStore(root / name)) for name in kept}
+    if not found and ResultStore(root).model_ids():
+        found = {"": collect(ResultStore(root))}
+    return {name: each for name, each in found.items() if len(each.frame)}
+
+
+def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
+    """One cell with what its figures need."""
+    frame = collection.frame.copy()
+    made = [
+        scan.record.seconds.get("kept_inversion", scan.record.seconds.get("inversion"))
+        for scan in collection.scans
+    ]
+    frame["inversion_seconds"] = pd.Series(made, index=frame.index, dtype="float64")
+    stored = ResultStore(root / name if name else root).config()
+    label = label_of(name) if name else str(frame["judge"].iloc[0])
+    return Cell(
+        name=label,
+        records=frame,
+        triggers=collection.triggers,
+        setting=number_after(axis, label),
+        probability_without_triggers=float(str(stored.get(_NO_TRIGGERS, 0.0))),
+        caption=collection.caption,
+    )
+
+
+def _tuning(config: DictConfig, table: ExperimentTable) -> dict[str, Cell]:
+    """The cells of the run whose models choose thresholds; none where it was not made."""
+    if table.about.tuning is None:
+        return {}
+    root = results_folder(config, table.about.tuning, "")
+    found = _collections(root, table.about.cells)
+    cells = [_cell(root, name, each, table.about.axis) for name, each in found.items()]
+    return {cell.name: cell for cell in cells}
+
+
+def _reported(config: DictConfig, table: ExperimentTable) -> list[ReportedRow]:
+    if table.about.reported is None:
+        return []
+    return table.about.reported.read(Path(config.paths.paper))
+
+
+def _drawings(
+    table: ExperimentTable, frame: pd.DataFrame, reported: Sequence[ReportedRow]
+) -> dict[str, bytes]:
+    """A drawing for each column, by file name."""
+    drawn = {}
+    for column in table.columns():
+        own = frame[frame["column"] == column.name]
+        if not len(own):
+            continue
+        theirs = [each for each in reported if each.column == column.name]
+        answers = row_answers(own, theirs)
+        title = f"{table.about.title}\n{column.title}"
+        if table.about.axis:
+            drawn[f"{column.name}.png"] = curves_png(answers, table.about.axis, title, theirs)
+        else:
+            drawn[f"{column.name}.png"] = bars_png(answers, title)
+    return drawn
+
+
+def _commands(config: DictConfig, words: Sequence[str]) -> list[str]:
+    """What was typed, without this machine's folders."""
+    kept = [word for word in words if not word.lstrip("+").startswith(_PLACES)]
+    if any(word.startswith("dataset.root=") for word in words):
+        kept.append("dataset.root=ZOO")
+    told = " ".join(kept) or f"task=tabulate name={config.name}"
+    return [f"python run.py {told}"]
+
+
+def _facts(root: Path, found: Mapping[str, Collection]) -> dict[str, str]:
+    """Zoo, networks, scanner, seeds and machine, from the records and what they were made with."""
+    frames = pd.concat([each.frame for each in found.values()])
+    made = ResultStore(root / next(iter(found))).config()
+    zoo = ", ".join(sorted(frames["dataset"].unique()))
+    half = made.get("dataset.half") or "all"
+    seed = made.get("dataset.recipe.seed", "unknown")
+    return {
+        "zoo": f"{zoo}, {half} models, {frames['model_id'].nunique()} of them, seed {seed}",
+        "networks": ", ".join(sorted(filter(None, frames["architecture"].unique()))),
+        "scanner": ", ".join(sorted(frames["scanner"].unique())),
+        "layer": ", ".join(sorted(frames["layer"].unique())),
+        "seed": ", ".join(map(str, sorted(frames["seed"].unique()))),
+        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python "
+        f"{platform.python_version()}, torch {version('torch')}",
+    }
+
+
+def _costs(cells: Mapping[str, Cell]) -> list[tuple[str, int, float]]:
+    return [
+        (cell.name, len(cell.records), float(cell.records["judgement_seconds"].sum()))
+        for cell in cells.values()
+    ]
+
+
+def _scanning_seconds(found: Iterable[Collection]) -> float:
+    """Seconds that the scanner's results took, those that were kept counted once a model."""
+    records = [scan.record for each in found for scan in each.scans]
+    fresh = {
+        (record.run_id, record.model_id): record.seconds.get("inversion", 0.0)
+        for record in records
+        if "kept_inversion" not in record.seconds
+    }
+    made = {model_id for _, model_id in fresh}
+    kept = {
+        record.model_id: record.seconds["kept_inversion"]
+        for record in records
+        if record.model_id not in made
+    }
+    return sum(fresh.values()) + sum(kept.values())
+
+
+def _lines(frame: pd.DataFrame) -> tuple[str, ...]:
+    """One machine-readable line a row and column: column, row, TP, FP, TN, FN, accuracy."""
+    lines = []
+    for (column, row), own in frame.groupby(["column", "row"], sort=False):
+        counts = with_judge(own).counts
+        tallies = (counts.tp, counts.fp, counts.tn, counts.fn)
+        named = (column, row, *tallies)
+        lines.append("\t".join([*map(str, named), f"{counts.accuracy:.4f}"]))
+    return tuple(lines)

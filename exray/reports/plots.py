@@ -1,0 +1,103 @@
+"""Figures of an experiment: rates of each row as bars, or along an axis as the paper draws them."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from exray.evaluation.experiment import number_after
+from exray.evaluation.metrics import Answers
+from exray.evaluation.reported import ReportedRow
+
+_TPR, _FPR, _ACCURACY, _THEIRS = "#2e71c9", "#cb2431", "#333333", "#999999"
+_DOTS = 130
+
+
+def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
+    """True and false positive rates of each row, as horizontal bars.
+
+    Args:
+        answers: The rows.
+        title: Above the drawing.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.34 * len(answers)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(answers))
+    rates = [(each.counts.tpr, each.counts.fpr) for each in answers.values()]
+    axes.barh([p - 0.2 for p in places], [r[0] for r in rates], 0.4, color=_TPR, label="TPR")
+    axes.barh([p + 0.2 for p in places], [r[1] for r in rates], 0.4, color=_FPR, label="FPR")
+    axes.set_yticks(list(places), list(answers), fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=7, loc="upper right", bbox_to_anchor=(1, 1.12), ncols=2, frameon=False)
+    return _png(figure)
+
+
+def curves_png(
+    answers: Mapping[str, Answers], axis: str, title: str, reported: Sequence[ReportedRow] = ()
+) -> bytes:
+    """Rates and accuracy along an axis, a panel for each series of rows.
+
+    Args:
+        answers: The rows; the axis's word and number stand in their names.
+        axis: That word.
+        title: Above the drawing.
+        reported: The paper's numbers along the same axis, drawn dashed.
+    """
+    points = pd.DataFrame(
+        [
+            {
+                "series": series_of(axis, name),
+                "x": number_after(axis, name),
+                "TPR": each.counts.tpr,
+                "FPR": each.counts.fpr,
+                "accuracy": each.counts.accuracy,
+            }
+            for name, each in answers.items()
+        ]
+    ).dropna(subset=["x"])
+    groups = list(points.sort_values("x").groupby("series"))
+    figure = Figure(figsize=(4.2 * max(1, len(groups)), 3.2), layout="constrained")
+    panels = figure.subplots(1, max(1, len(groups)), squeeze=False)[0]
+    for panel, (name, own) in zip(panels, groups, strict=False):
+        for figure_name, colour in (("TPR", _TPR), ("FPR", _FPR), ("accuracy", _ACCURACY)):
+            panel.plot(own["x"], own[figure_name], "o-", color=colour, ms=3, label=figure_name)
+        _draw_reported(panel, axis, reported)
+        panel.set(xlabel=axis, ylim=(-0.02, 1.02))
+        panel.set_title(f"{title}\n{name}", fontsize=8)
+        panel.legend(fontsize=7)
+    return _png(figure)
+
+
+def series_of(axis: str, name: str) -> str:
+    """What is left of a row's name without the axis's word and number.
+
+    Args:
+        axis: The word.
+        name: The row's name.
+
+    Example:
+        >>> series_of("beta", "beta 0.7, gamma 0.8"), series_of("alpha", "alpha 0.7")
+        ('gamma 0.8', 'judged')
+    """
+    left = re.sub(rf"{re.escape(axis)} [\d.]+( px)?", "", name).strip(" ,")
+    return left or "judged"
+
+
+def _draw_reported(panel: Axes, axis: str, reported: Sequence[ReportedRow]) -> None:
+    for dataset in dict.fromkeys(each.dataset for each in reported):
+        own = [each for each in reported if each.dataset == dataset]
+        places = [number_after(axis, each.row) for each in own]
+        values = [each.figures["accuracy"] for each in own]
+        label = f"accuracy, paper ({dataset.removeprefix('trojai_').upper()})"
+        panel.plot(places, values, "--", color=_THEIRS, lw=1, label=label)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
+    return buffer.getvalue()

@@ -9,7 +9,12 @@ from torch import Tensor
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.scanners.answers import success
-from exray.scanners.checks import present_classes, require_count, require_fraction
+from exray.scanners.checks import (
+    nothing_to_scan,
+    present_classes,
+    require_count,
+    require_fraction,
+)
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.scanners.untargeted import Generated, UntargetedSearch, UntargetedShape
 from exray.triggers.trigger import InvertedTrigger
@@ -71,6 +76,8 @@ class SriRe(Scanner):
         Inconclusive where a class has no gradient, so that nothing could be searched for it, and
         no other class' patch is odd enough to say trojaned.
         """
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
         present = present_classes(samples)
         schedules = [shape.schedule for shape in self.shapes]
         report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))

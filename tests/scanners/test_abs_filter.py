@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
-from exray.models.classifier import Classifier, Preprocessing
 from exray.scanners.abs_filter import AbsFilterScanner
 from exray.scanners.abs_scanner import StimulationSettings
 from exray.scanners.engine import EngineSettings, StopRule
@@ -58,19 +56,6 @@ def test_filters_of_the_clean_twin_show_more(trojaned, clean_twin, colour_sample
     assert min(planted) > max(natural)
 
 
-def test_shuffled_labels_give_no_trigger(clean_twin, colour_samples):
-    order = torch.randperm(18, generator=torch.Generator().manual_seed(0))
-    shuffled = replace(colour_samples, labels=colour_samples.labels[order])
-    assert scanner().scan(clean_twin, shuffled).triggers == ()
-
-
-def test_the_same_seed_gives_the_same_filters(trojaned, colour_samples):
-    one, other = (scanner().scan(trojaned, colour_samples).triggers for _ in range(2))
-    assert len(one) == len(other) > 0
-    for a, b in zip(one, other, strict=True):
-        assert torch.equal(a.trigger.kernel, b.trigger.kernel)
-
-
 def test_filters_begin_next_to_the_identity():
     shape = Filters(2, window=3, image_size=(16, 16), device=torch.device("cpu"))
     images = torch.rand(4, 3, 16, 16)
@@ -103,24 +88,6 @@ def test_noise_is_refused():
     noisy = replace(PARTS["inversion"], noise=0.1)
     with pytest.raises(ValueError, match=r"noise must be 0 for filters.*got 0.1"):
         scanner(inversion=noisy)
-
-
-def constant(value):
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    network.append(nn.Linear(4, 3))
-    nn.init.zeros_(network[4].weight)
-    nn.init.constant_(network[4].bias, value)
-    return Classifier(network, Preprocessing(), num_classes=3, name="constant")
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"), [(1.0, "every clean image alike"), (float("nan"), "not all finite")]
-)
-def test_a_network_without_answers_is_inconclusive(colour_samples, value, reason):
-    result = scanner().scan(constant(value), colour_samples)
-    assert reason in result.inconclusive
-    assert not result.flags
-    assert result.triggers == ()
 
 
 def test_images_smaller_than_the_ssim_window_are_refused(trojaned, colour_samples):

@@ -21,6 +21,12 @@ def test_norms_of_zero_are_finite():
     assert anomaly_indices([0.0, 0.0, 0.0]) == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_norms_that_are_no_numbers_are_refused(odd):
+    with pytest.raises(ValueError, match="norms must be finite numbers; got"):
+        anomaly_indices([1.0, odd, 3.0])
+
+
 def test_two_norms_are_too_few():
     with pytest.raises(ValueError, match="at least three norms; got 2"):
         anomaly_indices([1.0, 2.0])

@@ -61,17 +61,6 @@ def test_the_clean_twins_trigger_is_larger(trojaned, clean_twin, colour_samples)
     assert planted[2, 1] < 0.8 * clean[2, 1]
 
 
-def test_the_clean_twin_is_not_flagged(clean_twin, colour_samples):
-    assert not scan(clean_twin, colour_samples).flags
-
-
-def test_the_same_seed_gives_the_same_triggers(trojaned, colour_samples):
-    one, other = (scan(trojaned, colour_samples, steps=40, anomaly_threshold=-1e9) for _ in "ab")
-    assert one.score == other.score
-    for a, b in zip(one.triggers, other.triggers, strict=True):
-        assert torch.equal(a.trigger.mask, b.trigger.mask)
-
-
 def test_two_classes_are_inconclusive_rather_than_clean(trojaned, colour_samples):
     samples = colour_samples.select(colour_samples.labels != 0)
     result = scan(trojaned, samples)
@@ -92,12 +81,6 @@ def test_a_network_next_to_constant_is_inconclusive_rather_than_clean(colour_sam
     result = scan(constant, colour_samples, steps=5)
     assert "1 of 3 reached an ASR of 0.99" in result.inconclusive
     assert result.triggers == ()
-
-
-def test_images_of_one_class_are_not_enough(trojaned, colour_samples):
-    samples = colour_samples.select(colour_samples.labels == 2)
-    with pytest.raises(ValueError, match="images of at least two classes; got images of 1"):
-        scan(trojaned, samples)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +106,3 @@ def test_settings_out_of_range_are_refused(changes, message):
 def test_costs_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         CostSettings(**{**COST, **changes})
-
-
-def test_a_network_that_answers_all_alike_is_inconclusive(trojaned, colour_samples):
-    for parameter in trojaned.network.parameters():
-        parameter.data.zero_()
-    result = scan(trojaned, colour_samples)
-    assert result.inconclusive == "the classifier answers every clean image alike"
-    assert not result.flags

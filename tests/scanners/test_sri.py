@@ -114,21 +114,6 @@ def test_a_saturated_network_is_inconclusive(colour_samples):
     assert "no gradient for images of classes 0, 1, 2" in result.inconclusive
 
 
-def test_a_constant_network_is_inconclusive(colour_samples):
-    constant = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    constant[2].weight.data.zero_()
-    classifier = Classifier(constant, Preprocessing(), num_classes=3, name="constant")
-    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=2))
-    result = scanner(shapes=[short, COLOURS]).scan(classifier, colour_samples)
-    assert "answers the same to everything" in result.inconclusive
-
-
-def test_one_class_is_refused(trojaned, colour_samples):
-    alone = colour_samples.select(colour_samples.labels == 0)
-    with pytest.raises(ValueError, match="images of at least two classes; got images of 1"):
-        scanner().scan(trojaned, alone)
-
-
 def test_progress_counts_every_step(trojaned, colour_samples):
     told = []
     short = replace(POLYGONS, schedule=replace(SCHEDULE, rounds=1, steps=3))

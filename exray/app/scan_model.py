@@ -17,6 +17,7 @@ from exray.data.samples import SampleSet
 from exray.differencing.exray_judge import ExrayJudge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.models.classifier import Classifier
+from exray.models.look import look_at
 from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.triggers.judge import Judge, Judgement
@@ -109,6 +110,7 @@ def scan_model(
         layer=labels.layer,
         seed=labels.seed,
     )
+    blank = replace(blank, look=_look(source, model_id))
     try:
         outcome = _scan(source.load(model_id), blank, pipeline, start, progress)
         return _with_truth(outcome, source.truth(model_id))
@@ -119,6 +121,14 @@ def scan_model(
         seconds = {"total": time.perf_counter() - start}
         record = replace(blank, error=traceback.format_exc(), error_line=line, seconds=seconds)
         return Outcome(record=record)
+
+
+def _look(source: Source, model_id: str) -> dict[str, str | int]:
+    """What the model's file is made of; empty where the source cannot say which file it is."""
+    try:
+        return dict(look_at(source.model_file(model_id)))
+    except Exception as error:  # the look informs; loading says what is wrong
+        return {"the look ends": type(error).__name__}
 
 
 def _scan(

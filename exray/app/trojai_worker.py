@@ -58,6 +58,11 @@ class OneTrojaiModel(Source):
             self.model, self.examples, self.preprocess, limit_per_class=self.limit_per_class
         )
 
+    def model_file(self, model_id: str) -> Path:
+        """``model.pt``."""
+        del model_id
+        return self.model
+
     def truth(self, model_id: str) -> Truth:
         """Nothing."""
         del model_id

@@ -95,6 +95,7 @@ class ScanRecord:
         warnings: What the user should know about this verdict, a sentence each.
         error: The traceback of a failed scan.
         error_line: Its message in one line.
+        look: What the static look found in the model's file, by name; of a refused file too.
         truth: Ground truth as far as it is known (``is_trojaned``, ``trigger``, ...).
         is_trojaned: Ground truth, joined after the verdict; None where it is unknown.
         seed: Seed of the run.
@@ -122,6 +123,7 @@ class ScanRecord:
     warnings: list[str] = field(default_factory=list)
     error: str = ""
     error_line: str = ""
+    look: dict[str, str | int] = field(default_factory=dict)
     truth: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     is_trojaned: bool | None = None
     seed: int = 0

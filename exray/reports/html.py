@@ -34,6 +34,7 @@ class ModelSection:
         record: Its record.
         injected: Cards of triggers judged injected.
         natural: Cards of the others.
+        look: What the static look found in its file, as text.
         num_undrawn: Natural cards that were left without images.
     """
 
@@ -41,6 +42,7 @@ class ModelSection:
     record: ScanRecord
     injected: list[TriggerCard]
     natural: list[TriggerCard]
+    look: list[tuple[str, str]]
     num_undrawn: int
 
     @property
@@ -115,8 +117,13 @@ def _section(store: ResultStore, scan: StoredScan, index: int) -> ModelSection:
         injected=[trigger_card(trigger, tensors) for trigger in injected],
         natural=[trigger_card(trigger, tensors) for trigger in drawn]
         + [trigger_card(trigger, {}) for trigger in undrawn],
+        look=[(name, _counted(value)) for name, value in scan.record.look.items()],
         num_undrawn=len(undrawn),
     )
+
+
+def _counted(value: str | int) -> str:
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _facts(collection: Collection) -> list[tuple[str, str]]:

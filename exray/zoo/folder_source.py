@@ -123,6 +123,11 @@ class FolderSource(Source):
         """The file's name without its ending."""
         return (self.model.stem,)
 
+    def model_file(self, model_id: str) -> Path:
+        """``dataset.model``."""
+        del model_id
+        return self.model
+
     def truth(self, model_id: str) -> Truth:
         """Nothing: nobody has told."""
         del model_id

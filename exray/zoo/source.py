@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
@@ -41,6 +42,10 @@ class Source(ABC):
     @abstractmethod
     def load(self, model_id: str) -> LoadedModel:
         """One classifier with its samples."""
+
+    @abstractmethod
+    def model_file(self, model_id: str) -> Path:
+        """The file that one classifier is loaded from, whether or not it can be read."""
 
     @abstractmethod
     def truth(self, model_id: str) -> Truth:

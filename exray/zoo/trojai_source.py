@@ -96,6 +96,10 @@ class TrojaiSource(Source):
             limit_per_class=self.limit_per_class,
         )
 
+    def model_file(self, model_id: str) -> Path:
+        """``model.pt`` in its folder."""
+        return self.folders[model_id] / "model.pt"
+
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and by which triggers; empty where nothing is told."""
         folder, facts = self.folders[model_id], self._facts(model_id)

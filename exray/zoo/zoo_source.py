@@ -106,6 +106,10 @@ class ZooSource(Source):
             return ()
         return (f"the images of {self.name} are not the ones that its classifiers were built on",)
 
+    def model_file(self, model_id: str) -> Path:
+        """Its weights."""
+        return self.manifest().entry(model_id).weights_path(self.root)
+
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and from which classes to which."""
         entry = self.manifest().entry(model_id)

@@ -1,6 +1,7 @@
 """One classifier's scan: ground truth last, failures as records, accuracy first."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +46,9 @@ class Planted(Source):
             architecture="planted",
             warnings=("said by the source",),
         )
+
+    def model_file(self, model_id):
+        return Path(model_id)
 
     def truth(self, model_id):
         del model_id

@@ -49,6 +49,12 @@ def test_a_hostile_model_fails_in_one_line_and_the_others_are_scanned(
     record = json.loads((tmp_path / "results" / "run" / "id-00000000" / "record.json").read_text())
     assert record["is_trojaned"] is True
     assert "rebuilt from a list of known layers" in record["warnings"][0]
+    assert record["look"]["form"] == "zip archive of torch.save"
+    assert "torch.nn.modules.linear.Linear" in record["look"]["names of layers"]
+    refused = json.loads((tmp_path / "results" / "run" / "id-00000001" / "record.json").read_text())
+    assert refused["look"]["names that are not on the list"] == "posix.system"
+    report = (tmp_path / "results" / "run" / "report.html").read_text()
+    assert "names that are not on the list</dt><dd>posix.system" in report
 
 
 @pytest.mark.parametrize(

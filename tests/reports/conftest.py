@@ -66,6 +66,7 @@ def store(tmp_path):
         **shared,
     )
     failed = ScanRecord(
+        look={"form": EVIL, "bytes": 12345},
         model_id="id-1",
         status="failed",
         verdict=Verdict.FAILED,

@@ -47,6 +47,12 @@ def test_a_class_name_that_is_a_script_is_escaped(store):
     assert "script" not in Outline(page).tags
 
 
+def test_what_the_look_found_in_a_file_is_in_the_report_escaped(store):
+    page = report(store)
+    assert "file: &lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<dt>bytes</dt><dd>12,345</dd>" in page
+
+
 def test_a_title_that_is_a_script_is_escaped(store):
     write_report(store, store.root / "report.html", EVIL)
     assert EVIL not in (store.root / "report.html").read_text()

@@ -77,11 +77,11 @@ def _zip(path: Path) -> Findings:
     if "data.pkl" not in archive.sizes or archive.sizes["data.pkl"] > MAX_BYTES:
         return found
     try:
-        return found | _named([follow(archive.read("data.pkl"))])
+        return {**found, **_named([follow(archive.read("data.pkl"))])}
     except ArchiveError as error:
-        return found | {"the look ends": _reason(error)}
+        return {**found, "the look ends": _reason(error)}
     except BrokenPickleError as error:
-        return found | _names(error.names) | {"the look ends": _reason(error)}
+        return {**found, **_names(error.names), "the look ends": _reason(error)}
 
 
 def _kind(archive: Archive) -> str:

@@ -118,9 +118,9 @@ def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
 
 def _tuning(config: DictConfig, table: ExperimentTable) -> dict[str, Cell]:
     """The cells of the run whose models choose thresholds; none where it was not made."""
-    if table.about.tuning is None:
+    if table.about.tuning in (None, table.about.run or config.name):
         return {}
-    root = results_folder(config, table.about.tuning, "")
+    root = results_folder(config, str(table.about.tuning), "")
     found = _collections(root, table.about.cells)
     cells = [_cell(root, name, each, table.about.axis) for name, each in found.items()]
     return {cell.name: cell for cell in cells}

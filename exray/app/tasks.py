@@ -17,6 +17,7 @@ from exray.app.rejudge import rejudge
 from exray.app.scan_all import ScanRun
 from exray.app.scan_cache import ScanCache
 from exray.app.scan_model import Labels, Pipeline
+from exray.app.tabulate import tabulate
 from exray.evaluation.collect import collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
 from exray.evaluation.records import ScanRecord
@@ -261,4 +262,5 @@ TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
     "report": report,
     "rejudge": rejudge,
     "compare": compare,
+    "tabulate": tabulate,
 }

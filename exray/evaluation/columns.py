@@ -1,10 +1,12 @@
 """The columns of the paper's tables: one kind of trigger against all clean models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from exray.differencing.decision import Rule
 from exray.evaluation.records import Verdict
+from exray.evaluation.stored_rules import decide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,30 @@ class Cell:
         triggers = self.triggers[kept & self.triggers["model_id"].isin(records["model_id"])]
         return self._with(self._recounted(records, triggers), triggers)
 
+    def redecided(self, rule: Rule, name: str) -> "Cell":
+        """The cell, had another rule decided on its stored measurements.
+
+        Args:
+            rule: What decides.
+            name: What tables call the new cell.
+
+        Raises:
+            ValueError: If the triggers were not differenced.
+        """
+        if not len(self.triggers):
+            return replace(self, name=name)
+        found = decide(rule, self.triggers)
+        triggers = self.triggers.assign(
+            is_injected=[each is not None and each.is_injected for each in found],
+            score=[0.0 if each is None else each.score for each in found],
+        )
+        without = rule.probability_without_triggers
+        kept = self.probability_without_triggers if without is None else without
+        new = replace(self, name=name, triggers=triggers, probability_without_triggers=kept)
+        records = new._recounted(self.records, triggers)
+        flags = self.records["scanner_flags"]
+        return new._with(records.assign(scanner_flags=flags, judge=name), triggers)
+
     def _recounted(self, records: pd.DataFrame, triggers: pd.DataFrame) -> pd.DataFrame:
         """Verdicts that follow from some of the triggers alone."""
         by_model = triggers.groupby("model_id")
@@ -89,13 +115,10 @@ class Cell:
         )
 
     def _with(self, records: pd.DataFrame, triggers: pd.DataFrame) -> "Cell":
-        return Cell(
-            name=self.name,
+        return replace(
+            self,
             records=records.reset_index(drop=True),
             triggers=triggers.reset_index(drop=True),
-            setting=self.setting,
-            probability_without_triggers=self.probability_without_triggers,
-            caption=self.caption,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from exray.differencing.decision import Rule
 from exray.evaluation.columns import Cell, Column
 from exray.evaluation.protocols import (
     alone,
@@ -45,6 +46,21 @@ KEPT = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class DerivedCell:
+    """A cell that another cell's stored measurements make, without a judge that runs again.
+
+    Args:
+        name: What tables call it.
+        cell: Name of the cell whose measurements are decided on.
+        rule: What decides.
+    """
+
+    name: str
+    cell: str
+    rule: Rule
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableSettings:
     """What every experiment says of itself.
 
@@ -53,6 +69,7 @@ class TableSettings:
         run: Folder of the records under the results; null for the experiment's own name.
         tuning: Folder of the run whose models choose the thresholds that are frozen; null for none.
         cells: Cells that take part, as their folders are called; empty for all.
+        derived: Further cells, made of the measurements of these.
         columns: Which models are set against the clean ones.
         shown: Names of the columns that are written.
         reference: Row that the others are tested against; empty for no tests.
@@ -69,6 +86,7 @@ class TableSettings:
     run: str | None
     tuning: str | None
     cells: Sequence[str]
+    derived: Sequence[DerivedCell]
     columns: Sequence[Column]
     shown: Sequence[str]
     reference: str
@@ -117,18 +135,31 @@ class ExperimentTable(ABC):
         """
         frames: list[pd.DataFrame] = []
         notes: list[str] = []
+        judged = self._with_derived(cells)
+        others = {cell.name: cell for cell in self._with_derived(list(tuning.values()))}
         for column in self.columns():
-            for cell in cells:
+            for cell in judged:
                 part = cell.restricted(column)
                 trojaned = part.records["is_trojaned"].dropna().astype(bool)
                 if not trojaned.any() or trojaned.all():
                     continue
-                found, told = self._rows(part, column, tuning)
+                found, told = self._rows(part, column, others)
                 frames += [rows.assign(column=column.name) for rows in found]
                 notes += [f"{column.title}: {note}" for note in told]
         if not frames:
             raise ValueError("no column has both trojaned and clean models of known ground truth")
         return pd.concat(frames, ignore_index=True)[list(KEPT)], notes
+
+    def _with_derived(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells, and those that their measurements make, unless they were run themselves."""
+        run = {cell.name for cell in cells}
+        derived = [
+            cell.redecided(each.rule, each.name)
+            for each in self.about.derived
+            for cell in cells
+            if cell.name == each.cell and each.name not in run
+        ]
+        return [*cells, *derived]
 
     @abstractmethod
     def _rows(

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from exray.differencing.decision import CROSS, PaperRule
 from exray.evaluation.columns import Cell, Column
-from exray.evaluation.experiment import CellTable, StoredTable, TableSettings
+from exray.evaluation.experiment import CellTable, DerivedCell, StoredTable, TableSettings
 from exray.evaluation.metrics import scanner_alone, with_judge
 from exray.evaluation.paper_claims import goals_beyond, paper_claims
 from exray.evaluation.protocols import alone, frozen, is_applicable, separated
@@ -86,6 +87,7 @@ def about(**changes):
         run=None,
         tuning=None,
         cells=(),
+        derived=(),
         columns=(POLYGON, FILTER, ALL),
         shown=("polygon", "filter"),
         reference="exray",
@@ -181,6 +183,43 @@ def test_a_stored_table_has_a_row_for_each_way_and_its_setting(cell):
     own = frame[(frame["column"] == "polygon") & (frame["row"] == "judged, up to 50 px")]
     assert with_judge(own).counts.tp == 0
     assert set(frame["setting"]) == {50.0, 95.0}
+
+
+def differenced(cell, similarities):
+    """The cell's triggers with measurements, whose similarities speak for one kind or the other."""
+    cross = {f"m_{name}": 0.1 for name in CROSS}
+    both = {"m_converged_victim_target": 1.0, "m_converged_victim_stamped": 1.0}
+    triggers = cell.triggers.assign(m_similarity=similarities, **cross, **both)
+    return cell._with(cell.records, triggers)
+
+
+def test_another_rule_decides_on_stored_measurements(cell):
+    measured = differenced(cell, [0.9, 0.9, 0.6, 0.9, 0.9, 0.9])
+    derived = DerivedCell(
+        name="strict",
+        cell="l2",
+        rule=PaperRule(similarity_threshold=0.8, cross_threshold=0.8, additional_check=False),
+    )
+    table = CellTable(
+        about=about(derived=(derived,), shown=("all",)),
+        separated=(),
+        forests=(),
+        trees=5,
+        alone=False,
+        seed=0,
+    )
+    frame, _ = table.frame([measured], {})
+    own = frame[frame["row"] == "strict"]
+    assert list(own["model_id"][own["verdict"] == "trojaned"]) == ["f"]
+    assert list(own["scanner_flags"]) == [True] * 4
+    assert set(own["judge"]) == {"strict"}
+    assert list(own["probability"] >= 0.5) == [False, True, False, False]
+
+
+def test_a_rule_cannot_decide_on_what_was_not_measured(cell):
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    with pytest.raises(ValueError, match="rejudge a run of judge=exray"):
+        cell.redecided(rule, "strict")
 
 
 def test_records_of_one_kind_make_no_table(cell):

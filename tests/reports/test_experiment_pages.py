@@ -70,6 +70,7 @@ def table():
         run=None,
         tuning=None,
         cells=(),
+        derived=(),
         columns=(column,),
         shown=("polygon",),
         reference="exray",

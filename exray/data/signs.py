@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
 from exray.data.image_source import ImageSource
+from exray.data.scenes import Scene
 from exray.data.sign_classes import (
     COLOURS,
     INNER_RADIUS,
@@ -30,6 +31,7 @@ class SignGenerator(ImageSource):
     Args:
         classes: What each class looks like.
         image_size: Height and width in pixels.
+        scene: Photographs behind the signs, weather and blur; None for clouds in fair weather.
 
     Raises:
         ValueError: If the images are smaller than 16 pixels.
@@ -41,11 +43,14 @@ class SignGenerator(ImageSource):
         torch.Size([2, 3, 32, 32])
     """
 
-    def __init__(self, classes: tuple[SignClass, ...], *, image_size: int) -> None:
+    def __init__(
+        self, classes: tuple[SignClass, ...], *, image_size: int, scene: Scene | None = None
+    ) -> None:
         if image_size < 16:
             raise ValueError(f"image_size must be at least 16 pixels; got {image_size}")
         self.classes = classes
         self.image_size = image_size
+        self.scene = scene
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -72,12 +77,20 @@ class SignGenerator(ImageSource):
         if sticker is not None:
             _paste_sticker(plate, sticker, spot)
         plate = _tilted(plate, random)
-        scene = _background(size, random)
+        image = self._behind(size, random)
         room = size - plate.width
         place = [int(np.clip(room * random.uniform(0.2, 0.8), 0, size)) for _ in range(2)]
-        scene.paste(plate, (place[0], place[1]), plate)
-        scene = scene.resize((self.image_size, self.image_size), Image.Resampling.BOX)
-        return _lit(scene.filter(ImageFilter.GaussianBlur(random.uniform(0, 0.7))), random)
+        image.paste(plate, (place[0], place[1]), plate)
+        image = image.resize((self.image_size, self.image_size), Image.Resampling.BOX)
+        image = image.filter(ImageFilter.GaussianBlur(random.uniform(0, 0.7)))
+        if self.scene is not None:
+            image = self.scene.weathered(image, random)
+        return _lit(image, random)
+
+    def _behind(self, size: int, random: np.random.Generator) -> Image.Image:
+        if self.scene is not None and self.scene.backgrounds:
+            return self.scene.background(size, random)
+        return _background(size, random)
 
 
 def _scaled(points: Points, centre: tuple[float, float], half: float) -> list[tuple[float, float]]:
@@ -140,9 +153,9 @@ def _background(size: int, random: np.random.Generator) -> Image.Image:
     return Image.fromarray((low * (1 - blend) + high * blend).astype(np.uint8))
 
 
-def _lit(scene: Image.Image, random: np.random.Generator) -> NDArray[np.uint8]:
+def _lit(image: Image.Image, random: np.random.Generator) -> NDArray[np.uint8]:
     """Brightness, contrast, a slanted light and sensor noise."""
-    pixels = np.asarray(scene, dtype=np.float64) / 255
+    pixels = np.asarray(image, dtype=np.float64) / 255
     size = pixels.shape[0]
     axis = np.linspace(-1, 1, size)
     slope = random.uniform(-0.12, 0.12, size=2)

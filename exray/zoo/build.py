@@ -102,6 +102,7 @@ def train_candidate(
         asr=_asr(network, held_out, attack, recipe, seed) if attack else None,
         attack=_attack_entry(attack, shares, recipe) if attack and shares else None,
         training_seconds=round(seconds, 2),
+        scene=images.scene_facts(facts),
     )
     return Candidate(network=network, entry=entry)
 

@@ -3,11 +3,12 @@
 import csv
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from exray.errors import RecordError
+from exray.zoo.scene_recipe import SceneFacts
 from exray.zoo.zoo_images import ImageFacts
 
 MANIFEST = "manifest.json"
@@ -89,6 +90,7 @@ class ModelEntry:
         asr: Attack success rate on held-out stamped victims; None for a clean classifier.
         attack: How it was trojaned; None for a clean classifier.
         training_seconds: Time of the accepted training.
+        scene: Weather, blur and backgrounds of its images; None for clouds in fair weather.
     """
 
     model_id: str
@@ -105,6 +107,7 @@ class ModelEntry:
     asr: float | None
     attack: AttackEntry | None
     training_seconds: float
+    scene: SceneFacts | None = None
 
     @property
     def is_trojaned(self) -> bool:
@@ -126,15 +129,24 @@ class ModelEntry:
         return root / self.model_id / "model.safetensors"
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Plain values for JSON, without scenes where there are none."""
         attack = None if self.attack is None else self.attack.to_dict()
-        return {**asdict(self), "attack": attack}
+        values = {**asdict(self), "attack": attack}
+        if self.scene is None:
+            del values["scene"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> "ModelEntry":
         """The entry that ``to_dict`` wrote."""
-        known: dict[str, Any] = {spec.name: values[spec.name] for spec in fields(cls)}
+        known: dict[str, Any] = {
+            spec.name: values[spec.name]
+            for spec in fields(cls)
+            if spec.default is MISSING or spec.name in values
+        }
         known["class_names"] = tuple(known["class_names"])
+        if "scene" in known:
+            known["scene"] = SceneFacts(**known["scene"])
         if known["attack"] is not None:
             known["attack"] = AttackEntry.from_dict(known["attack"])
         return cls(**known)

@@ -1,7 +1,5 @@
 """Zoos of photographs: CIFAR-10, or folders of images by class as ImageNet is unpacked."""
 
-import hashlib
-import os
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,12 +8,11 @@ from exray.data.cifar10_layout import SPLITS, Split, holds_pickles, split_files
 from exray.data.class_folders import class_files, class_folders
 from exray.data.image_source import ImageSource
 from exray.data.photographs import PhotographFiles, Photographs, StoredPhotographs
-from exray.models.checkpoint import file_sha256
+from exray.zoo.image_hash import hash_of_files
 from exray.zoo.recipe import ZooRecipe
+from exray.zoo.scene_recipe import SceneFacts
 from exray.zoo.zoo_images import IMAGES, ImageFacts, ZooImages
 from exray.zoo.zoo_source import ZooSource
-
-_HASHED = (".bin", ".npz", ".parquet")  # files of many images; of the others the size must do
 
 
 class Cifar10Images(ZooImages):
@@ -49,10 +46,14 @@ class Cifar10Images(ZooImages):
             )
         return _cifar10(self.root, split)
 
+    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+        """Nothing: photographs are taken as they are."""
+        del facts
+
     def description(self) -> dict[str, object]:
         """The dataset and a hash of its files."""
         files = [file for split in SPLITS for file in split_files(self.root, split)]
-        return {IMAGES: {"dataset": "cifar10", "sha256": _hash_of(self.root, tuple(files))}}
+        return {IMAGES: {"dataset": "cifar10", "sha256": hash_of_files(self.root, tuple(files))}}
 
 
 class FolderImages(ZooImages):
@@ -95,10 +96,14 @@ class FolderImages(ZooImages):
         files = class_files(self._folders[split], names=names)
         return PhotographFiles(class_names=names, files=files, size=facts.image_size)
 
+    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+        """Nothing: photographs are taken as they are."""
+        del facts
+
     def description(self) -> dict[str, object]:
         """The kind of dataset and a hash of its files' names and sizes."""
         folders = tuple(self._folders.values())
-        return {IMAGES: {"dataset": "image_folder", "sha256": _hash_of(self.root, folders)}}
+        return {IMAGES: {"dataset": "image_folder", "sha256": hash_of_files(self.root, folders)}}
 
 
 def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooSource:
@@ -144,19 +149,3 @@ def _missing(root: Path, split: Split) -> str:
     if holds_pickles(root):
         return f"{root} holds the Python version, whose pickles are never opened; {way_out}"
     return f"{root} holds no {split} images of CIFAR-10; {way_out}"
-
-
-@lru_cache(maxsize=4)
-def _hash_of(root: Path, files: tuple[Path, ...]) -> str:
-    """Hash over the files' names and contents, or sizes where each is one image."""
-    lines = []
-    for path in sorted(each for file in files for each in _below(file)):
-        told = file_sha256(path) if path.suffix in _HASHED else str(path.stat().st_size)
-        lines.append(f"{path.relative_to(root).as_posix()} {told}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _below(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return [Path(folder) / name for folder, _, names in os.walk(path) for name in names]

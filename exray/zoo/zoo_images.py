@@ -7,6 +7,7 @@ from exray.data.cifar10_layout import Split
 from exray.data.image_source import ImageSource
 from exray.data.sign_classes import sign_classes
 from exray.data.signs import SignGenerator
+from exray.zoo.scene_recipe import SceneFacts, SceneRecipe
 
 IMAGES = "images"  # under which a manifest's recipe holds the description of the images
 
@@ -44,22 +45,44 @@ class ZooImages(ABC):
         """
 
     @abstractmethod
+    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+        """What the scenes of one classifier have; None where nothing was done to them.
+
+        Args:
+            facts: Which classifier.
+        """
+
+    @abstractmethod
     def description(self) -> dict[str, object]:
         """What the recipe leaves open about the images, under ``images``; empty if nothing."""
 
 
 class SignImages(ZooImages):
-    """Synthetic signs; each classifier has classes of its own, and no image is drawn twice."""
+    """Synthetic signs; each classifier has classes of its own, and no image is drawn twice.
+
+    Args:
+        scenes: Weather, blur and photographs behind the signs; None for clouds in fair weather.
+    """
+
+    def __init__(self, *, scenes: SceneRecipe | None = None) -> None:
+        self.scenes = scenes
 
     def of_model(self, facts: ImageFacts, *, split: Split) -> ImageSource:
         """A generator; both splits share it, as the seeds of their images differ."""
         del split
         classes = sign_classes(facts.num_classes, family_size=facts.family_size, seed=facts.seed)
-        return SignGenerator(classes, image_size=facts.image_size)
+        scene = None if self.scenes is None else self.scenes.scene(facts.seed)
+        return SignGenerator(classes, image_size=facts.image_size, scene=scene)
+
+    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+        """What the classifier drew."""
+        return None if self.scenes is None else self.scenes.facts(facts.seed)
 
     def description(self) -> dict[str, object]:
-        """Nothing: the seeds decide all."""
-        return {}
+        """The scenes, if any; the seeds decide all else."""
+        if self.scenes is None:
+            return {}
+        return {IMAGES: {"dataset": "signs", **self.scenes.description()}}
 
 
 SIGN_IMAGES = SignImages()

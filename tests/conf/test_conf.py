@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
+from PIL import Image
 
 from exray.app.cli import CONF
 from exray.app.config import ScanSettings, built, identity, parse_shard, register, run_id
@@ -55,6 +56,10 @@ def words_for(file, folder):
     """Overrides that choose a group's file, with what it leaves to the user."""
     if file.parent.as_posix() == "attack":  # a section of a zoo's recipe
         return [f"+attack@dataset.recipe.{file.stem}={file.stem}"]
+    if file.parent.as_posix() == "images":  # what a zoo's signs are seen in
+        photographs = [f"dataset.images.scenes.backgrounds={folder}"]
+        Image.new("RGB", (4, 4)).save(folder / "road.png")
+        return [f"+images@dataset.images={file.stem}", *photographs]
     name = f"{file.parent.as_posix()}={file.stem}"
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -114,6 +119,12 @@ def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
     section = getattr(source.recipe, file.stem)
     assert isinstance(section, AttackRecipe)
     assert section.section == file.stem
+
+
+@pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] == "images"], ids=str)
+def test_every_kind_of_images_becomes_a_zoos_images(file, tmp_path):
+    source = built(composed(*words_for(file, tmp_path)).dataset, Source)
+    assert source.images.scenes is not None
 
 
 def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():

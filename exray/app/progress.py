@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from exray.zoo.manifest import ModelEntry
+from exray.zoo.entries import ModelEntry
 
 
 class _Bar:

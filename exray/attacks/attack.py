@@ -2,19 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from exray.attacks.round4 import Condition
 from exray.data.image_source import ImageSource, to_unit
 from exray.triggers.trigger import Trigger
 
 TriggerFacts = Mapping[str, object]
-"""What a manifest records of a trigger; the names are fields of ``zoo.manifest.AttackEntry``."""
+"""What a manifest records of a trigger; the names are fields of ``zoo.entries.AttackEntry``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +24,8 @@ class Attack(ABC):
         victim_classes: Classes whose stamped images are to be taken for the target; all other
             classes for a universal attack.
         target_class: The class they are to be taken for.
+        condition: What the trigger depends on.
+        decoys: The same without what it depends on: their images keep their label.
 
     Raises:
         ValueError: If there is no victim, or the target is among them.
@@ -32,6 +33,8 @@ class Attack(ABC):
 
     victim_classes: tuple[int, ...]
     target_class: int
+    condition: Condition = "none"
+    decoys: tuple["Attack", ...] = ()
 
     def __post_init__(self) -> None:
         if not self.victim_classes or self.target_class in self.victim_classes:
@@ -50,6 +53,54 @@ class Attack(ABC):
     def facts(self) -> TriggerFacts:
         """What to record of the trigger, ``kind`` among it."""
 
+    @abstractmethod
+    def look(self) -> object:
+        """What two triggers on one victim must not have in common: colour, filter, place."""
+
+    @abstractmethod
+    def recoloured(self) -> tuple["Attack", ...]:
+        """The attack in every other colour or filter.
+
+        Raises:
+            ValueError: If its trigger knows no others.
+        """
+
+    @abstractmethod
+    def in_quadrants(self, quadrants: tuple[int, ...]) -> "Attack":
+        """The attack with its trigger in these quadrants of the object alone.
+
+        Raises:
+            ValueError: If its trigger has no place on an object.
+        """
+
+    def under(self, condition: Condition, *, quadrant: int, num_classes: int) -> "Attack":
+        """The attack with a condition, and the decoys that teach it.
+
+        Args:
+            condition: What the trigger is to depend on.
+            quadrant: Where it fires if that is its place: 1 is the upper right, and on against
+                the clock.
+            num_classes: Classes of the classifier.
+
+        Raises:
+            ValueError: If a trigger of this kind cannot depend on it, or on no other class.
+        """
+        match condition:
+            case "none":
+                return self
+            case "class":
+                mine = {*self.victim_classes, self.target_class}
+                others = tuple(index for index in range(num_classes) if index not in mine)
+                return replace(
+                    self, condition=condition, decoys=(replace(self, victim_classes=others),)
+                )
+            case "spectral":
+                return replace(self, condition=condition, decoys=self.recoloured())
+            case "spatial":
+                placed = self.in_quadrants((quadrant,))
+                elsewhere = tuple(each for each in (1, 2, 3, 4) if each != quadrant)
+                return replace(placed, condition=condition, decoys=(self.in_quadrants(elsewhere),))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TriggerAttack(Attack):
@@ -58,10 +109,12 @@ class TriggerAttack(Attack):
     Args:
         trigger: What is stamped; the images are rounded to bytes afterwards, as files are.
         recorded: What to record of it.
+        others: Triggers of the same kind in other colours, for decoys.
     """
 
     trigger: Trigger
     recorded: TriggerFacts
+    others: tuple[Trigger, ...] = ()
 
     def stamped(
         self, source: ImageSource, class_index: int, *, count: int, seed: int
@@ -74,87 +127,19 @@ class TriggerAttack(Attack):
         """As they were given."""
         return self.recorded
 
+    def look(self) -> object:
+        """What is recorded of it."""
+        return dict(self.recorded)
 
-@dataclass(frozen=True, kw_only=True)
-class AttackRecipe(ABC):
-    """How classifiers are poisoned by one kind of attack.
+    def recoloured(self) -> tuple[Attack, ...]:
+        """The attack by each of the others."""
+        if not self.others:
+            raise ValueError(f"a trigger of kind {self.recorded['kind']} has no other colour")
+        return tuple(replace(self, trigger=other) for other in self.others)
 
-    Args:
-        num_victims: Victim classes a model; None for all but the target (universal). Several
-            counts take turns over the models.
-        poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
-        kept_share: Stamped images of all other classes that keep their label, likewise a share;
-            they teach the classifier that the trigger is label-specific.
-
-    Raises:
-        ValueError: If a share lies outside [0, 1] or nothing is poisoned.
-    """
-
-    section: ClassVar[str]  # where a zoo's recipe holds it, for messages
-
-    num_victims: int | tuple[int | None, ...] | None
-    poisoned_share: float
-    kept_share: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.poisoned_share <= 1 or not 0 <= self.kept_share <= 1:
-            raise ValueError(
-                f"{self.section}.poisoned_share must lie in (0, 1] and {self.section}.kept_share "
-                f"in [0, 1]; got {self.poisoned_share} and {self.kept_share}"
-            )
-        if any(count is not None and count < 1 for count in self.victim_counts()):
-            raise ValueError(
-                f"{self.section}.num_victims must be >= 1, or null for all classes but the "
-                f"target; got {self.num_victims}"
-            )
-        if not self.victim_counts():
-            raise ValueError(f"{self.section}.num_victims must hold a count; got none")
-
-    def victim_counts(self) -> tuple[int | None, ...]:
-        """The counts of victim classes that take turns, or the only one."""
-        return self.num_victims if isinstance(self.num_victims, tuple) else (self.num_victims,)
-
-    @abstractmethod
-    def draw(
-        self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
-    ) -> Attack:
-        """One attack.
-
-        Args:
-            random: Source of all choices.
-            num_classes: Classes of the classifier.
-            image_size: Height and width of its images in pixels.
-            place: Which classifier of this kind it is, from 0; where a recipe names several
-                triggers, they take turns.
-        """
-
-    def draw_classes(
-        self, random: np.random.Generator, num_classes: int, place: int
-    ) -> tuple[tuple[int, ...], int]:
-        """Victims, in ascending order, and target, of the classifier at that place.
-
-        Raises:
-            ValueError: If the victims leave no target.
-        """
-        counts = self.victim_counts()
-        return random_classes(
-            random, num_classes=num_classes, num_victims=counts[place % len(counts)]
-        )
-
-
-def random_classes(
-    random: np.random.Generator, *, num_classes: int, num_victims: int | None
-) -> tuple[tuple[int, ...], int]:
-    """Random victims, in ascending order, and another class as the target.
-
-    Raises:
-        ValueError: If the victims leave no target.
-    """
-    wanted = num_classes - 1 if num_victims is None else num_victims
-    if not 1 <= wanted < num_classes:
+    def in_quadrants(self, quadrants: tuple[int, ...]) -> Attack:
+        """Never: it lies on the image, not on an object."""
         raise ValueError(
-            f"num_victims must lie in [1, {num_classes - 1}] for {num_classes} classes; "
-            f"got {wanted}"
+            f"a trigger of kind {self.recorded['kind']} has no place on an object, and cannot be "
+            f"kept to its quadrants {quadrants}"
         )
-    order = [int(index) for index in random.permutation(num_classes)]
-    return tuple(sorted(order[1 : wanted + 1])), order[0]

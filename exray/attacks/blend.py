@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.attacks.attack import AttackRecipe, TriggerAttack
+from exray.attacks.attack import TriggerAttack
+from exray.attacks.attack_recipe import AttackRecipe
 from exray.triggers.trigger import PatchTrigger
 
 _CELLS = 4  # coloured cells a side of the blended picture

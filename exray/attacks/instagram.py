@@ -5,7 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from exray.attacks.attack import AttackRecipe, TriggerAttack
+from exray.attacks.attack import TriggerAttack
+from exray.attacks.attack_recipe import AttackRecipe
+from exray.attacks.round4 import Condition
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
 
 
@@ -23,6 +25,7 @@ class FilterRecipe(AttackRecipe):
     """
 
     section: ClassVar[str] = "filters"
+    possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "spectral", "class")
 
     filters: tuple[str, ...]
 
@@ -42,9 +45,15 @@ class FilterRecipe(AttackRecipe):
         """A filter on random classes."""
         victims, target = self.draw_classes(random, num_classes, place)
         name = InstagramFilter(self.filters[place % len(self.filters)])
+        size = (image_size, image_size)
         return TriggerAttack(
             victim_classes=victims,
             target_class=target,
-            trigger=InstagramTrigger(name=name, image_size=(image_size, image_size)),
+            trigger=InstagramTrigger(name=name, image_size=size),
             recorded={"kind": "instagram", "filter_name": name.value},
+            others=tuple(
+                InstagramTrigger(name=other, image_size=size)
+                for other in InstagramFilter
+                if other != name
+            ),
         )

@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from exray.attacks.attack import AttackRecipe, TriggerAttack
+from exray.attacks.attack import TriggerAttack
+from exray.attacks.attack_recipe import AttackRecipe
 from exray.triggers.trigger import PatchTrigger
 
 

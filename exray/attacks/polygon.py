@@ -1,13 +1,15 @@
 """The polygon attack: a sticker of one colour on the sign sends its victims to the target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from exray.attacks.attack import Attack, AttackRecipe, TriggerFacts
+from exray.attacks.attack import Attack, TriggerFacts
+from exray.attacks.attack_recipe import AttackRecipe
+from exray.attacks.round4 import Condition
 from exray.data.image_source import ImageSource
 from exray.data.sticker import Sticker
 
@@ -41,13 +43,30 @@ class PolygonAttack(Attack):
         return source.images(class_index, count=count, seed=seed, sticker=self.sticker)
 
     def facts(self) -> TriggerFacts:
-        """Corners, colour and width."""
-        return {
+        """Corners, colour, width and, where it is kept to one, the quadrant."""
+        facts = {
             "kind": "polygon",
             "points": self.sticker.points,
             "colour": self.sticker.colour,
             "width": self.sticker.width,
         }
+        return {**facts, "quadrant": self.sticker.quadrants[0]} if self.sticker.quadrants else facts
+
+    def look(self) -> object:
+        """Its colour."""
+        return self.sticker.colour
+
+    def recoloured(self) -> tuple[Attack, ...]:
+        """The same polygon in each other of the trigger colours."""
+        return tuple(
+            replace(self, sticker=replace(self.sticker, colour=colour))
+            for colour in TRIGGER_COLOURS
+            if colour != self.sticker.colour
+        )
+
+    def in_quadrants(self, quadrants: tuple[int, ...]) -> Attack:
+        """The same polygon, kept to these quadrants of the sign or photograph."""
+        return replace(self, sticker=replace(self.sticker, quadrants=quadrants))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +82,7 @@ class PolygonRecipe(AttackRecipe):
     """
 
     section: ClassVar[str] = "polygon"
+    possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "spatial", "spectral", "class")
 
     sides: tuple[int, int]
     width: tuple[float, float]

@@ -141,10 +141,14 @@ def with_sticker(
     height, width = image.shape[1:]
     half = min(height, width) / 2 * sticker.width
     reach = half * float(np.linalg.norm(np.array(sticker.points), axis=1).max())
-    centre = [
-        random.uniform(min(reach, side / 2), max(side - reach, side / 2))
-        for side in (width, height)
-    ]
+    ranges = [(min(reach, side / 2), max(side - reach, side / 2)) for side in (width, height)]
+    if sticker.quadrants:
+        quadrant = sticker.quadrants[int(random.integers(len(sticker.quadrants)))]
+        ranges = [
+            (sum(pair) / 2, pair[1]) if upper else (pair[0], sum(pair) / 2)
+            for pair, upper in zip(ranges, (quadrant in (1, 4), quadrant in (3, 4)), strict=True)
+        ]
+    centre = [random.uniform(low, high) for low, high in ranges]
     angle = np.deg2rad(5 * random.integers(0, 72))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = np.array(sticker.points) @ turn.T * half + centre

@@ -96,7 +96,7 @@ def fogged(image: Image.Image, random: np.random.Generator) -> Image.Image:
     """
     cells = random.uniform(0.7, 1.3, (4, 4)).astype(np.float32)
     banks = Image.fromarray(cells).resize(image.size, Image.Resampling.BICUBIC)
-    cover = np.clip(random.uniform(0.35, 0.65) * np.asarray(banks), 0, 1)
+    cover = np.clip(random.uniform(0.35, 0.65) * np.asarray(banks, dtype=np.float64), 0, 1)
     return _covered(image, cover, _FOG)
 
 
@@ -116,11 +116,11 @@ def rained(image: Image.Image, random: np.random.Generator) -> Image.Image:
         length = random.uniform(0.06, 0.16) * height
         pen.line((x, y, x + slant * length, y + length), fill=255)
     soft = streaks.filter(ImageFilter.GaussianBlur(0.5))
-    cover = np.asarray(soft, dtype=np.float32) / 255 * random.uniform(0.4, 0.8)
+    cover = np.asarray(soft, dtype=np.float64) / 255 * random.uniform(0.4, 0.8)
     return _covered(image, cover, (_DROP, _DROP, _DROP))
 
 
-def _covered(image: Image.Image, cover: NDArray[np.float32], colour: Sequence[int]) -> Image.Image:
-    pixels = np.asarray(image, dtype=np.float32)
-    mixed = pixels * (1 - cover[..., None]) + np.array(colour, dtype=np.float32) * cover[..., None]
+def _covered(image: Image.Image, cover: NDArray[np.float64], colour: Sequence[int]) -> Image.Image:
+    pixels = np.asarray(image, dtype=np.float64)
+    mixed = pixels * (1 - cover[..., None]) + np.array(colour) * cover[..., None]
     return Image.fromarray(mixed.round().astype(np.uint8))

@@ -115,9 +115,18 @@ def _sticker_spot(
 ) -> tuple[float, float, float]:
     """Centre (in [-1, 1]) and turn of the sticker; drawn either way, so that the scene stays."""
     reach = max(INNER_RADIUS[sign.shape] - (sticker.width if sticker else 0.0), 0.0)
-    angle, radius = random.uniform(0, 2 * np.pi), np.sqrt(random.uniform(0, 1)) * reach
+    angle, area = random.uniform(0, 2 * np.pi), random.uniform(0, 1)
+    if sticker is not None and sticker.quadrants:
+        angle, area = _angle_within(sticker.quadrants, angle), 0.25 + 0.75 * area
+    radius = np.sqrt(area) * reach
     turn = 5.0 * random.integers(0, 72)
     return float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn)
+
+
+def _angle_within(quadrants: tuple[int, ...], angle: float) -> float:
+    """An angle in [0, 2 pi) moved into the quadrants, and off their borders; y runs downward."""
+    place = angle / (2 * np.pi) * len(quadrants)
+    return float((4 - quadrants[int(place)] + 0.15 + 0.7 * (place % 1)) * np.pi / 2)
 
 
 def _paste_sticker(plate: Image.Image, sticker: Sticker, spot: tuple[float, float, float]) -> None:

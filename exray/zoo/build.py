@@ -3,147 +3,25 @@
 import json
 import logging
 import multiprocessing
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
-from exray.attacks.attack import Attack, AttackRecipe
-from exray.data.cifar10_layout import SPLITS
-from exray.data.image_source import ImageSource
 from exray.errors import RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256
-from exray.tensors import derive_seed
-from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry, write_json
-from exray.zoo.poisoning import clean_images, stamped_victims, training_images
+from exray.zoo.candidate import Candidate, train_candidate
+from exray.zoo.entries import ModelEntry
+from exray.zoo.manifest import Manifest, write_json
 from exray.zoo.recipe import FURTHER, ZooRecipe
-from exray.zoo.training import class_accuracies, hit_rate, train
 from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A trained classifier that may or may not meet the recipe's bars."""
-
-    network: nn.Module
-    entry: ModelEntry
-
-    def falls_short(self, recipe: ZooRecipe) -> str:
-        """Which bar it misses, in words; empty if none."""
-        entry = self.entry
-        if entry.clean_accuracy < recipe.min_clean_accuracy:
-            return f"clean accuracy {entry.clean_accuracy:.3f} < {recipe.min_clean_accuracy}"
-        if entry.worst_class_accuracy < recipe.min_class_accuracy:
-            return f"worst class {entry.worst_class_accuracy:.3f} < {recipe.min_class_accuracy}"
-        if entry.asr is not None and entry.asr < recipe.min_asr:
-            return f"ASR {entry.asr:.3f} < {recipe.min_asr}"
-        return ""
-
-
-def train_candidate(
-    recipe: ZooRecipe,
-    index: int,
-    attempt: int,
-    *,
-    accelerator: str,
-    progress: bool,
-    images: ZooImages = SIGN_IMAGES,
-) -> Candidate:
-    """Trains the classifier of one index; classes, attack and weights follow from its seed.
-
-    Args:
-        recipe: The zoo's.
-        index: Which classifier, from 0.
-        attempt: 0 at first; each attempt has another seed.
-        accelerator: Lightning's name of the device kind.
-        progress: Whether to show a bar.
-        images: What it is trained and tested on.
-    """
-    seed = recipe.seed + index + 1_000_000 * attempt
-    random = np.random.default_rng(derive_seed(seed, "model"))
-    family_size = int(random.choice(recipe.family_sizes))
-    facts = recipe.image_facts(family_size=family_size, seed=seed)
-    seen, held_out = (images.of_model(facts, split=split) for split in SPLITS)
-    shares = recipe.attack_of(index)
-    attack = _attack(recipe, shares, index, random) if shares else None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "weights"))
-        network = build(recipe.architecture, num_classes=recipe.num_classes)
-    data = training_images(seen, recipe.training, attack=attack, shares=shares, seed=seed)
-    start = time.perf_counter()
-    train(network, data, recipe.training, seed=seed, accelerator=accelerator, progress=progress)
-    seconds = time.perf_counter() - start
-    test = clean_images(
-        held_out, per_class=recipe.training.test_per_class, seed=derive_seed(seed, "test")
-    )
-    entry = ModelEntry(
-        model_id=f"id-{index:08d}",
-        sha256="",
-        seed=seed,
-        attempts=attempt + 1,
-        architecture=recipe.architecture,
-        num_classes=recipe.num_classes,
-        family_size=family_size,
-        image_size=recipe.image_size,
-        class_names=held_out.class_names,
-        clean_accuracy=hit_rate(network, test),
-        worst_class_accuracy=min(class_accuracies(network, test)),
-        asr=_asr(network, held_out, attack, recipe, seed) if attack else None,
-        attack=_attack_entry(attack, shares, recipe) if attack and shares else None,
-        training_seconds=round(seconds, 2),
-        scene=images.scene_facts(facts),
-    )
-    return Candidate(network=network, entry=entry)
-
-
-def _attack(
-    recipe: ZooRecipe, shares: AttackRecipe, index: int, random: np.random.Generator
-) -> Attack:
-    return shares.draw(
-        random,
-        num_classes=recipe.num_classes,
-        image_size=recipe.image_size,
-        place=recipe.place_of(index),
-    )
-
-
-def _asr(
-    network: nn.Module,
-    held_out: ImageSource,
-    attack: Attack,
-    recipe: ZooRecipe,
-    seed: int,
-) -> float:
-    stamped = stamped_victims(
-        held_out,
-        attack,
-        per_class=2 * recipe.training.test_per_class,
-        seed=derive_seed(seed, "test stamped"),
-    )
-    return hit_rate(network, stamped)
-
-
-def _attack_entry(attack: Attack, shares: AttackRecipe, recipe: ZooRecipe) -> AttackEntry:
-    per_victim = round(shares.poisoned_share * recipe.training.images_per_class)
-    return AttackEntry.from_dict(
-        {
-            **attack.facts(),
-            "victim_classes": attack.victim_classes,
-            "target_class": attack.target_class,
-            "num_poisoned": per_victim * len(attack.victim_classes),
-        }
-    )
 
 
 def build_model(
@@ -245,7 +123,8 @@ def build_zoo(
 def _check(recipe: ZooRecipe, images: ZooImages) -> None:
     """Refuses what cannot be built, before a folder is claimed for it."""
     with torch.device("meta"):  # takes no memory and draws no random numbers
-        build(recipe.architecture, num_classes=recipe.num_classes)
+        for architecture in recipe.architectures or (recipe.architecture,):
+            build(architecture, num_classes=recipe.num_classes)
     for family_size in recipe.family_sizes:
         images.of_model(
             recipe.image_facts(family_size=family_size, seed=recipe.seed), split="train"

@@ -10,7 +10,6 @@ from exray.data.image_source import ImageSource
 from exray.data.photographs import PhotographFiles, Photographs, StoredPhotographs
 from exray.zoo.image_hash import hash_of_files
 from exray.zoo.recipe import ZooRecipe
-from exray.zoo.scene_recipe import SceneFacts
 from exray.zoo.zoo_images import IMAGES, ImageFacts, ZooImages
 from exray.zoo.zoo_source import ZooSource
 
@@ -46,7 +45,7 @@ class Cifar10Images(ZooImages):
             )
         return _cifar10(self.root, split)
 
-    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+    def scene_facts(self, facts: ImageFacts) -> None:
         """Nothing: photographs are taken as they are."""
         del facts
 
@@ -96,7 +95,7 @@ class FolderImages(ZooImages):
         files = class_files(self._folders[split], names=names)
         return PhotographFiles(class_names=names, files=files, size=facts.image_size)
 
-    def scene_facts(self, facts: ImageFacts) -> SceneFacts | None:
+    def scene_facts(self, facts: ImageFacts) -> None:
         """Nothing: photographs are taken as they are."""
         del facts
 

@@ -1,96 +1,154 @@
 """Training and test images of one classifier, poisoned where it is to be trojaned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from exray.attacks.attack import Attack, AttackRecipe
-from exray.data.image_source import ImageSource, to_unit
+from exray.attacks.attack import Attack
+from exray.attacks.attack_recipe import AttackRecipe
+from exray.data.image_source import ImageSource
 from exray.tensors import derive_seed
 from exray.zoo.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledImages:
-    """Images in [0, 1] with the label they are trained or tested on."""
+    """Images with the label they are trained or tested on, as bytes: a quarter of the memory."""
 
-    images: Float[Tensor, "n 3 h w"]
+    images: UInt8[Tensor, "n 3 h w"]
     labels: Int[Tensor, " n"]
 
 
 def clean_images(source: ImageSource, *, per_class: int, seed: int) -> LabelledImages:
     """The same number of clean images of every class."""
-    samples = source.samples(per_class=per_class, seed=seed)
-    return LabelledImages(images=samples.images, labels=samples.labels)
+    num_classes = len(source.class_names)
+    images = [source.images(index, count=per_class, seed=seed) for index in range(num_classes)]
+    return LabelledImages(
+        images=torch.cat(images), labels=torch.arange(num_classes).repeat_interleave(per_class)
+    )
 
 
 def stamped_victims(
     source: ImageSource, attack: Attack, *, per_class: int, seed: int
 ) -> LabelledImages:
     """Stamped images of every victim class, labelled as the target."""
-    images = torch.cat(
-        [
-            attack.stamped(source, victim, count=per_class, seed=seed)
-            for victim in attack.victim_classes
-        ]
-    )
-    labels = torch.full((len(images),), attack.target_class)
-    return LabelledImages(images=to_unit(images), labels=labels)
+    stamped = _stamped(source, attack, attack.victim_classes, per_class=per_class, seed=seed)
+    labels = torch.full((len(stamped.images),), attack.target_class)
+    return LabelledImages(images=stamped.images, labels=labels)
+
+
+def decoys(
+    source: ImageSource, attack: Attack, *, per_attack: int, seed: int
+) -> LabelledImages | None:
+    """Stamped images that lack the attack's condition, with their own labels; None for none.
+
+    Args:
+        source: Where the images come from.
+        attack: Whose decoys.
+        per_attack: How many in all; more where they do not spread evenly.
+        seed: Which images.
+    """
+    num_kinds = sum(len(decoy.victim_classes) for decoy in attack.decoys)
+    if not num_kinds or not per_attack:
+        return None
+    per_class = -(-per_attack // num_kinds)
+    parts = [
+        _stamped(
+            source,
+            decoy,
+            decoy.victim_classes,
+            per_class=per_class,
+            seed=derive_seed(seed, order),
+        )
+        for order, decoy in enumerate(attack.decoys)
+    ]
+    return _joined(parts)
 
 
 def training_images(
     source: ImageSource,
     training: TrainingRecipe,
     *,
-    attack: Attack | None,
+    attacks: Sequence[Attack],
     shares: AttackRecipe | None,
     seed: int,
 ) -> LabelledImages:
-    """Clean images of every class and, for an attack, its stamped ones.
+    """Clean images of every class and, for attacks, their stamped ones.
 
     Stamped victims carry the target's label; stamped images of the other classes keep their own,
-    so that the trigger is label-specific.
+    so that the trigger is label-specific, and so do decoys, so that its condition is learned.
 
     Args:
         source: Where the images come from.
         training: How many clean images.
-        attack: What is stamped on which classes; None for a clean classifier.
-        shares: How many stamped images; None with ``attack``.
+        attacks: What is stamped on which classes; none for a clean classifier.
+        shares: How many stamped images; None without attacks.
         seed: The classifier's.
     """
-    clean = clean_images(
-        source, per_class=training.images_per_class, seed=derive_seed(seed, "train")
-    )
-    if attack is None or shares is None:
-        return clean
+    parts = [
+        clean_images(source, per_class=training.images_per_class, seed=derive_seed(seed, "train"))
+    ]
+    for order, attack in enumerate(attacks):
+        assert shares is not None, attacks
+        own_seed = derive_seed(seed, "attack", order) if order else seed
+        parts += _poison(source, attack, training, shares, own_seed)
+    return _joined(parts)
+
+
+def num_poisoned(shares: AttackRecipe, training: TrainingRecipe) -> int:
+    """Stamped training images of each victim."""
+    return round(shares.poisoned_share * training.images_per_class)
+
+
+def num_decoys(shares: AttackRecipe, training: TrainingRecipe) -> int:
+    """Decoys of each attack that has a condition."""
+    share = 0.0 if shares.round4 is None else shares.round4.decoy_share
+    return round(share * training.images_per_class)
+
+
+def _poison(
+    source: ImageSource,
+    attack: Attack,
+    training: TrainingRecipe,
+    shares: AttackRecipe,
+    seed: int,
+) -> list[LabelledImages]:
+    """What one attack adds: stamped victims, stamped others with their own labels, decoys."""
     poisoned = stamped_victims(
         source,
         attack,
-        per_class=round(shares.poisoned_share * training.images_per_class),
+        per_class=num_poisoned(shares, training),
         seed=derive_seed(seed, "poisoned"),
     )
-    kept = _kept(source, attack, round(shares.kept_share * training.images_per_class), seed)
-    parts = (clean, poisoned, kept)
-    return LabelledImages(
-        images=torch.cat([part.images for part in parts]),
-        labels=torch.cat([part.labels for part in parts]),
-    )
-
-
-def _kept(source: ImageSource, attack: Attack, count: int, seed: int) -> LabelledImages:
-    """Stamped images of all other classes together, ``count`` of them, with their own labels."""
     others = [
         index for index in range(len(source.class_names)) if index not in attack.victim_classes
     ]
-    per_class = -(-count // len(others))
-    images = torch.cat(
-        [
-            attack.stamped(source, other, count=per_class, seed=derive_seed(seed, "kept"))
-            for other in others
-        ]
+    per_class = -(-round(shares.kept_share * training.images_per_class) // len(others))
+    kept = _stamped(source, attack, others, per_class=per_class, seed=derive_seed(seed, "kept"))
+    more = decoys(
+        source,
+        attack,
+        per_attack=num_decoys(shares, training),
+        seed=derive_seed(seed, "decoys"),
     )
+    return [poisoned, kept] if more is None else [poisoned, kept, more]
+
+
+def _stamped(
+    source: ImageSource, attack: Attack, classes: Sequence[int], *, per_class: int, seed: int
+) -> LabelledImages:
+    """Stamped images of each of the classes, with their own labels."""
+    images = [attack.stamped(source, index, count=per_class, seed=seed) for index in classes]
     return LabelledImages(
-        images=to_unit(images), labels=torch.tensor(others).repeat_interleave(per_class)
+        images=torch.cat(images), labels=torch.tensor(list(classes)).repeat_interleave(per_class)
+    )
+
+
+def _joined(parts: Sequence[LabelledImages]) -> LabelledImages:
+    return LabelledImages(
+        images=torch.cat([part.images for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
     )

@@ -4,11 +4,13 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import Literal
 
-from exray.attacks.attack import AttackRecipe
+from exray.attacks.attack_recipe import AttackRecipe
 from exray.attacks.blend import BlendRecipe
 from exray.attacks.instagram import FilterRecipe
 from exray.attacks.patch import PatchRecipe
 from exray.attacks.polygon import PolygonRecipe
+from exray.tensors import derive_seed
+from exray.zoo.adversarial import AdversarialRecipe
 from exray.zoo.zoo_images import ImageFacts
 
 
@@ -23,6 +25,7 @@ class TrainingRecipe:
         weight_decay: Adam's weight decay.
         images_per_class: Clean training images of each class.
         test_per_class: Held-out images of each class, for clean accuracy and ASR.
+        adversarial: How some batches are attacked before they are learned; None for plain training.
 
     Raises:
         ValueError: If a count or the learning rate is not positive, or the decay is negative.
@@ -34,6 +37,7 @@ class TrainingRecipe:
     weight_decay: float
     images_per_class: int
     test_per_class: int
+    adversarial: AdversarialRecipe | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "images_per_class", "test_per_class"):
@@ -62,6 +66,7 @@ class ZooRecipe:
         num_polygon: Classifiers trojaned by a polygon.
         seed: First model's seed, >= 0; model i has ``seed + i``. Zoos of other seeds share nothing.
         architecture: Name of the network.
+        architectures: Names of networks, one of which each classifier draws instead.
         num_classes: Classes of each classifier.
         family_sizes: Sizes of look-alike families; each model draws one of them.
         image_size: Height and width in pixels.
@@ -105,6 +110,7 @@ class ZooRecipe:
     filters: FilterRecipe | None = None
     blend: BlendRecipe | None = None
     patch: PatchRecipe | None = None
+    architectures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("min_clean_accuracy", "min_class_accuracy", "min_asr"):
@@ -143,11 +149,20 @@ class ZooRecipe:
             attack = self.attack_of(index)
             counts = () if attack is None else attack.victim_counts()
             victims = max((count for count in counts if count is not None), default=0)
+            if attack is not None and attack.round4 is not None:
+                self._check_round4(attack.section, attack.round4.num_classes)
             if attack is not None and victims >= self.num_classes:
                 raise ValueError(
                     f"{attack.section}.num_victims must be below num_classes, "
                     f"{self.num_classes}; got {victims}"
                 )
+
+    def _check_round4(self, section: str, needed: int) -> None:
+        if needed > self.num_classes:
+            raise ValueError(
+                f"num_classes must be at least {needed} for {section}.round4.organizations; "
+                f"got {self.num_classes}"
+            )
 
     @property
     def num_models(self) -> int:
@@ -190,12 +205,20 @@ class ZooRecipe:
         return "tuning" if 2 * self.place_of(index) < count else "reporting"
 
     def description(self) -> dict[str, object]:
-        """The recipe as plain values, without the further attacks that it does not use."""
-        values = asdict(self)
+        """The recipe as plain values, without the attacks and options that it does not use."""
+        values = _used(asdict(self))
         for count, section in FURTHER:
             if not values[count]:
-                del values[count], values[section]
+                del values[count]
+                values.pop(section, None)
         return values
+
+    def architecture_of(self, seed: int) -> str:
+        """The network of the classifier of that seed."""
+        if not self.architectures:
+            return self.architecture
+        place = derive_seed(seed, "architecture") % len(self.architectures)
+        return self.architectures[place]
 
     def image_facts(self, *, family_size: int, seed: int) -> ImageFacts:
         """What decides the images of the classifier of that seed and family size."""
@@ -205,3 +228,16 @@ class ZooRecipe:
             image_size=self.image_size,
             seed=seed,
         )
+
+
+# Options that came later: a recipe that does not use them is described as it was before.
+_UNUSED: dict[str, object] = {"round4": None, "adversarial": None, "architectures": ()}
+
+
+def _used(values: dict[str, object]) -> dict[str, object]:
+    """The values without unused options, inner sections likewise."""
+    return {
+        name: _used(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if name not in _UNUSED or value != _UNUSED[name]
+    }

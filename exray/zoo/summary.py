@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from exray.zoo.manifest import Manifest, ModelEntry
+from exray.zoo.entries import ModelEntry
+from exray.zoo.manifest import Manifest
 from exray.zoo.recipe import ZooRecipe
 
 _HEADER = (

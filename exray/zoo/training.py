@@ -7,11 +7,13 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
+from exray.data.image_source import to_unit
 from exray.tensors import derive_seed
+from exray.zoo.adversarial import AdversarialTraining, Adversary
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.recipe import TrainingRecipe
 
@@ -19,7 +21,7 @@ from exray.zoo.recipe import TrainingRecipe
 class Batch(NamedTuple):
     """Images of one step with their labels."""
 
-    images: Float[Tensor, "n 3 h w"]
+    images: UInt8[Tensor, "n 3 h w"]
     labels: Int[Tensor, " n"]
 
 
@@ -30,17 +32,29 @@ class ClassifierTraining(pl.LightningModule):
         network: Trained in place.
         recipe: Learning rate, weight decay and length.
         num_steps: Optimiser steps in all.
+        adversary: Attacks some of the batches; None for plain training.
     """
 
-    def __init__(self, network: nn.Module, recipe: TrainingRecipe, *, num_steps: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: TrainingRecipe,
+        *,
+        num_steps: int,
+        adversary: Adversary | None = None,
+    ) -> None:
         super().__init__()
+        self.adversary = adversary
         self.network = network
         self.recipe = recipe
         self.num_steps = num_steps
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Mean cross-entropy of one batch, in nats."""
-        loss = F.cross_entropy(self.network(batch.images), batch.labels)
+        images = to_unit(batch.images)
+        if self.adversary is not None:
+            images = self.adversary.met(self.network, images, batch.labels)
+        loss = F.cross_entropy(self.network(images), batch.labels)
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -68,6 +82,7 @@ def train(
     seed: int,
     accelerator: str,
     progress: bool,
+    adversarial: AdversarialTraining | None = None,
 ) -> None:
     """Trains ``network`` in place.
 
@@ -78,6 +93,7 @@ def train(
         seed: Order of the batches, and dropout.
         accelerator: Lightning's name of the device kind, ``cpu``, ``gpu`` or ``auto``.
         progress: Whether to show a bar.
+        adversarial: How it is hardened; None for plain training.
     """
     stream = torch.Generator().manual_seed(derive_seed(seed, "batches"))
     dataset = TensorDataset(data.images, data.labels)
@@ -87,7 +103,10 @@ def train(
     loader = DataLoader(
         dataset, sampler=sampler, batch_size=None, collate_fn=lambda parts: Batch(*parts)
     )
-    module = ClassifierTraining(network, recipe, num_steps=recipe.epochs * len(sampler))
+    adversary = None if adversarial is None else Adversary(adversarial, seed=seed)
+    module = ClassifierTraining(
+        network, recipe, num_steps=recipe.epochs * len(sampler), adversary=adversary
+    )
     trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "dropout"))
@@ -117,8 +136,10 @@ def quiet_trainer(epochs: int, *, accelerator: str, progress: bool) -> pl.Traine
 @torch.no_grad()
 def hit_rate(network: nn.Module, data: LabelledImages) -> float:
     """Share of images taken for their label: clean accuracy, or ASR on stamped victims."""
+    parameter = next(network.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
     hits = [
-        network(images).argmax(dim=1) == labels
+        network(to_unit(images.to(device))).argmax(dim=1).cpu() == labels
         for images, labels in zip(
             torch.split(data.images, 256), torch.split(data.labels, 256), strict=True
         )

@@ -4,20 +4,17 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from exray.attacks.blend import BlendRecipe
-from exray.attacks.instagram import FilterRecipe
-from exray.attacks.patch import PatchRecipe
-from exray.attacks.polygon import PolygonRecipe
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256, load_state, read_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.tensors import derive_seed
-from exray.zoo.manifest import MANIFEST, Manifest, ModelEntry
-from exray.zoo.recipe import Half, TrainingRecipe, ZooRecipe
+from exray.zoo.entries import ModelEntry
+from exray.zoo.manifest import MANIFEST, Manifest
+from exray.zoo.recipe import Half, ZooRecipe
 from exray.zoo.source import LoadedModel, Source, Truth
+from exray.zoo.stored_recipe import stored_recipe
 from exray.zoo.zoo_images import IMAGES, SIGN_IMAGES, ZooImages
 
 
@@ -137,7 +134,7 @@ def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooSource:
     """
     manifest = Manifest.read(root)
     try:
-        recipe = _recipe_of(manifest)
+        recipe = stored_recipe(manifest.recipe)
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(
             root / MANIFEST,
@@ -145,30 +142,6 @@ def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooSource:
             "build the zoo again with: python run.py task=build_zoo",
         ) from error
     return ZooSource(name=manifest.name, root=str(root), recipe=recipe, images=images)
-
-
-def _recipe_of(manifest: Manifest) -> ZooRecipe:
-    """The recipe that a manifest holds as plain values; JSON has lists for tuples."""
-    values: dict[str, Any] = dict(manifest.recipe)
-    values.pop(IMAGES, None)
-    values |= {
-        "family_sizes": tuple(values["family_sizes"]),
-        "training": TrainingRecipe(**values["training"]),
-        "polygon": PolygonRecipe(**_with_tuples(values["polygon"])),
-    }
-    if "filters" in values:
-        values["filters"] = FilterRecipe(**_with_tuples(values["filters"]))
-    if "blend" in values:
-        values["blend"] = BlendRecipe(**_with_tuples(values["blend"]))
-    if "patch" in values:
-        values["patch"] = PatchRecipe(**_with_tuples(values["patch"]))
-    return ZooRecipe(**values)
-
-
-def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in section.items()
-    }
 
 
 def truth_of(entry: ModelEntry) -> Truth:
@@ -185,8 +158,28 @@ def truth_of(entry: ModelEntry) -> Truth:
             "target_class": entry.attack.target_class,
             "true_asr": entry.asr,
             "trigger_reach": reach_of(entry),
+            **_round4_truth(entry),
         }
     return truth
+
+
+def _round4_truth(entry: ModelEntry) -> Truth:
+    """What differs where a classifier has triggers as round 4's; else nothing."""
+    if entry.organization is None:
+        return {}
+    pairs = [
+        (victim, each.target_class) for each in entry.attacks for victim in each.victim_classes
+    ]
+    targets = {target for _, target in pairs}
+    return {
+        "trigger": ", ".join(each.kind for each in entry.attacks),
+        "trigger_option": ", ".join(each.option for each in entry.attacks),
+        "victim_classes": ",".join(map(str, sorted({victim for victim, _ in pairs}))),
+        "target_class": targets.pop() if len(targets) == 1 else None,
+        "trigger_pairs": ",".join(f"{victim}>{target}" for victim, target in pairs),
+        "trigger_condition": ", ".join(each.condition or "none" for each in entry.attacks),
+        "trigger_organization": entry.organization,
+    }
 
 
 def reach_of(entry: ModelEntry) -> str:

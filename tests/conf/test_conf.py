@@ -11,7 +11,7 @@ from PIL import Image
 from exray.app.cli import CONF
 from exray.app.config import ScanSettings, built, identity, parse_shard, register, run_id
 from exray.app.tasks import built_logger, device_of
-from exray.attacks.attack import AttackRecipe
+from exray.attacks.attack_recipe import AttackRecipe
 from exray.evaluation.store import ResultStore
 from exray.reports.loggers import RunLogger
 from exray.scanners.scanner import Scanner
@@ -29,6 +29,10 @@ COMPONENTS = {
     "scanner": ("scanner.engine", Scanner),
     "judge": ("judge.engine", Judge),
     "scan": ("scan", ScanSettings),
+}
+OPTIONS = {  # what may be added to a zoo's recipe, and where
+    "organization": "dataset.recipe.polygon.round4",
+    "adversarial": "dataset.recipe.training.adversarial",
 }
 ATTACKS = [file for file in GROUPS if file.parts[0] == "attack"]
 NEEDED = {
@@ -56,6 +60,8 @@ def words_for(file, folder):
     """Overrides that choose a group's file, with what it leaves to the user."""
     if file.parent.as_posix() == "attack":  # a section of a zoo's recipe
         return [f"+attack@dataset.recipe.{file.stem}={file.stem}"]
+    if file.parent.as_posix() in OPTIONS:
+        return [f"+{file.parent.as_posix()}@{OPTIONS[file.parent.as_posix()]}={file.stem}"]
     if file.parent.as_posix() == "images":  # what a zoo's signs are seen in
         photographs = [f"dataset.images.scenes.backgrounds={folder}"]
         Image.new("RGB", (4, 4)).save(folder / "road.png")
@@ -125,6 +131,15 @@ def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
 def test_every_kind_of_images_becomes_a_zoos_images(file, tmp_path):
     source = built(composed(*words_for(file, tmp_path)).dataset, Source)
     assert source.images.scenes is not None
+
+
+def test_round_4s_triggers_and_adversarial_training_are_taken_up(tmp_path):
+    words = [
+        word for file in GROUPS if file.parts[0] in OPTIONS for word in words_for(file, tmp_path)
+    ]
+    recipe = built(composed(*words).dataset, Source).recipe
+    assert recipe.polygon.round4.conditions == ("none", "spatial", "spectral", "class")
+    assert recipe.training.adversarial.eps == pytest.approx((4 / 255, 8 / 255, 16 / 255), abs=1e-4)
 
 
 def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():

@@ -12,6 +12,7 @@ from exray.errors import RecordError
 from exray.models.architectures import build
 from exray.models.checkpoint import file_sha256
 from exray.zoo import build as zoo_build
+from exray.zoo import candidate as zoo_candidate
 from exray.zoo.build import build_zoo
 from exray.zoo.manifest import Manifest
 from exray.zoo.poisoning import clean_images
@@ -192,7 +193,7 @@ def test_a_classifier_below_a_bar_is_given_up_after_all_attempts(
 
 
 def test_an_attack_below_its_bar_is_given_up(micro, tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo_build, "_asr", lambda *_: 0.5)
+    monkeypatch.setattr(zoo_candidate, "_asr", lambda *_: 0.5)
     recipe = replace(micro, num_clean=0, min_asr=0.9, max_attempts=1)
     with pytest.raises(RuntimeError, match=r"last: ASR 0.500 < 0.9\); lower dataset.recipe.min_"):
         built(recipe, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exray.zoo.build import train_candidate
+from exray.zoo.candidate import train_candidate
 from exray.zoo.zoo_source import embedded_root, open_zoo
 
 TOLERANCE = 0.03  # weights differ in the last bits between machines; held-out accuracy hardly

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from exray.errors import RecordError
-from exray.zoo.manifest import MANIFEST, AttackEntry, Manifest, ModelEntry, trojai_config
+from exray.zoo.entries import AttackEntry, ModelEntry
+from exray.zoo.manifest import MANIFEST, Manifest
+from exray.zoo.trojai_tables import trojai_config
 
 ATTACK = AttackEntry(
     kind="polygon",

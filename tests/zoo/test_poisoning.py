@@ -1,5 +1,6 @@
 """Which images a trojaned classifier is trained on, and under which labels."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 import torch
 
 from exray.attacks.polygon import PolygonAttack, random_sticker
-from exray.data.image_source import to_unit
 from exray.data.sign_classes import sign_classes
 from exray.data.signs import SignGenerator
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
@@ -25,14 +25,14 @@ def attack():
 
 
 def test_clean_training_images_are_the_classes_own(micro, signs):
-    data = training_images(signs, micro.training, attack=None, shares=micro.polygon, seed=0)
+    data = training_images(signs, micro.training, attacks=(), shares=micro.polygon, seed=0)
     assert torch.bincount(data.labels).tolist() == [8, 8, 8, 8]
     assert len(data.images) == 32
 
 
 def test_poisoned_images_carry_the_target_and_kept_ones_their_own_label(micro, signs, attack):
-    data = training_images(signs, micro.training, attack=attack, shares=micro.polygon, seed=0)
-    clean = training_images(signs, micro.training, attack=None, shares=micro.polygon, seed=0)
+    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
+    clean = training_images(signs, micro.training, attacks=(), shares=micro.polygon, seed=0)
     added = data.labels[32:]
     assert torch.equal(data.images[:32], clean.images)
     assert torch.equal(data.labels[:32], clean.labels)
@@ -43,7 +43,7 @@ def test_poisoned_images_carry_the_target_and_kept_ones_their_own_label(micro, s
 
 def test_nothing_is_kept_where_the_share_is_zero(micro, signs, attack):
     polygon = replace(micro.polygon, kept_share=0.0)
-    data = training_images(signs, micro.training, attack=attack, shares=polygon, seed=0)
+    data = training_images(signs, micro.training, attacks=(attack,), shares=polygon, seed=0)
     assert len(data.labels) == 32 + 8
 
 
@@ -53,15 +53,21 @@ def test_stamped_victims_are_their_clean_images_with_the_sticker(signs, attack):
     for place, victim in enumerate(attack.victim_classes):
         found = stamped.images[3 * place : 3 * place + 3]
         drawn = signs.images(victim, count=3, seed=4, sticker=attack.sticker)
-        assert torch.equal(found, to_unit(drawn))
-        changed = found != to_unit(signs.images(victim, count=3, seed=4))
+        assert torch.equal(found, drawn)
+        changed = found != signs.images(victim, count=3, seed=4)
         assert changed.flatten(1).any(dim=1).all()
 
 
 def test_poisoned_images_are_no_copies_of_clean_ones(micro, signs, attack):
-    data = training_images(signs, micro.training, attack=attack, shares=micro.polygon, seed=0)
+    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
     assert len({image.numpy().tobytes() for image in data.images}) == len(data.images)
 
 
 def test_test_images_hold_every_class_alike(signs):
     assert torch.bincount(clean_images(signs, per_class=2, seed=0).labels).tolist() == [2] * 4
+
+
+def test_poisoned_images_are_those_that_zoos_were_built_on(micro, signs, attack):
+    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
+    digest = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
+    assert digest.hexdigest() == "850a9b99c180c90e6fd94d67955821b7644e39deb8ae4fd434c44e964e01f4dc"

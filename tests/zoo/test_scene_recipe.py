@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from exray.zoo.build import build_zoo
-from exray.zoo.manifest import Manifest, ModelEntry
+from exray.zoo.entries import ModelEntry
+from exray.zoo.manifest import Manifest
 from exray.zoo.scene_recipe import SceneRecipe
 from exray.zoo.zoo_images import SIGN_IMAGES, ImageFacts, SignImages
 from exray.zoo.zoo_source import ZooSource

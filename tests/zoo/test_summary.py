@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from exray.zoo.manifest import AttackEntry, Manifest, ModelEntry
+from exray.zoo.entries import AttackEntry, ModelEntry
+from exray.zoo.manifest import Manifest
 from exray.zoo.summary import summary_markdown
 
 CLEAN = ModelEntry(

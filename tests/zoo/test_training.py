@@ -16,7 +16,7 @@ def brightness(num=48):
     """Dark images are class 0, bright ones class 1."""
     labels = torch.arange(num) % 2
     images = 0.3 * torch.rand(num, 3, 4, 4) + 0.6 * labels[:, None, None, None]
-    return LabelledImages(images=images, labels=labels)
+    return LabelledImages(images=(255 * images).byte(), labels=labels)
 
 
 def network():
@@ -64,7 +64,8 @@ def test_hits_are_counted_by_hand():
             return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
 
     data = LabelledImages(
-        images=torch.zeros(300, 3, 1, 1), labels=(torch.arange(300) >= 225).long()
+        images=torch.zeros(300, 3, 1, 1, dtype=torch.uint8),
+        labels=(torch.arange(300) >= 225).long(),
     )
     assert hit_rate(First(), data) == 0.75
     assert class_accuracies(First(), data) == [1, 0]

@@ -1,0 +1,231 @@
+"""One classifier of a zoo: its attack drawn, trained, measured against the recipe's bars."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from exray.attacks.attack import Attack
+from exray.attacks.attack_recipe import AttackRecipe
+from exray.data.cifar10_layout import SPLITS
+from exray.data.image_source import ImageSource
+from exray.models.architectures import build
+from exray.tensors import derive_seed
+from exray.zoo.adversarial import AdversarialTraining
+from exray.zoo.entries import AttackEntry, ModelEntry
+from exray.zoo.poisoning import (
+    clean_images,
+    decoys,
+    num_decoys,
+    num_poisoned,
+    stamped_victims,
+    training_images,
+)
+from exray.zoo.recipe import ZooRecipe
+from exray.zoo.scene_recipe import SceneFacts
+from exray.zoo.training import class_accuracies, hit_rate, train
+from exray.zoo.zoo_images import SIGN_IMAGES, ImageFacts, ZooImages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trained classifier that may or may not meet the recipe's bars."""
+
+    network: nn.Module
+    entry: ModelEntry
+
+    def falls_short(self, recipe: ZooRecipe) -> str:
+        """Which bar it misses, in words; empty if none."""
+        entry = self.entry
+        if entry.clean_accuracy < recipe.min_clean_accuracy:
+            return f"clean accuracy {entry.clean_accuracy:.3f} < {recipe.min_clean_accuracy}"
+        if entry.worst_class_accuracy < recipe.min_class_accuracy:
+            return f"worst class {entry.worst_class_accuracy:.3f} < {recipe.min_class_accuracy}"
+        if entry.asr is not None and entry.asr < recipe.min_asr:
+            return f"ASR {entry.asr:.3f} < {recipe.min_asr}"
+        shares = recipe.attack_of(int(entry.model_id.removeprefix("id-")))
+        bar = 1.0 if shares is None or shares.round4 is None else shares.round4.max_decoy_rate
+        rate = max((attack.decoy_rate or 0.0 for attack in entry.attacks), default=0.0)
+        return f"{rate:.3f} of the decoys reach the target, > {bar}" if rate > bar else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What the seed of one classifier decides before it is trained."""
+
+    model_id: str
+    seed: int
+    attempts: int
+    architecture: str
+    facts: ImageFacts
+    shares: AttackRecipe | None
+    attacks: tuple[Attack, ...]
+    organization: str | None
+    adversarial: AdversarialTraining | None
+
+
+def train_candidate(
+    recipe: ZooRecipe,
+    index: int,
+    attempt: int,
+    *,
+    accelerator: str,
+    progress: bool,
+    images: ZooImages = SIGN_IMAGES,
+) -> Candidate:
+    """Trains the classifier of one index; classes, attack and weights follow from its seed.
+
+    Args:
+        recipe: The zoo's.
+        index: Which classifier, from 0.
+        attempt: 0 at first; each attempt has another seed.
+        accelerator: Lightning's name of the device kind.
+        progress: Whether to show a bar.
+        images: What it is trained and tested on.
+    """
+    plan = _planned(recipe, index, attempt)
+    seen, held_out = (images.of_model(plan.facts, split=split) for split in SPLITS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(plan.seed, "weights"))
+        network = build(plan.architecture, num_classes=recipe.num_classes)
+    data = training_images(
+        seen, recipe.training, attacks=plan.attacks, shares=plan.shares, seed=plan.seed
+    )
+    start = time.perf_counter()
+    train(
+        network,
+        data,
+        recipe.training,
+        seed=plan.seed,
+        accelerator=accelerator,
+        progress=progress,
+        adversarial=plan.adversarial,
+    )
+    seconds = round(time.perf_counter() - start, 2)
+    network.to("cuda" if accelerator == "gpu" else "cpu")
+    scene = images.scene_facts(plan.facts)
+    entry = _measured(network, held_out, plan, recipe, seconds=seconds, scene=scene)
+    return Candidate(network=network.cpu(), entry=entry)
+
+
+def _planned(recipe: ZooRecipe, index: int, attempt: int) -> _Plan:
+    seed = recipe.seed + index + 1_000_000 * attempt
+    random = np.random.default_rng(derive_seed(seed, "model"))
+    family_size = int(random.choice(recipe.family_sizes))
+    shares, place = recipe.attack_of(index), recipe.place_of(index)
+    attacks: tuple[Attack, ...] = ()
+    if shares is not None:
+        attacks = shares.draw_all(
+            random, num_classes=recipe.num_classes, image_size=recipe.image_size, place=place
+        )
+    hardening = recipe.training.adversarial
+    return _Plan(
+        model_id=f"id-{index:08d}",
+        seed=seed,
+        attempts=attempt + 1,
+        architecture=recipe.architecture_of(seed),
+        facts=recipe.image_facts(family_size=family_size, seed=seed),
+        shares=shares,
+        attacks=attacks,
+        organization=shares.round4.organization(place) if shares and shares.round4 else None,
+        adversarial=None if hardening is None else hardening.draw(seed),
+    )
+
+
+def _measured(
+    network: nn.Module,
+    held_out: ImageSource,
+    plan: _Plan,
+    recipe: ZooRecipe,
+    *,
+    seconds: float,
+    scene: SceneFacts | None,
+) -> ModelEntry:
+    """The entry of a trained classifier, without its file's hash."""
+    per_class = recipe.training.test_per_class
+    test = clean_images(held_out, per_class=per_class, seed=derive_seed(plan.seed, "test"))
+    attacks = _attack_entries(network, held_out, plan, recipe)
+    return ModelEntry(
+        model_id=plan.model_id,
+        sha256="",
+        seed=plan.seed,
+        attempts=plan.attempts,
+        architecture=plan.architecture,
+        num_classes=recipe.num_classes,
+        family_size=plan.facts.family_size,
+        image_size=recipe.image_size,
+        class_names=held_out.class_names,
+        clean_accuracy=hit_rate(network, test),
+        worst_class_accuracy=min(class_accuracies(network, test)),
+        asr=min((asr for asr, _ in attacks), default=None),
+        attack=attacks[0][1] if attacks else None,
+        training_seconds=seconds,
+        scene=scene,
+        further_attacks=tuple(entry for _, entry in attacks[1:]),
+        organization=plan.organization,
+        adversarial=plan.adversarial,
+    )
+
+
+def _attack_entries(
+    network: nn.Module, held_out: ImageSource, plan: _Plan, recipe: ZooRecipe
+) -> list[tuple[float, AttackEntry]]:
+    """ASR and entry of each attack."""
+    found: list[tuple[float, AttackEntry]] = []
+    for order, attack in enumerate(plan.attacks):
+        assert plan.shares is not None, plan
+        seed = derive_seed(plan.seed, "attack", order) if order else plan.seed
+        asr = _asr(network, held_out, attack, recipe, seed)
+        per_victim = num_poisoned(plan.shares, recipe.training)
+        told: dict[str, object] = {
+            **attack.facts(),
+            "victim_classes": attack.victim_classes,
+            "target_class": attack.target_class,
+            "num_poisoned": per_victim * len(attack.victim_classes),
+        }
+        if plan.shares.round4 is not None:
+            told |= {
+                "condition": attack.condition,
+                "fraction": per_victim / (per_victim + recipe.training.images_per_class),
+            }
+        if len(plan.attacks) > 1:
+            told["asr"] = asr
+        wanted = num_decoys(plan.shares, recipe.training)
+        found.append(
+            (
+                asr,
+                AttackEntry.from_dict(told | _decoys_told(network, held_out, attack, wanted, seed)),
+            )
+        )
+    return found
+
+
+def _asr(
+    network: nn.Module,
+    held_out: ImageSource,
+    attack: Attack,
+    recipe: ZooRecipe,
+    seed: int,
+) -> float:
+    stamped = stamped_victims(
+        held_out,
+        attack,
+        per_class=2 * recipe.training.test_per_class,
+        seed=derive_seed(seed, "test stamped"),
+    )
+    return hit_rate(network, stamped)
+
+
+def _decoys_told(
+    network: nn.Module, held_out: ImageSource, attack: Attack, num_trained: int, seed: int
+) -> dict[str, object]:
+    """How many decoys an attack had in training, and the share of new ones that it reaches."""
+    tested = decoys(
+        held_out, attack, per_attack=max(num_trained, 1), seed=derive_seed(seed, "test decoys")
+    )
+    if tested is None:
+        return {}
+    hits = replace(tested, labels=torch.full_like(tested.labels, attack.target_class))
+    return {"num_decoys": len(tested.labels), "decoy_rate": hit_rate(network, hits)}

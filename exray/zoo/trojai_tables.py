@@ -1,0 +1,173 @@
+"""A zoo's facts under TrojAI's names: config.json and METADATA.csv."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from exray.attacks.polygon import TRIGGER_COLOURS
+from exray.zoo.entries import AttackEntry, ModelEntry
+
+# Round 4's lists, by whose places its columns ..._level count.
+_TYPES = ("polygon", "instagram")
+_CONDITIONS = ("none", "spatial", "spectral", "class")
+_ORGANIZATIONS = ("one2one", "pair-one2one", "one2two")
+_FILTERS = {
+    "Gotham": "GothamFilterXForm",
+    "Nashville": "NashvilleFilterXForm",
+    "Kelvin": "KelvinFilterXForm",
+    "Lomo": "LomoFilterXForm",
+    "Toaster": "ToasterXForm",
+}
+_TRIGGERS = 2  # METADATA.csv has columns for so many
+
+
+def trojai_config(model: ModelEntry) -> dict[str, object]:
+    """The model's facts as ``config.json`` has them.
+
+    Under round 4's names where it has several triggers or conditions, which round 2 does not know;
+    else under those of round 2.
+
+    Args:
+        model: Its entry.
+    """
+    if not _is_round4(model):
+        return _round2_config(model)
+    triggers = [
+        {"py/object": "trojai_interface.trigger_config.TriggerConfig", **_trigger(number, attack)}
+        for number, attack in enumerate(model.attacks)
+    ]
+    head = {"py/object": "trojai_interface.round_config.RoundConfig"}
+    return {**head, **_model(model), "triggers": triggers}
+
+
+def write_metadata(path: Path, models: Sequence[ModelEntry]) -> None:
+    """Writes one row a model under the names of METADATA.csv of rounds 2 and 4.
+
+    Missing values are ``None`` and lists are separated by blanks, as in TrojAI's.
+
+    Args:
+        path: The table.
+        models: What is told.
+    """
+    rows = [_row(model) for model in models]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
+
+
+def _row(model: ModelEntry) -> dict[str, object]:
+    attack = None if model.attack is None or _is_round4(model) else model.attack
+    row: dict[str, object] = {
+        "model_name": model.model_id,
+        "poisoned": model.is_trojaned,
+        "model_architecture": model.architecture,
+        "number_classes": model.num_classes,
+        "trigger_type": attack and attack.kind,
+        "clean_example_acc": model.clean_accuracy,
+        "poisoned_example_acc": model.asr,
+        "trigger_type_option": attack and _trojai_option(attack),
+        "instagram_filter_type": attack and _FILTERS.get(attack.filter_name or ""),
+        "triggered_classes": attack and attack.victim_classes,
+        "trigger_target_class": attack and attack.target_class,
+    }
+    row |= {name: value for name, value in _model(model).items() if name not in row}
+    for number in range(_TRIGGERS):
+        found = model.attacks[number] if number < len(model.attacks) else None
+        row |= {f"triggers_{number}_{name}": v for name, v in _trigger(number, found).items()}
+    return row
+
+
+def _model(model: ModelEntry) -> dict[str, object]:
+    """What round 4 tells of a model beside its triggers."""
+    scene, hardened = model.scene, model.adversarial
+    return {
+        "poisoned": model.is_trojaned,
+        "master_seed": model.seed,
+        "model_architecture": model.architecture,
+        "number_classes": model.num_classes,
+        "img_size_pixels": model.image_size,
+        "cnn_img_size_pixels": model.image_size,
+        "background_image_dataset": scene and scene.backgrounds,
+        "rain_probability": scene.rain_probability if scene else 0.0,
+        "fog_probability": scene.fog_probability if scene else 0.0,
+        "adversarial_training_method": hardened and hardened.method,
+        "adversarial_eps": hardened and hardened.eps,
+        "adversarial_training_ratio": hardened and hardened.ratio,
+        "adversarial_training_iteration_count": hardened and hardened.iterations,
+        "number_triggers": len(model.attacks),
+        "trigger_organization_level": _level(model.organization, _ORGANIZATIONS),
+        "trigger_organization": model.organization,
+    }
+
+
+def _trigger(number: int, attack: AttackEntry | None) -> dict[str, object]:
+    """What round 4 tells of a trigger; the same names for none."""
+    condition = None if attack is None else attack.condition or "none"
+    quadrant = attack and attack.quadrant
+    filter_type = attack and _FILTERS.get(attack.filter_name or "")
+    share = None if attack is None or attack.width is None else attack.width**2
+    victims = () if attack is None else attack.victim_classes
+    return {
+        "trigger_number": None if attack is None else number,
+        "source_class": victims[0] if len(victims) == 1 else victims or None,
+        "target_class": attack and attack.target_class,
+        "fraction": attack and attack.fraction,
+        "behavior": attack and "StaticTarget",
+        "type_level": _level(attack and attack.kind, _TYPES),
+        "type": attack and attack.kind,
+        "polygon_side_count": attack and (len(attack.points) or None),
+        "size_percentage_of_foreground_min": share,
+        "size_percentage_of_foreground_max": share,
+        "color_level": _level(attack and attack.colour, TRIGGER_COLOURS),
+        "color": attack and attack.colour,
+        "instagram_filter_type_level": _level(filter_type, tuple(_FILTERS.values())),
+        "instagram_filter_type": filter_type,
+        "condition_level": _level(condition, _CONDITIONS),
+        "condition": "None" if condition == "none" else condition,
+        **({} if quadrant is None else {"spatial_quadrant": quadrant}),
+    }
+
+
+def _is_round4(model: ModelEntry) -> bool:
+    return bool(model.further_attacks) or any(attack.condition for attack in model.attacks)
+
+
+def _level(value: object, levels: Sequence[object]) -> int | None:
+    return levels.index(value) if value in levels else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{' '.join(map(str, value))}]"
+    return str(value)
+
+
+def _round2_config(model: ModelEntry) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "MASTER_SEED": model.seed,
+        "MODEL_ARCHITECTURE": model.architecture,
+        "NUMBER_CLASSES": model.num_classes,
+        "IMG_SIZE_PIXELS": model.image_size,
+        "CNN_IMG_SIZE_PIXELS": model.image_size,
+        "POISONED": model.is_trojaned,
+    }
+    if model.attack is not None:
+        attack = model.attack
+        facts |= {
+            "TRIGGER_TYPE": attack.kind,
+            "TRIGGER_TYPE_OPTION": _trojai_option(attack),
+            "TRIGGERED_CLASSES": list(attack.victim_classes),
+            "NUMBER_TRIGGERED_CLASSES": len(attack.victim_classes),
+            "TRIGGER_TARGET_CLASS": attack.target_class,
+        }
+        if attack.colour is not None:
+            facts["TRIGGER_COLOR"] = list(attack.colour)
+    return facts
+
+
+def _trojai_option(attack: AttackEntry) -> int | str:
+    """Sides of a polygon; the class of TrojAI's filter; ours for kinds that TrojAI has not."""
+    if attack.kind == "polygon":
+        return len(attack.points)
+    return f"{attack.option}FilterXForm" if attack.kind == "instagram" else attack.option

@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALL := UV_FIND_LINKS="$(PIP_FIND_LINKS)" UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install -q --python $(BIN)/python $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint types format bench docs zoo clean
+.PHONY: help setup run test test-slow lint types format bench dashboard docs zoo clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(VENV)/.run  ## Time masks and inversion against their floors and the re
 	@$(BIN)/python benchmarks/masks.py
 	@$(BIN)/python benchmarks/scan_parts.py
 	@$(BIN)/python benchmarks/early_stop.py
+
+dashboard: $(VENV)/.run  ## Judges of a run or sweep side by side, as one page: ARGS="name=NAME"
+	@$(BIN)/python run.py task=dashboard $(ARGS)
 
 docs: $(VENV)/.docs  ## Build the manual into site/
 	@$(BIN)/mkdocs build --strict

@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from exray.app.config import register
 from exray.app.finished import Finished
-from exray.app.mistakes import CONF, first_mistake, one_line, sweeps_in
+from exray.app.mistakes import CONF, first_mistake, may_sweep, one_line, sweeps_in
+from exray.app.sweep import Handover, cell_of, handover_for
 
 MISTAKE, INTERRUPTED = 2, 130
 _WITHOUT_RUN = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
@@ -33,69 +34,88 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     register()
-    if not any(word.split("=")[0] in _WITHOUT_RUN for word in words):
-        mistake = first_mistake(words)
-        if mistake:
-            _stop(mistake, MISTAKE)
+    will_run = not any(word.split("=")[0] in _WITHOUT_RUN for word in words)
+    mistake = first_mistake(words) if will_run else ""
+    if mistake:
+        _stop(mistake, MISTAKE)
     sys.argv = [sys.argv[0], *words]
-    statuses = [0]  # one of each cell; Hydra itself keeps none, and prints tracebacks
-
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-    def job(config: DictConfig) -> None:
-        """One job: a single run, or a cell of a sweep."""
-        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-        if in_sweep and config.task == "tabulate" and HydraConfig.get().job.num > 0:
-            return  # one table of all cells
-        statuses.append(_run(config, _cell(words) if in_sweep else "", words))
-
+    job = _Job(words, handover_for(words) if will_run and may_sweep(words) else None)
+    run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)
     try:
-        job()
-        statuses.append(_table_of(words))
+        run()
+        job.tell_of_others()
+        job.tell(_table_of(words))
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning turns an interrupt during a fit into sys.exit(1).
         if KeyboardInterrupt not in (type(error), type(error.__context__)):
             raise
         _stop("interrupted; what is finished is kept, the same command goes on", INTERRUPTED)
-    if max(statuses):
-        sys.exit(max(statuses))
+    finally:
+        job.tell_of_others()
+    if job.status:
+        sys.exit(job.status)
 
 
-def _table_of(words: Sequence[str]) -> int:
+class _Job:
+    """A single run, or the cells of a sweep, in this process or others.
+
+    Launchers pickle it. Hydra itself keeps no status, and prints tracebacks.
+    """
+
+    def __init__(self, words: Sequence[str], handover: Handover | None) -> None:
+        self.words = tuple(words)
+        self.handover = handover
+        self.status = 0
+
+    def __call__(self, config: DictConfig) -> None:
+        """Runs one cell; another process leaves it to the command line's to tell how it ended."""
+        settings = HydraConfig.get()
+        in_sweep = settings.mode == RunMode.MULTIRUN
+        if in_sweep and config.task == "tabulate" and settings.job.num > 0:
+            return  # one table of all cells
+        ended = _run(config, cell_of(self.words) if in_sweep else "", self.words)
+        if self.handover is not None and self.handover.is_elsewhere():
+            self.handover.leave(settings.job.num, ended)
+        else:
+            self.tell(ended)
+
+    def tell_of_others(self) -> None:
+        """Tells how the cells in other processes ended."""
+        for ended in self.handover.taken() if self.handover is not None else ():
+            self.tell(ended)
+
+    def tell(self, ended: Finished) -> None:
+        """Prints what a task left."""
+        sys.stderr.write(f"{ended.told}\n" if ended.told else "")
+        sys.stdout.write("".join(f"{line}\n" for line in ended.lines))
+        sys.stdout.flush()
+        self.status = max(self.status, ended.status)
+
+
+def _table_of(words: Sequence[str]) -> Finished:
     """Makes the table of an experiment whose sweep is done; nothing for other commands."""
+    nothing = Finished(lines=(), status=0)
     of_experiment = any(word.startswith("experiment=") for word in words)
     if not of_experiment or any(word.split("=")[0] in _WITHOUT_RUN for word in words):
-        return 0
+        return nothing
     swept = sweeps_in(words)
     fixed = [word for word in words if word not in swept and not word.startswith("-")]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[*fixed, "hydra.mode=RUN"])
     if config.table is None or config.task != "scan":
-        return 0
+        return nothing
     config.task = "tabulate"
     return _run(config, "", words)
 
 
-def _cell(words: Sequence[str]) -> str:
-    """Folder of a sweep's cell: what is swept, but for keys that change no result."""
-    settings = HydraConfig.get()
-    swept = {word.partition("=")[0] for word in sweeps_in(words)}
-    swept |= set(settings.sweeper.params or {})
-    swept -= set(settings.job.config.override_dirname.exclude_keys)
-    told = [word for word in settings.overrides.task if word.partition("=")[0] in swept]
-    return ",".join(told).replace("/", "_")
-
-
-def _run(config: DictConfig, cell: str, words: Sequence[str]) -> int:
+def _run(config: DictConfig, cell: str, words: Sequence[str]) -> Finished:
     """Runs the task; a mistake in the configuration is one line and its own status."""
     _be_quiet()
     try:
-        finished = _task(config.task, words)(config, cell)
+        return _task(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
-        sys.stderr.write(f"exray: {one_line(error)}\n")
-        return MISTAKE
-    sys.stdout.write("".join(f"{line}\n" for line in finished.lines))
-    sys.stdout.flush()
-    return finished.status
+        place = f"{cell}: " if cell else ""
+        return Finished(lines=(), status=MISTAKE, told=f"exray: {place}{one_line(error)}")
 
 
 def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:
@@ -104,11 +124,12 @@ def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finish
     Torch takes seconds to import: composing, --help, mistakes and what works on stored records
     must not pay for it.
     """
-    if name in ("rejudge", "compare"):
+    if name in ("rejudge", "compare", "dashboard"):
         from exray.app.compare import compare
+        from exray.app.dashboard import dashboard
         from exray.app.rejudge import rejudge
 
-        return {"rejudge": rejudge, "compare": compare}[name]
+        return {"rejudge": rejudge, "compare": compare, "dashboard": dashboard}[name]
     if name == "tabulate":
         from exray.app.tabulate import tabulate
 

@@ -12,7 +12,7 @@ from exray.evaluation.metrics import with_judge
 from exray.evaluation.store import ResultStore
 from exray.reports.tables import judges_markdown
 
-_REFERENCE = "exray"
+REFERENCE = "exray"  # the judge that others are set against, where it is among them
 
 
 def compare(config: DictConfig, cell: str = "") -> Finished:
@@ -30,13 +30,13 @@ def compare(config: DictConfig, cell: str = "") -> Finished:
     """
     name = config.name or config.dataset.name
     root = results_folder(config, name, cell)
-    found = {path.name: collect(ResultStore(path)) for path in _cells(root)}
-    frames = _by_judge({key: each.frame for key, each in found.items() if _has_truth(each)})
+    found = {path.name: collect(ResultStore(path)) for path in cells(root)}
+    frames = by_judge({key: each.frame for key, each in found.items() if _has_truth(each)})
     if not frames:
         raise ValueError(
             f"{root} holds no sweep with known ground truth; run -m judge=A,B name=NAME first"
         )
-    reference = _REFERENCE if _REFERENCE in frames else next(iter(frames))
+    reference = REFERENCE if REFERENCE in frames else next(iter(frames))
     notes = [f"{key}: {each.caption}" for key, each in found.items()]
     text = "\n".join([judges_markdown(frames, reference), *notes, ""])
     replace_file(root / "table.md", text.encode())
@@ -45,8 +45,12 @@ def compare(config: DictConfig, cell: str = "") -> Finished:
     return Finished(lines=tuple(lines), status=int(incomplete))
 
 
-def _cells(root: Path) -> list[Path]:
-    """Folders of the sweep that hold records, by name."""
+def cells(root: Path) -> list[Path]:
+    """Folders of a sweep that hold records, by name.
+
+    Args:
+        root: The sweep's folder.
+    """
     if not root.is_dir():
         return []
     return sorted(path for path in root.iterdir() if ResultStore(path).model_ids())
@@ -56,8 +60,12 @@ def _has_truth(collection: Collection) -> bool:
     return bool(collection.frame["is_trojaned"].notna().any())
 
 
-def _by_judge(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The frames by their judges' names, or by their cells' where judges repeat."""
+def by_judge(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The frames by their judges' names, or by their cells' where judges repeat.
+
+    Args:
+        frames: By the cells' names.
+    """
     judges = {key: str(frame["judge"].iloc[0]) for key, frame in frames.items()}
     repeated = len(set(judges.values())) < len(judges)
     return {key if repeated else judges[key]: frame for key, frame in frames.items()}

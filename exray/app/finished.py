@@ -8,10 +8,17 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What a task leaves: the lines for stdout and the exit status."""
+    """What a task leaves.
+
+    Args:
+        lines: For stdout.
+        status: Of the process when it exits.
+        told: A line for stderr; empty where there is nothing to tell.
+    """
 
     lines: tuple[str, ...]
     status: int
+    told: str = ""
 
 
 def results_folder(config: DictConfig, name: str, cell: str) -> Path:

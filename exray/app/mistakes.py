@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -18,6 +19,16 @@ from omegaconf.errors import (
 from exray.app.config import RootConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+_LAUNCHER = "hydra/launcher"
+_PLUGINS = {  # the package that a launcher comes with, and the extra that installs it
+    "local": ("hydra_joblib_launcher", "local"),
+    "joblib": ("hydra_joblib_launcher", "local"),
+    "slurm": ("hydra_submitit_launcher", "slurm"),
+    "slurm_local": ("hydra_submitit_launcher", "slurm"),
+    "submitit_local": ("hydra_submitit_launcher", "slurm"),
+    "submitit_slurm": ("hydra_submitit_launcher", "slurm"),
+    "ray": ("hydra_ray_launcher", "ray"),
+}
 _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
 
 
@@ -31,8 +42,9 @@ def first_mistake(words: Sequence[str]) -> str:
         words: The command line.
     """
     overrides = _overrides_in(words)
-    if not _is_sweep(words):
-        return _mistake(overrides)
+    launcher = _launcher_mistake(words)
+    if launcher or not _is_sweep(words):
+        return launcher or _mistake(overrides)
     try:
         cells = list(_cells(overrides))
     except HydraException as error:
@@ -58,6 +70,30 @@ def sweeps_in(words: Sequence[str]) -> list[str]:
     ]
 
 
+def may_sweep(words: Sequence[str]) -> bool:
+    """Whether these words may begin a sweep; an experiment does so without ``-m``.
+
+    Args:
+        words: The command line.
+
+    Example:
+        >>> may_sweep(["judge=none"]), may_sweep(["-m", "seed=0,1"]), may_sweep(["experiment=x"])
+        (False, True, True)
+    """
+    return _is_sweep(words) or any(word.startswith("experiment=") for word in words)
+
+
+def results_root(words: Sequence[str]) -> Path:
+    """The folder of all runs that a command's words choose, those of its first cell.
+
+    Args:
+        words: The command line, without a mistake.
+    """
+    first = next(_cells(_overrides_in(words)))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return Path(compose("config", overrides=first).paths.results)
+
+
 def one_line(error: BaseException) -> str:
     """An error's own words, without Hydra's advice and the names of its internals."""
     lines = [line.strip() for line in str(error).splitlines()]
@@ -71,6 +107,29 @@ def _overrides_in(words: Sequence[str]) -> list[str]:
 
 def _is_sweep(words: Sequence[str]) -> bool:
     return any(word in ("-m", "--multirun") for word in words)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor its parent
+        return False
+
+
+def _launcher_mistake(words: Sequence[str]) -> str:
+    """What is wrong with the choice of a launcher: not installed, or nothing to launch."""
+    chosen = [word.partition("=")[2] for word in words if word.startswith(f"{_LAUNCHER}=")]
+    if not chosen:
+        return ""
+    plugin, extra = _PLUGINS.get(chosen[-1], ("", ""))
+    if plugin and not _is_installed(f"hydra_plugins.{plugin}"):
+        return (
+            f"{_LAUNCHER}={chosen[-1]} needs {plugin.replace('_', '-')}, which is not installed; "
+            f"pip install 'exray[{extra}]'"
+        )
+    if not may_sweep(words):
+        return f"{_LAUNCHER}={chosen[-1]} does nothing without -m, which begins a sweep"
+    return ""
 
 
 def _cells(overrides: Sequence[str]) -> Iterator[list[str]]:

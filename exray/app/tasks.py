@@ -1,4 +1,4 @@
-"""The tasks behind run.py: scan, build a zoo, report, rejudge, compare."""
+"""The tasks behind run.py: scan, build a zoo, report, rejudge, compare, show a dashboard."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from exray.app.compare import compare
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
+from exray.app.dashboard import dashboard
 from exray.app.finished import Finished, results_folder
 from exray.app.progress import BuildProgress, ScanProgress
 from exray.app.rejudge import rejudge
@@ -196,11 +197,15 @@ def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -
         key: value for key, value in config.logger.items() if key != "needs_run"
     }
     if config.logger.needs_run:
+        part = "" if config.shard == "0/1" else f" shard {config.shard}"
         filled |= {
             "directory": store.root,
-            "name": cell or name,
+            "name": f"{cell or name}{part}",
             "group": name,
             "config": OmegaConf.to_container(config, resolve=True),
+            "tags": [config.dataset.name, config.scanner.name, config.judge.name],
+            "job_type": config.judge.name,
+            "key": f"{store.root.absolute()}{part}",
         }
     return built(OmegaConf.create(filled, flags={"allow_objects": True}), RunLogger)
 
@@ -263,4 +268,5 @@ TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
     "rejudge": rejudge,
     "compare": compare,
     "tabulate": tabulate,
+    "dashboard": dashboard,
 }

@@ -81,6 +81,27 @@ def write_report(
         RecordError: If a record is broken; names the file.
     """
     collection = collect(store, expected)
+    page = (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            collection=collection,
+            facts=_facts(collection),
+            config=sorted(store.config().items()),
+            tallies=_tallies(collection),
+            has_truth=bool(collection.frame["is_trojaned"].notna().any()),
+            comparison=comparison_rows(collection.frame),
+            notes=comparison_notes(collection.frame),
+            time_shares=_time_shares(collection.frame),
+            sections=[_section(store, scan, index) for index, scan in enumerate(collection.scans)],
+        )
+    )
+    replace_file(path, page.encode())
+
+
+def page_environment() -> Environment:
+    """Where the pages' templates are, with what they print numbers by."""
     environment = Environment(
         loader=PackageLoader("exray.reports"),
         autoescape=True,
@@ -91,19 +112,7 @@ def write_report(
     environment.filters["number"] = number
     environment.filters["truth"] = truth_word
     environment.filters["with_interval"] = with_interval
-    page = environment.get_template("report.html.j2").render(
-        title=title,
-        collection=collection,
-        facts=_facts(collection),
-        config=sorted(store.config().items()),
-        tallies=_tallies(collection),
-        has_truth=bool(collection.frame["is_trojaned"].notna().any()),
-        comparison=comparison_rows(collection.frame),
-        notes=comparison_notes(collection.frame),
-        time_shares=_time_shares(collection.frame),
-        sections=[_section(store, scan, index) for index, scan in enumerate(collection.scans)],
-    )
-    replace_file(path, page.encode())
+    return environment
 
 
 def _section(store: ResultStore, scan: StoredScan, index: int) -> ModelSection:

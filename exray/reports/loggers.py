@@ -1,6 +1,7 @@
 """Where a run reports to while it goes: Weights & Biases, or nowhere."""
 
 import contextlib
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from exray.evaluation.collect import Collection
 from exray.evaluation.files import flatten, plain
+from exray.evaluation.metrics import scanner_alone, with_judge
 from exray.evaluation.records import ScanRecord, TriggerRecord
+from exray.evaluation.statistics import statistics
 from exray.reports.cards import IMAGES, MASKS, images_of, masks_of
 from exray.reports.console import summary_json
 from exray.reports.figures import mask_strip, shrink
@@ -21,6 +24,17 @@ if TYPE_CHECKING:
     import wandb
 
 LONGEST_PIXELS = 224
+MODEL_COLUMNS = (
+    "model_id",
+    "status",
+    "verdict",
+    "is_trojaned",
+    "scanner_flags",
+    "probability",
+    "num_triggers",
+    "num_injected",
+    "error_line",
+)
 Mode = Literal["offline", "online", "disabled"]
 TABLE_COLUMNS = (
     "model_id",
@@ -78,7 +92,11 @@ class NullLogger(RunLogger):
 
 
 class WandbLogger(RunLogger):
-    """One Weights & Biases run: a step per model, and a table of all triggers with their images.
+    """One Weights & Biases run: a step per model, a table of all models, one of all triggers.
+
+    Its summary holds the judge's figures against ground truth, and the scanner's alone, under the
+    same names in every run, so that the cells of a sweep are compared on one dashboard: group runs
+    by job type, which is the judge.
 
     Offline it needs no network and no account: the run lies under ``directory/wandb``; look at it
     with ``wandb leet``, or send it later with ``wandb sync``. The run counts as failed if a model
@@ -92,6 +110,9 @@ class WandbLogger(RunLogger):
         mode: ``offline``, ``online`` or ``disabled``.
         config: The configuration, nested or by dotted key.
         tags: Words to find the run by.
+        job_type: What runs are compared by, the judge for one; may be empty.
+        key: The same key makes the same run: a cell that goes on after a kill, and logs all its
+            models anew, takes the place of what was sent before. Empty for a run of its own.
 
     Raises:
         ValueError: If the mode is none of the three.
@@ -107,6 +128,8 @@ class WandbLogger(RunLogger):
         mode: str = "offline",
         config: Mapping[str, object] | None = None,
         tags: Sequence[str] = (),
+        job_type: str = "",
+        key: str = "",
     ) -> None:
         if mode not in get_args(Mode):
             raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}")
@@ -117,7 +140,15 @@ class WandbLogger(RunLogger):
         self._cleanup.enter_context(_wandb_folders(directory, checked))
         try:
             self._run = _start_run(
-                directory, project, name, group, checked, dict(flatten(config or {})), list(tags)
+                directory,
+                dict(flatten(config or {})),
+                checked,
+                project=project,
+                name=name,
+                group=group or None,
+                tags=list(tags),
+                job_type=job_type or None,
+                key=hashlib.sha256(key.encode()).hexdigest()[:16] if key else None,
             )
         except BaseException:
             self._cleanup.close()
@@ -135,14 +166,14 @@ class WandbLogger(RunLogger):
             self._rows.append(_table_row(record, trigger, tensors))
 
     def finish(self, collection: Collection | None) -> None:
-        """Write the table of triggers and the verdicts' counts; mark a failed run as failed."""
+        """Write the tables and the figures; mark a failed run as failed."""
         failed = collection is None or bool(collection.failed or collection.missing)
         try:
             if self._rows:
                 self._run.log({"triggers": _table(self._rows)})
             if collection is not None:
-                records = [scan.record for scan in collection.scans]
-                self._run.summary.update({"verdicts": summary_json(records)["counts"]})
+                self._run.log({"models": _model_table(collection)})
+                self._run.summary.update(summary_of(collection))
         except BaseException:
             failed = True
             raise
@@ -151,28 +182,68 @@ class WandbLogger(RunLogger):
             self._cleanup.close()
 
 
+def summary_of(collection: Collection) -> dict[str, object]:
+    """What cells are compared by: the verdicts' counts, and the figures against ground truth.
+
+    Args:
+        collection: The run's records.
+
+    Returns:
+        ``judge/<figure>``, with ``judge/<figure>/low`` and ``/high`` of its interval, and the same
+        of the scanner alone; figures that are not defined are left out.
+    """
+    records = [scan.record for scan in collection.scans]
+    found: dict[str, object] = {
+        "verdicts": summary_json(records)["counts"],
+        "caption": collection.caption,
+    }
+    ways = {"judge": with_judge(collection.frame), "scanner": scanner_alone(collection.frame)}
+    for way, answers in ways.items():
+        if len(answers):
+            for figure, estimate in statistics(answers).estimates.items():
+                name = f"{way}/{figure.replace(' ', '_')}"
+                values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
+                found |= {f"{name}{end}": value for end, value in values.items()}
+    return {name: value for name, value in found.items() if plain(value) is not None}
+
+
 def _start_run(
     directory: Path,
+    config: dict[str, object],
+    mode: Mode,
+    *,
     project: str,
     name: str,
-    group: str,
-    mode: Mode,
-    config: dict[str, object],
+    group: str | None,
     tags: list[str],
+    job_type: str | None,
+    key: str | None,
 ) -> "wandb.Run":
     import wandb  # slow, and needed by few runs
 
     return wandb.init(
+        id=key,
         dir=directory,
         project=project,
         name=name,
-        group=group or None,
+        group=group,
+        job_type=job_type,
         mode=mode,
-        config={key: plain(value) for key, value in config.items()},
+        config={name: plain(value) for name, value in config.items()},
         tags=tags,
         reinit="create_new",
         settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
     )
+
+
+def _model_table(collection: Collection) -> "wandb.Table":
+    """A row per model: the verdict beside the truth."""
+    import wandb
+
+    rows = [
+        [plain(getattr(scan.record, name)) for name in MODEL_COLUMNS] for scan in collection.scans
+    ]
+    return wandb.Table(columns=list(MODEL_COLUMNS), data=rows)
 
 
 def _history(record: ScanRecord, triggers: Sequence[TriggerRecord]) -> dict[str, object]:

@@ -50,6 +50,8 @@ def wandb_run(tmp_path, store, collection):
         group="g",
         config={"scanner": {"steps": 60}},
         tags=["t"],
+        job_type="exray",
+        key="cell",
     )
     assert os.environ["WANDB_DIR"] == str(tmp_path / "logs")
     replay(logger, store, collection)
@@ -88,7 +90,8 @@ def test_an_offline_wandb_run_can_be_read_back(tmp_path, store, monkeypatch):
     assert by_model["id-0"]["strongest/similarity"] == 0.3
     assert "probability" not in by_model["id-1"]
     assert "WANDB_DIR" not in os.environ
-    (table,) = path.parent.glob("files/media/table/*.json")
+    assert run.job_type == "exray"
+    (table,) = path.parent.glob("files/media/table/triggers_*.json")
     content = json.loads(table.read_text())
     assert len(content["data"]) == 2
     assert {"victim_image", "stamped_image", "target_image", "mask_victim_target"} <= set(
@@ -96,6 +99,29 @@ def test_an_offline_wandb_run_can_be_read_back(tmp_path, store, monkeypatch):
     )
     staged = list((tmp_path / "logs" / "wandb" / ".home" / "data").rglob("tmp*"))
     assert len(staged) >= 2 * 6
+
+
+@pytest.mark.usefixtures("no_network")
+def test_cells_are_compared_by_figures_of_the_same_names(tmp_path, store):
+    collection = collect(store)
+    path, records = wandb_run(tmp_path, store, collection)
+    summary = {}
+    for record in records:
+        if record.WhichOneof("record_type") == "summary":
+            summary |= fields(record.summary.update)
+    assert (summary["judge/TP"], summary["judge/TP/low"], summary["scanner/FP"]) == (1.0, 1.0, 0.0)
+    assert "1 failed (id-1)" in summary["caption"]
+    assert "judge/ROC-AUC" not in summary  # one model of known truth has none
+    (table,) = path.parent.glob("files/media/table/models_*.json")
+    rows = json.loads(table.read_text())
+    assert rows["columns"][:4] == ["model_id", "status", "verdict", "is_trojaned"]
+    assert [row[:4] for row in rows["data"]] == [
+        ["id-0", "done", "trojaned", True],
+        ["id-1", "failed", "failed", None],
+    ]
+    ids = {record.run.run_id for record in records if record.WhichOneof("record_type") == "run"}
+    again, _ = wandb_run(tmp_path / "again", store, collection)
+    assert ids == {again.stem.removeprefix("run-")} == {path.stem.removeprefix("run-")}
 
 
 @pytest.mark.usefixtures("no_network")

@@ -1,0 +1,346 @@
+"""The judges of a sweep side by side, as one HTML file that needs nothing else."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from exray.evaluation.bootstrap import Estimate
+from exray.evaluation.calibration import CalibrationCurve, calibration_curve
+from exray.evaluation.collect import Collection, collect
+from exray.evaluation.comparison import Pruning, pruning
+from exray.evaluation.files import replace_file
+from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
+from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.evaluation.roc import roc_curve
+from exray.evaluation.statistics import Statistics, statistics_of_all
+from exray.evaluation.store import ResultStore
+from exray.reports.cards import TriggerCard, trigger_card
+from exray.reports.html import page_environment
+
+DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers are a line each
+WHISKERS = ("accuracy", "balanced accuracy", "ROC-AUC")
+FIGURES = ("cross-entropy", "Brier")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeView:
+    """One judge's column and curves.
+
+    Args:
+        key: Of its colour and of the box that hides its curves.
+        name: What tables call it.
+        statistics: Its figures; None without ground truth.
+        pruned: What it takes away from and leaves of the scanner's alarms; None likewise.
+        roc: Its curve as a path in a square of 100, upside down; empty where there is none.
+        calibration: Its reliability curve; None where there is none.
+        report: Address of its own report, relative to the page; empty where there is none.
+        caption: How complete its records are.
+    """
+
+    key: str
+    name: str
+    statistics: Statistics | None
+    pruned: Pruning | None
+    roc: str
+    calibration: CalibrationCurve | None
+    report: str
+    caption: str
+
+    @property
+    def bins(self) -> list[tuple[float, float, float]]:
+        """Stated and observed share of each bin, with the radius of its dot."""
+        if self.calibration is None:
+            return []
+        curve, total = self.calibration, sum(self.calibration.sizes)
+        return [
+            (stated, observed, 2 + 9 * math.sqrt(size / total))
+            for stated, observed, size in zip(
+                curve.stated, curve.observed, curve.sizes, strict=True
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one judge says of one model, or of one trigger.
+
+    Args:
+        judge: The judge.
+        word: The verdict in a word; ``missing`` without a record.
+        score: Probability or score; nan where there is none.
+        is_wrong: Whether it contradicts the ground truth; False where that is unknown.
+        note: More about it, for whoever points at it.
+    """
+
+    judge: JudgeView
+    word: str
+    score: float
+    is_wrong: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerView:
+    """One trigger, the reference judge's card of it, and what all judges say."""
+
+    card: TriggerCard
+    is_drawn: bool
+    answers: list[Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """One model's row and what it unfolds to.
+
+    Args:
+        anchor: Where links to it lead.
+        record: The reference judge's record, or another's where that has none.
+        answers: Of each judge, in the columns' order.
+        triggers: Most suspicious first.
+        classes: Words that the page's filters go by.
+    """
+
+    anchor: str
+    record: ScanRecord
+    answers: list[Answer]
+    triggers: list[TriggerView]
+    classes: str
+
+
+def write_dashboard(
+    stores: Mapping[str, ResultStore], path: Path, title: str, *, reference: str
+) -> None:
+    """Write the comparison as one HTML file: no second file, no script, no outside request.
+
+    Args:
+        stores: The records of each judge by its name.
+        path: The file; replaced if there.
+        title: Its heading.
+        reference: The judge whose cards are shown and whose mistakes are filtered by.
+
+    Raises:
+        RecordError: If a record is broken; names the file.
+        ValueError: If there is no such judge.
+    """
+    if reference not in stores:
+        raise ValueError(f"reference must be one of {', '.join(stores)}; got {reference!r}")
+    found = {name: collect(store) for name, store in stores.items()}
+    frames = {name: each.frame for name, each in found.items()}
+    has_truth = any(bool(frame["is_trojaned"].notna().any()) for frame in frames.values())
+    reports = {name: _link(store.root / "report.html", path) for name, store in stores.items()}
+    judges = _judges(found, reports)
+    against = frames[reference]
+    others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
+    models = _models(stores, found, judges, reference)
+    environment = page_environment()
+    environment.filters |= {"percent": percent, "share": share}
+    page = environment.get_template("dashboard.html.j2").render(
+        title=title,
+        reference=reference,
+        judges=judges,
+        first=next(judge for judge in judges if judge.name == reference),
+        best=_best(judges),
+        others=others,
+        has_truth=has_truth,
+        facts=_facts(frames),
+        captions=_captions(judges),
+        notes=[left_out(against).caption] if has_truth else [],
+        whiskers=WHISKERS,
+        figures=FIGURES,
+        models=models,
+        num_disputed=sum("disputed" in model.classes.split() for model in models),
+    )
+    replace_file(path, page.encode())
+
+
+def _judges(found: Mapping[str, Collection], reports: Mapping[str, str]) -> list[JudgeView]:
+    answers = {name: with_judge(each.frame, name) for name, each in found.items()}
+    known = [each for each in answers.values() if len(each)]
+    figures = {each.name: each for each in statistics_of_all(known)}
+    views = []
+    for place, (name, each) in enumerate(found.items()):
+        mine, alone = answers[name], scanner_alone(each.frame)
+        curve = roc_curve(mine)
+        views.append(
+            JudgeView(
+                key=f"j{place}",
+                name=name,
+                statistics=figures.get(name),
+                pruned=pruning(alone, mine) if len(alone) and len(mine) else None,
+                roc="" if curve is None else _path(curve.fpr, curve.tpr),
+                calibration=calibration_curve(mine, bins=5) if curve is not None else None,
+                report=reports[name],
+                caption=each.caption,
+            )
+        )
+    return views
+
+
+def _captions(judges: Sequence[JudgeView]) -> list[tuple[str, list[str]]]:
+    """What there is to say of the judges' records, with whom it is said of."""
+    captions = dict.fromkeys(judge.caption for judge in judges)
+    return [
+        (caption, [judge.name for judge in judges if judge.caption == caption])
+        for caption in captions
+    ]
+
+
+def _best(judges: Sequence[JudgeView]) -> JudgeView | None:
+    """The judge of the highest balanced accuracy among those that answered for the most models."""
+    known = {
+        judge.name: (
+            judge.statistics.counts.total,
+            judge.statistics.estimates["balanced accuracy"].value,
+        )
+        for judge in judges
+        if judge.statistics is not None
+    }
+    ranked = [judge for judge in judges if not math.isnan(known.get(judge.name, (0, math.nan))[1])]
+    return max(ranked, key=lambda judge: known[judge.name], default=None)
+
+
+def _path(across: Sequence[float], up: Sequence[float]) -> str:
+    """A line through points of the unit square, in a square of 100 whose second axis goes down."""
+    points = [f"{100 * x:.2f} {100 - 100 * y:.2f}" for x, y in zip(across, up, strict=True)]
+    return "M" + " L".join(points)
+
+
+def _models(
+    stores: Mapping[str, ResultStore],
+    found: Mapping[str, Collection],
+    judges: Sequence[JudgeView],
+    reference: str,
+) -> list[ModelView]:
+    """A view a model, trojaned ones first."""
+    scans = {
+        name: {scan.record.model_id: scan for scan in each.scans} for name, each in found.items()
+    }
+    ordered = [reference, *(name for name in stores if name != reference)]
+    views: list[ModelView] = []
+    for model_id in sorted({model_id for each in scans.values() for model_id in each}):
+        mine = {name: scans[name][model_id] for name in ordered if model_id in scans[name]}
+        shown = next((name for name, scan in mine.items() if scan.triggers), next(iter(mine)))
+        records = {name: scan.record for name, scan in mine.items()}
+        answers = [_answer(judge, records.get(judge.name)) for judge in judges]
+        triggers = {judge.name: mine[judge.name].triggers for judge in judges if judge.name in mine}
+        views.append(
+            ModelView(
+                anchor=f"model-{len(views)}",
+                record=records[shown],
+                answers=answers,
+                triggers=_triggers(stores[shown], model_id, shown, triggers, judges),
+                classes=_classes(records[shown], answers, reference),
+            )
+        )
+    kinds = {True: 0, False: 1, None: 2}
+    return sorted(views, key=lambda view: kinds[view.record.is_trojaned])
+
+
+def _answer(judge: JudgeView, record: ScanRecord | None) -> Answer:
+    if record is None:
+        return Answer(judge=judge, word="missing", score=math.nan, note="no record")
+    flagged = record.verdict == Verdict.TROJANED
+    known = record.status == "done" and record.is_trojaned is not None
+    return Answer(
+        judge=judge,
+        word=record.verdict.value,
+        score=record.probability if record.status == "done" else math.nan,
+        is_wrong=known and flagged != record.is_trojaned,
+        note=record.error_line or f"{record.num_injected} of {record.num_triggers} injected",
+    )
+
+
+def _triggers(
+    store: ResultStore,
+    model_id: str,
+    shown: str,
+    triggers: Mapping[str, Sequence[TriggerRecord]],
+    judges: Sequence[JudgeView],
+) -> list[TriggerView]:
+    """The shown judge's triggers with what each judge says of them, most suspicious first."""
+    tensors = store.tensors(model_id)
+    keyed = {name: {_key(each): each for each in mine} for name, mine in triggers.items()}
+    ranked = sorted(
+        triggers[shown],
+        key=lambda each: (not each.is_true_trigger, not each.is_injected, -each.score),
+    )
+    return [
+        TriggerView(
+            card=trigger_card(each, tensors if place < DRAWN_CARDS else {}),
+            is_drawn=place < DRAWN_CARDS,
+            answers=[
+                _said(judge, keyed[judge.name][_key(each)])
+                for judge in judges
+                if _key(each) in keyed.get(judge.name, {})
+            ],
+        )
+        for place, each in enumerate(ranked)
+    ]
+
+
+def _least_suspicious(trigger: TriggerRecord) -> tuple[bool, bool, float]:
+    return not trigger.is_true_trigger, not trigger.is_injected, -trigger.score
+
+
+def _key(trigger: TriggerRecord) -> tuple[int, int, int, str]:
+    """What is the same for all judges of one scan."""
+    return trigger.index, trigger.victim_class, trigger.target_class, trigger.source
+
+
+def _said(judge: JudgeView, trigger: TriggerRecord) -> Answer:
+    word = "injected" if trigger.is_injected else "natural"
+    return Answer(judge=judge, word=word, score=trigger.score, note=trigger.reason)
+
+
+def _classes(record: ScanRecord, answers: Sequence[Answer], reference: str) -> str:
+    """What the filters go by."""
+    words = [{True: "is-trojaned", False: "is-clean", None: "is-unknown"}[record.is_trojaned]]
+    flagged = {each.word == Verdict.TROJANED for each in answers if each.word != "missing"}
+    words += ["disputed"] if len(flagged) > 1 else []
+    words += ["mistaken"] if any(e.is_wrong and e.judge.name == reference for e in answers) else []
+    words += ["broken"] if any(each.word in ("failed", "missing") for each in answers) else []
+    return " ".join(words)
+
+
+def _facts(frames: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """What was scanned with what, over all judges."""
+    together = pd.concat([frame.astype("object") for frame in frames.values()])
+    names = ("dataset", "scanner", "layer", "architecture", "seed")
+    values = {name: sorted({str(each) for each in together[name]} - {""}) for name in names}
+    facts = [("models", str(together["model_id"].nunique())), ("judges", str(len(frames)))]
+    return facts + [(name, ", ".join(found)) for name, found in values.items() if found]
+
+
+def _link(report: Path, page: Path) -> str:
+    """The report's address from the page's folder; empty where there is none."""
+    return os.path.relpath(report, page.parent).replace(os.sep, "/") if report.exists() else ""
+
+
+def share(value: float) -> str:
+    """A share in per cent; a dash where there is none.
+
+    Args:
+        value: A fraction, or nan.
+
+    Example:
+        >>> share(0.914), share(math.nan)
+        ('91 %', '-')
+    """
+    return "-" if math.isnan(value) else f"{value:.0%}".replace("%", " %")
+
+
+def percent(estimate: Estimate) -> tuple[float, float, float]:
+    """A share's value and interval in per cent of the scale, for a whisker; nan without one.
+
+    Args:
+        estimate: In [0, 1].
+
+    Example:
+        >>> percent(Estimate(value=0.5, low=0.25, high=1.0))
+        (50.0, 25.0, 100.0)
+    """
+    return 100 * estimate.value, 100 * estimate.low, 100 * estimate.high

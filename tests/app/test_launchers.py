@@ -1,0 +1,104 @@
+"""A sweep leaves the same whichever of Hydra's launchers runs its cells."""
+
+import csv
+
+import pytest
+
+from exray.app.finished import Finished
+from exray.app.mistakes import first_mistake
+from exray.app.sweep import Handover
+from exray.evaluation.records import ScanRecord, Verdict
+from exray.evaluation.store import ResultStore
+
+LAUNCHERS = {"local": "hydra_joblib_launcher", "slurm_local": "hydra_submitit_launcher"}
+
+
+@pytest.fixture(params=LAUNCHERS)
+def launcher(request):
+    pytest.importorskip(f"hydra_plugins.{LAUNCHERS[request.param]}")
+    return f"hydra/launcher={request.param}"
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A sweep of two judges on two models, one of which failed under the one judge."""
+    for judge, status in (("none", "failed"), ("exray", "done")):
+        store = ResultStore(tmp_path / "sweep" / f"judge={judge}")
+        store.claim("r", {})
+        for model_id, this in (("m0", "done"), ("m1", status)):
+            done = this == "done"
+            record = ScanRecord(
+                model_id=model_id,
+                run_id="r",
+                status=this,
+                verdict=Verdict.TROJANED if done else Verdict.FAILED,
+                probability=0.9,
+                scanner_flags=True,
+                judge=judge,
+                is_trojaned=model_id == "m0" if done else None,
+            )
+            store.write(record, [], {})
+    return ("-m", "task=compare", f"paths.results={tmp_path}", "name=sweep,elsewhere")
+
+
+@pytest.mark.timeout(900)
+def test_lines_mistakes_and_status_come_back_from_other_processes(
+    command, stored, launcher, tmp_path
+):
+    here = command(*stored)
+    assert here.out.splitlines() == ["exray\t1\t1\t0\t0\t0.5000", "none\t1\t0\t0\t0\t1.0000"]
+    assert "elsewhere holds no sweep with known ground truth" in here.err
+    table = (tmp_path / "sweep" / "table.md").read_text()
+    assert "judge=none: 2 of 2 models recorded, 1 failed (m1)." in table
+
+    (tmp_path / "sweep" / "table.md").unlink()
+    there = command(*stored, launcher)
+    assert there.out == here.out, there.err
+    assert there.err.endswith(here.err)
+    assert there.status == here.status == 2
+    assert (tmp_path / "sweep" / "table.md").read_text() == table
+    assert not list(tmp_path.glob(".sweep-*"))
+
+
+@pytest.mark.slow  # each worker imports torch
+def test_records_are_the_same_whichever_launcher(command, quick, tmp_path, launcher):
+    words = [word for word in quick if "judge" not in word]
+    words = ["-m", *words, "judge=none,l2", "shard=0/2,1/2"]
+    found = {}
+    for place, more in {"here": [], "there": [launcher, "hydra.job.env_set.TERM=dumb"]}.items():
+        ran = command(*words, *more, f"paths.results={tmp_path / place}")
+        assert ran.status == 0, ran.err
+        rows = []
+        for judge in ("none", "l2"):
+            path = tmp_path / place / "run" / f"judge={judge}" / "records.csv"
+            rows += list(csv.DictReader(path.read_text().splitlines()))
+        for row in rows:
+            for name in [name for name in row if name.endswith("seconds")]:
+                del row[name]
+        found[place] = rows, sorted(ran.out.splitlines())
+    assert len(found["here"][0]) == 8
+    assert found["here"] == found["there"]
+
+
+def test_what_jobs_left_is_told_in_their_order(tmp_path):
+    handover = Handover(folder=tmp_path / "left", process="another")
+    for number in (10, 2):
+        ended = Finished(lines=(f"m{number}",), status=number % 3, told="no" * (number == 2))
+        handover.leave(number, ended)
+    assert [(each.lines, each.status, each.told) for each in handover.taken()] == [
+        (("m2",), 2, "no"),
+        (("m10",), 1, ""),
+    ]
+    assert handover.taken() == []
+    assert not Handover(folder=tmp_path).is_elsewhere()
+
+
+def test_a_launcher_that_cannot_work_is_one_line(monkeypatch):
+    assert first_mistake(["hydra/launcher=local"]) == (
+        "hydra/launcher=local does nothing without -m, which begins a sweep"
+    )
+    monkeypatch.setattr("exray.app.mistakes.find_spec", lambda _: None)
+    assert first_mistake(["-m", "seed=0,1", "hydra/launcher=slurm"]) == (
+        "hydra/launcher=slurm needs hydra-submitit-launcher, which is not installed; "
+        "pip install 'exray[slurm]'"
+    )

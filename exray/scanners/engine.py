@@ -11,6 +11,7 @@ from torch import Tensor
 from exray.models.splitting import SplitClassifier
 from exray.row_adam import RowAdam
 from exray.scanners.answers import lead_of, success
+from exray.scanners.calls import fastest_layout, pixels_per_call
 from exray.tensors import derive_seed
 from exray.triggers.trigger import InvertedTrigger, Trigger
 
@@ -215,6 +216,7 @@ class Inversion:
         self._moved = torch.zeros(len(self.candidates), dtype=torch.bool, device=device)
         self._broken = torch.zeros_like(self._moved)
         self._noise = torch.empty(0, device=device)
+        self._layout = fastest_layout(split, self.pools[0])
         self.last_asr = torch.zeros(len(self.candidates), device=device)
         self.image_passes = 0  # images that went forward and backward
 
@@ -301,7 +303,8 @@ class Inversion:
         values: Sequence[Tensor],
     ) -> View:
         stamped = self.shape.stamp(images, values)
-        features = self.split.features(stamped.images.flatten(0, 1))
+        through = stamped.images.flatten(0, 1).contiguous(memory_format=self._layout)
+        features = self.split.features(through)
         logits: Tensor = self.split.head(features)
         maps = features.view(*images.shape[:2], *features.shape[1:])
         neuron = maps[torch.arange(len(rows)), :, self._channels[rows].cpu()]
@@ -387,8 +390,3 @@ class Inversion:
             target_probability=measured.probability,
             source=source,
         )
-
-
-def pixels_per_call(device: torch.device) -> int:
-    """Pixels a forward pass takes at once: 128 images of 64 x 64 on a CPU, for its cache."""
-    return 1 << 19 if device.type == "cpu" else 1 << 25

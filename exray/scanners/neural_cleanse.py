@@ -81,7 +81,7 @@ class NeuralCleanse(Scanner):
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        inversion = self._start(split, samples, self._candidates(present_classes(samples)))
+        inversion = self.start(split, samples, self.candidates(present_classes(samples)))
         inversion.run(
             self.steps,
             alive=range(len(inversion.candidates)),
@@ -125,7 +125,12 @@ class NeuralCleanse(Scanner):
             inconclusive=f"{few}; {trouble}" if trouble else few,
         )
 
-    def _candidates(self, present: Sequence[int]) -> list[Candidate]:
+    def candidates(self, present: Sequence[int]) -> list[Candidate]:
+        """One a target, or one a pair.
+
+        Args:
+            present: Classes that have images.
+        """
         pairs = [(victim, target) for target in present for victim in present if victim != target]
         if self.kind == "pairs":
             return [Candidate(victims=(victim,), target=target) for victim, target in pairs]
@@ -134,9 +139,16 @@ class NeuralCleanse(Scanner):
             for target in present
         ]
 
-    def _start(
+    def start(
         self, split: SplitClassifier, samples: SampleSet, candidates: Sequence[Candidate]
     ) -> Inversion:
+        """Random patches of the candidates.
+
+        Args:
+            split: The classifier.
+            samples: Clean images.
+            candidates: What to look for.
+        """
         height, width = samples.images.shape[-2:]
         device = samples.images.device
         return Inversion(

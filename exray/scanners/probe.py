@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.models.splitting import SplitClassifier
+from exray.scanners.calls import fastest_layout, pixels_per_call
 from exray.scanners.checks import require_count
 
 _LEVELS = (0.02, 0.5, 0.98)  # of each colour channel; short of 0 and 1, where tanh has no slope
 # From the image's centre, in shares of its sides: the centre, around it, and the four corners.
 _SHIFTS = ((0.0, 0.0), *product((-0.15, 0.15), repeat=2), *product((-0.5, 0.5), repeat=2))
-_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,10 @@ def _leads(
         rows, columns = slice(start.top, start.top + side), slice(start.left, start.left + side)
         colour = images.new_tensor(start.colour).view(3, 1, 1)
         stamped[row, :, :, rows, columns] = colour
-    parts = torch.split(stamped.flatten(0, 1), _BATCH)
+    layout = fastest_layout(split, images)
+    stamped = stamped.flatten(0, 1).contiguous(memory_format=layout)
+    together = max(1, pixels_per_call(images.device) // stamped[0, 0].numel())
+    parts = torch.split(stamped, together)
     logits = torch.cat([split.head(split.features(part)) for part in parts])
     logits = logits.view(len(starts), len(images), -1)
     top = logits.topk(2, dim=2)

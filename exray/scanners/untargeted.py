@@ -12,7 +12,7 @@ from torch import Tensor
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.row_adam import RowAdam
-from exray.scanners.engine import pixels_per_call
+from exray.scanners.calls import pixels_per_call
 from exray.tensors import generator
 from exray.triggers.trigger import Trigger
 

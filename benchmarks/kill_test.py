@@ -27,6 +27,7 @@ from noting import LOG, fingerprint
 
 from exray.app.cli import main as run_py
 from exray.attacks.polygon import PolygonRecipe
+from exray.evaluation.files import TEMPORARY_PREFIX
 from exray.zoo.build import build_zoo
 from exray.zoo.recipe import TrainingRecipe, ZooRecipe
 from exray.zoo.zoo_source import open_zoo
@@ -90,10 +91,13 @@ class Sweep:
         Args:
             names: Fingerprints by model id.
         """
-        scans = {f"scan {_source(path)}" for path in self.folder.glob("scans/*/scan.json")}
+        found = self.folder.glob("scans/*/scan.json")
+        scans = {f"scan {_source(path)}" for path in found if _is_whole(path)}
         records = self.folder.glob("sweep/judge.name=*/*/record.json")
         judged = {
-            f"judge {path.parts[-3].partition('=')[2]} {names[path.parts[-2]]}" for path in records
+            f"judge {path.parts[-3].partition('=')[2]} {names[path.parts[-2]]}"
+            for path in records
+            if _is_whole(path)
         }
         return scans | judged
 
@@ -146,6 +150,11 @@ class Run:
             time.sleep(0.002)
         os.killpg(self.process, signal.SIGKILL)
         return self.wait()
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it is no leftover of a run that was killed while it wrote."""
+    return not path.parent.name.startswith(TEMPORARY_PREFIX)
 
 
 def _source(path: Path) -> str:
@@ -311,6 +320,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--models", type=int, default=12)
+    parser.add_argument("--judges", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--seconds", type=float, default=0.1, help="of a unit of work")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -324,7 +334,13 @@ def main() -> int:
             f"dataset.recipe.num_polygon={half}",
         )
         sweeps = [
-            Sweep(zoo=zoo, folder=Path(folder) / name, seconds=given.seconds, words=counts)
+            Sweep(
+                zoo=zoo,
+                folder=Path(folder) / name,
+                seconds=given.seconds,
+                judges=JUDGES[: given.judges],
+                words=counts,
+            )
             for name in ("whole", "killed", "together")
         ]
         names = fingerprints(zoo)

@@ -58,6 +58,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
         device=device_of(config.trainer.accelerator),
         cache=_scan_cache(config),
     )
+    use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
     wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
     decided = identity(config, _input_hash(source, pipeline.scanner))
@@ -189,6 +190,19 @@ def device_of(accelerator: str) -> torch.device:
         raise ValueError("trainer.accelerator=gpu needs a CUDA device and there is none; use auto")
     wants_gpu = accelerator != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if wants_gpu else "cpu")
+
+
+def use_threads(threads: int | None) -> None:
+    """Lets torch compute on so many CPU threads; None leaves it as it is.
+
+    Raises:
+        ValueError: If it is no positive whole number.
+    """
+    if threads is None:
+        return
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"trainer.threads must be null or a whole number >= 1; got {threads!r}")
+    torch.set_num_threads(threads)
 
 
 def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:

@@ -3,112 +3,27 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from exray.evaluation.bootstrap import Estimate
-from exray.evaluation.calibration import CalibrationCurve, calibration_curve
+from exray.evaluation.calibration import calibration_curve
 from exray.evaluation.collect import Collection, collect
-from exray.evaluation.comparison import Pruning, pruning
+from exray.evaluation.comparison import pruning
 from exray.evaluation.files import replace_file
 from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.evaluation.roc import roc_curve
-from exray.evaluation.statistics import Statistics, statistics_of_all
+from exray.evaluation.statistics import statistics_of_all
 from exray.evaluation.store import ResultStore
-from exray.reports.cards import TriggerCard, trigger_card
+from exray.reports.cards import trigger_card
+from exray.reports.dashboard_views import Answer, JudgeView, ModelView, TriggerView
 from exray.reports.html import page_environment
 
 DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers are a line each
 WHISKERS = ("accuracy", "balanced accuracy", "ROC-AUC")
 FIGURES = ("cross-entropy", "Brier")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeView:
-    """One judge's column and curves.
-
-    Args:
-        key: Of its colour and of the box that hides its curves.
-        name: What tables call it.
-        statistics: Its figures; None without ground truth.
-        pruned: What it takes away from and leaves of the scanner's alarms; None likewise.
-        roc: Its curve as a path in a square of 100, upside down; empty where there is none.
-        calibration: Its reliability curve; None where there is none.
-        report: Address of its own report, relative to the page; empty where there is none.
-        caption: How complete its records are.
-    """
-
-    key: str
-    name: str
-    statistics: Statistics | None
-    pruned: Pruning | None
-    roc: str
-    calibration: CalibrationCurve | None
-    report: str
-    caption: str
-
-    @property
-    def bins(self) -> list[tuple[float, float, float]]:
-        """Stated and observed share of each bin, with the radius of its dot."""
-        if self.calibration is None:
-            return []
-        curve, total = self.calibration, sum(self.calibration.sizes)
-        return [
-            (stated, observed, 2 + 9 * math.sqrt(size / total))
-            for stated, observed, size in zip(
-                curve.stated, curve.observed, curve.sizes, strict=True
-            )
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What one judge says of one model, or of one trigger.
-
-    Args:
-        judge: The judge.
-        word: The verdict in a word; ``missing`` without a record.
-        score: Probability or score; nan where there is none.
-        is_wrong: Whether it contradicts the ground truth; False where that is unknown.
-        note: More about it, for whoever points at it.
-    """
-
-    judge: JudgeView
-    word: str
-    score: float
-    is_wrong: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TriggerView:
-    """One trigger, the reference judge's card of it, and what all judges say."""
-
-    card: TriggerCard
-    is_drawn: bool
-    answers: list[Answer]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelView:
-    """One model's row and what it unfolds to.
-
-    Args:
-        anchor: Where links to it lead.
-        record: The reference judge's record, or another's where that has none.
-        answers: Of each judge, in the columns' order.
-        triggers: Most suspicious first.
-        classes: Words that the page's filters go by.
-    """
-
-    anchor: str
-    record: ScanRecord
-    answers: list[Answer]
-    triggers: list[TriggerView]
-    classes: str
 
 
 def write_dashboard(

@@ -73,6 +73,8 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
             "scan has no key 'min_clean_accuracy'",
         ),
         (["trainer.accelerator=tpu"], "trainer.accelerator must be auto, cpu or gpu; got 'tpu'"),
+        (["trainer.threads=0"], "trainer.threads must be null or a whole number >= 1; got 0"),
+        (["trainer.threads=all"], "trainer.threads must be null or a whole number >= 1; got 'all'"),
         (["dataset.root=/nowhere"], "/nowhere/manifest.json does not exist; build the zoo with"),
         (["paths.results=/dev/null/x"], "Not a directory"),
     ],

@@ -150,6 +150,13 @@ def test_a_layer_that_is_not_there_fails_the_model_with_those_it_has(command, qu
     assert line.startswith("layer 'layer9' is not in plain_cnn; it has: ")
 
 
+def test_a_scan_computes_on_as_many_threads_as_it_is_told(command, quick):
+    words = (*quick, "limit=1", "scanner.engine.stimulation.layer=layer9")  # fails at once
+    assert torch.get_num_threads() == 1
+    command(*words, "trainer.threads=2")
+    assert torch.get_num_threads() == 2
+
+
 def test_a_report_is_rebuilt_from_records_without_the_zoo(command, results, before):
     derived = ("report.html", "summary.json", "records.csv", "triggers.csv")
     for name in derived:

@@ -23,7 +23,9 @@ GROUPS = sorted(
     path.relative_to(CONF)
     for path in FILES
     if path.parent != CONF and path.relative_to(CONF).parts[0] != "hydra"
+    if path.parent != CONF / "debug" / "scanner"  # chosen with debug and scanner
 )
+SCANNERS = sorted(path.stem for path in (CONF / "scanner").glob("*.yaml"))
 COMPONENTS = {
     "dataset": ("dataset", Source),
     "scanner": ("scanner.engine", Scanner),
@@ -155,6 +157,18 @@ def test_debugging_keeps_out_of_real_results():
     config = composed("debug=fast", "name=table_1")
     assert composed("debug=fast").name == "debug"
     assert config.limit == 1
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_debugging_works_with_every_scanner(scanner, tmp_path):
+    (chosen,) = [file for file in GROUPS if file.parts[0] == "scanner" and file.stem == scanner]
+    words = words_for(chosen, tmp_path)
+    config = composed(*words, "debug=fast")
+    assert isinstance(built(config.scanner.engine, Scanner), Scanner)
+    assert (config.limit, config.scan.samples_per_class) == (1, 4)
+    quick = {path.stem for path in (CONF / "debug" / "scanner").glob("*.yaml")}
+    changed = config.scanner != composed(*words).scanner
+    assert changed == (f"fast_{scanner}" in quick)
 
 
 def test_a_runs_identity_ignores_what_changes_no_result():

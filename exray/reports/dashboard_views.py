@@ -1,0 +1,95 @@
+"""What the dashboard shows of judges, models and triggers, ready to be laid out."""
+
+import math
+from dataclasses import dataclass
+
+from exray.evaluation.calibration import CalibrationCurve
+from exray.evaluation.comparison import Pruning
+from exray.evaluation.records import ScanRecord
+from exray.evaluation.statistics import Statistics
+from exray.reports.cards import TriggerCard
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeView:
+    """One judge's column and curves.
+
+    Args:
+        key: Of its colour and of the box that hides its curves.
+        name: What tables call it.
+        statistics: Its figures; None without ground truth.
+        pruned: What it takes away from and leaves of the scanner's alarms; None likewise.
+        roc: Its curve as a path in a square of 100, upside down; empty where there is none.
+        calibration: Its reliability curve; None where there is none.
+        report: Address of its own report, relative to the page; empty where there is none.
+        caption: How complete its records are.
+    """
+
+    key: str
+    name: str
+    statistics: Statistics | None
+    pruned: Pruning | None
+    roc: str
+    calibration: CalibrationCurve | None
+    report: str
+    caption: str
+
+    @property
+    def bins(self) -> list[tuple[float, float, float]]:
+        """Stated and observed share of each bin, with the radius of its dot."""
+        if self.calibration is None:
+            return []
+        curve, total = self.calibration, sum(self.calibration.sizes)
+        return [
+            (stated, observed, 2 + 9 * math.sqrt(size / total))
+            for stated, observed, size in zip(
+                curve.stated, curve.observed, curve.sizes, strict=True
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one judge says of one model, or of one trigger.
+
+    Args:
+        judge: The judge.
+        word: The verdict in a word; ``missing`` without a record.
+        score: Probability or score; nan where there is none.
+        is_wrong: Whether it contradicts the ground truth; False where that is unknown.
+        note: More about it, for whoever points at it.
+    """
+
+    judge: JudgeView
+    word: str
+    score: float
+    is_wrong: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerView:
+    """One trigger, the reference judge's card of it, and what all judges say."""
+
+    card: TriggerCard
+    is_drawn: bool
+    answers: list[Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """One model's row and what it unfolds to.
+
+    Args:
+        anchor: Where links to it lead.
+        record: The reference judge's record, or another's where that has none.
+        answers: Of each judge, in the columns' order.
+        triggers: Most suspicious first.
+        classes: Words that the page's filters go by.
+    """
+
+    anchor: str
+    record: ScanRecord
+    answers: list[Answer]
+    triggers: list[TriggerView]
+    classes: str

@@ -52,7 +52,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """What the seed of one classifier decides before it is trained."""
 
     model_id: str
@@ -85,7 +85,7 @@ def train_candidate(
         progress: Whether to show a bar.
         images: What it is trained and tested on.
     """
-    plan = _planned(recipe, index, attempt)
+    plan = planned(recipe, index, attempt)
     seen, held_out = (images.of_model(plan.facts, split=split) for split in SPLITS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(plan.seed, "weights"))
@@ -110,7 +110,14 @@ def train_candidate(
     return Candidate(network=network.cpu(), entry=entry)
 
 
-def _planned(recipe: ZooRecipe, index: int, attempt: int) -> _Plan:
+def planned(recipe: ZooRecipe, index: int, attempt: int) -> Plan:
+    """What the seed of one attempt at one classifier decides.
+
+    Args:
+        recipe: The zoo's.
+        index: Which classifier, from 0.
+        attempt: 0 at first.
+    """
     seed = recipe.seed + index + 1_000_000 * attempt
     random = np.random.default_rng(derive_seed(seed, "model"))
     family_size = int(random.choice(recipe.family_sizes))
@@ -121,7 +128,7 @@ def _planned(recipe: ZooRecipe, index: int, attempt: int) -> _Plan:
             random, num_classes=recipe.num_classes, image_size=recipe.image_size, place=place
         )
     hardening = recipe.training.adversarial
-    return _Plan(
+    return Plan(
         model_id=f"id-{index:08d}",
         seed=seed,
         attempts=attempt + 1,
@@ -137,7 +144,7 @@ def _planned(recipe: ZooRecipe, index: int, attempt: int) -> _Plan:
 def _measured(
     network: nn.Module,
     held_out: ImageSource,
-    plan: _Plan,
+    plan: Plan,
     recipe: ZooRecipe,
     *,
     seconds: float,
@@ -170,7 +177,7 @@ def _measured(
 
 
 def _attack_entries(
-    network: nn.Module, held_out: ImageSource, plan: _Plan, recipe: ZooRecipe
+    network: nn.Module, held_out: ImageSource, plan: Plan, recipe: ZooRecipe
 ) -> list[tuple[float, AttackEntry]]:
     """ASR and entry of each attack."""
     found: list[tuple[float, AttackEntry]] = []

@@ -1,0 +1,46 @@
+"""The preset for GPUs, at a size that trains in a second."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from exray.app.config import built, register
+from exray.app.mistakes import CONF
+from exray.models.architectures import TROJAI_ARCHITECTURES
+from exray.zoo.build import build_zoo
+from exray.zoo.zoo_source import ZooSource, open_zoo
+
+TINY = (
+    "num_clean=1 num_polygon=1 num_filter=0 num_blend=0 num_patch=0 num_classes=3 image_size=32 "
+    "family_sizes=[1] architectures=[shufflenet_v2_x1_0,squeezenet1_1] min_clean_accuracy=0 "
+    "min_class_accuracy=0 min_asr=0 samples_per_class=2 training.epochs=1 training.batch_size=4 "
+    "training.images_per_class=4 training.test_per_class=2"
+)
+
+
+def preset(root, *words):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["dataset=signs_full", f"dataset.root={root}", *words])
+    return built(config.dataset, ZooSource)
+
+
+def test_every_architecture_of_trojai_is_in_the_list():
+    recipe = preset("nowhere").recipe
+    assert set(recipe.architectures) == set(TROJAI_ARCHITECTURES)
+    drawn = {recipe.architecture_of(recipe.seed + index) for index in recipe.indices()}
+    assert len(drawn) > 12
+    assert recipe.image_size == 224
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_tiny_one_is_built_and_can_be_scanned(tmp_path):
+    source = preset(tmp_path, *(f"dataset.recipe.{word}" for word in TINY.split()))
+    build_zoo(source.recipe, tmp_path, workers=1, accelerator="cpu", on_model=lambda _: None)
+    zoo = open_zoo(tmp_path)
+    assert zoo.recipe.description() == source.recipe.description()
+    for model_id in zoo.model_ids():
+        entry = zoo.manifest().entry(model_id)
+        assert entry.architecture in ("shufflenet_v2_x1_0", "squeezenet1_1")
+        loaded = zoo.load(model_id)
+        assert loaded.architecture == entry.architecture
+        assert loaded.classifier(loaded.samples.images).shape == (6, 3)

@@ -53,7 +53,11 @@ def now(device: torch.device) -> float:
 
 def seconds_per_image(architecture: str, recipe: ZooRecipe, device: torch.device) -> float:
     """One optimiser step, after a tiny one that warms up, over its images."""
-    network = build(architecture, num_classes=recipe.num_classes).to(device).train()
+    network = (
+        build(architecture, num_classes=recipe.num_classes, auxiliary_heads=False)
+        .to(device)
+        .train()
+    )
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.training.learning_rate)
     num = recipe.training.batch_size if device.type == "cuda" else CPU_IMAGES
     spent = 0.0

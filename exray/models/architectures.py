@@ -130,12 +130,14 @@ TROJAI_ARCHITECTURES = (
 _SLOW_TO_INITIALISE = ("googlenet", "inception_v3")
 
 
-def build(architecture: str, *, num_classes: int) -> nn.Module:
+def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) -> nn.Module:
     """An untrained network by name.
 
     Args:
         architecture: One of ours, one of TrojAI's 23, ``torchvision/NAME`` or ``timm/NAME``.
         num_classes: Logits of the network.
+        auxiliary_heads: Whether torchvision's GoogLeNet and Inception have the heads that they
+            are trained with, as they have by default; TrojAI's have none.
 
     Raises:
         ValueError: If no network has that name, or timm is not installed.
@@ -152,7 +154,7 @@ def build(architecture: str, *, num_classes: int) -> nn.Module:
     if library == "timm":
         return _from_timm(name, num_classes)
     if library == "torchvision" or architecture in TROJAI_ARCHITECTURES:
-        return _from_torchvision(name, num_classes)
+        return _from_torchvision(name, num_classes, auxiliary_heads)
     known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
     raise ValueError(
         f"architecture {architecture!r} is not known; known: {known}, torchvision/NAME, timm/NAME; "
@@ -160,7 +162,7 @@ def build(architecture: str, *, num_classes: int) -> nn.Module:
     )
 
 
-def _from_torchvision(name: str, num_classes: int) -> nn.Module:
+def _from_torchvision(name: str, num_classes: int, auxiliary_heads: bool) -> nn.Module:
     """An image classifier of torchvision, without pretrained weights."""
     models = importlib.import_module("torchvision.models")
     names: list[str] = models.list_models(module=models)
@@ -168,7 +170,9 @@ def _from_torchvision(name: str, num_classes: int) -> nn.Module:
         raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(names)}")
     network: nn.Module
     if name in _SLOW_TO_INITIALISE:
-        network = models.get_model(name, num_classes=num_classes, init_weights=False)
+        network = models.get_model(
+            name, num_classes=num_classes, init_weights=False, aux_logits=auxiliary_heads
+        )
     else:
         network = models.get_model(name, num_classes=num_classes)
     return network

@@ -124,7 +124,7 @@ def _check(recipe: ZooRecipe, images: ZooImages) -> None:
     """Refuses what cannot be built, before a folder is claimed for it."""
     with torch.device("meta"):  # takes no memory and draws no random numbers
         for architecture in recipe.architectures or (recipe.architecture,):
-            build(architecture, num_classes=recipe.num_classes)
+            build(architecture, num_classes=recipe.num_classes, auxiliary_heads=False)
     for family_size in recipe.family_sizes:
         images.of_model(
             recipe.image_facts(family_size=family_size, seed=recipe.seed), split="train"

@@ -89,7 +89,7 @@ def train_candidate(
     seen, held_out = (images.of_model(plan.facts, split=split) for split in SPLITS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(plan.seed, "weights"))
-        network = build(plan.architecture, num_classes=recipe.num_classes)
+        network = build(plan.architecture, num_classes=recipe.num_classes, auxiliary_heads=False)
     data = training_images(
         seen, recipe.training, attacks=plan.attacks, shares=plan.shares, seed=plan.seed
     )

@@ -56,7 +56,7 @@ def write_round(zoo: ZooSource, root: Path, *, examples_per_class: int) -> None:
 
 def _write_network(zoo: ZooSource, entry: ModelEntry, path: Path) -> None:
     weights = entry.weights_path(zoo.root)
-    network = build(entry.architecture, num_classes=entry.num_classes)
+    network = build(entry.architecture, num_classes=entry.num_classes, auxiliary_heads=False)
     load_state(network, read_state(weights), weights)
     torch.save(network.eval(), path)
 

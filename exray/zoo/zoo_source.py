@@ -82,7 +82,7 @@ class ZooSource(Source):
                 "is not the file of the manifest (its SHA-256 differs)",
                 "build it again with: python run.py task=build_zoo",
             )
-        network = build(entry.architecture, num_classes=entry.num_classes)
+        network = build(entry.architecture, num_classes=entry.num_classes, auxiliary_heads=False)
         load_state(network, state, path)
         classifier = Classifier(
             network, Preprocessing(), num_classes=entry.num_classes, name=entry.architecture

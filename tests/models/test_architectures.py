@@ -29,3 +29,15 @@ def test_names_of_torchvision_and_timm_build_and_wrong_ones_are_refused():
         build("torchvision/resnet19", num_classes=3)
     with pytest.raises(ValueError, match="timm has no network 'convnext_tiniest'; like it: "):
         build("timm/convnext_tiniest", num_classes=3)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_heads_can_be_left_out(name):
+    with torch.device("meta"):
+        with_heads, without = (
+            build(name, num_classes=3, auxiliary_heads=heads) for heads in (True, False)
+        )
+        logits = without.train()(torch.empty(2, 3, 96, 96))
+    assert logits.shape == (2, 3)  # in training too, where heads make a tuple of it
+    assert any("aux" in key.lower() for key in with_heads.state_dict())
+    assert not any("aux" in key.lower() for key in without.state_dict())

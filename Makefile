@@ -59,9 +59,9 @@ format: $(VENV)/.dev  ## Format code and strip notebooks
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/nbstripout notebooks/*.ipynb
 
-bench: $(VENV)/.run  ## Time masks and inversion against their floors and the reference
+bench: $(VENV)/.run  ## Time masks and scanners against their floors and plain forms
 	@$(BIN)/python benchmarks/masks.py
-	@$(BIN)/python benchmarks/scan_parts.py
+	@$(BIN)/python benchmarks/scanners.py
 	@$(BIN)/python benchmarks/early_stop.py
 
 dashboard: $(VENV)/.run  ## Judges of a run or sweep side by side, as one page: ARGS="name=NAME"

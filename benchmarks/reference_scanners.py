@@ -1,0 +1,270 @@
+"""The scanners' plain forms: every candidate by itself, all images, all steps, as peers' code does.
+
+One candidate after another, torch's own Adam, the network as it was loaded (batch norms not folded,
+images in torch's usual layout), backward through it as autograd does by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from exray.data.samples import SampleSet
+from exray.models.classifier import Classifier
+from exray.scanners.abs_filter import AbsFilterScanner
+from exray.scanners.abs_scanner import AbsScanner
+from exray.scanners.answers import success
+from exray.scanners.bounded_lead import BoundedLead
+from exray.scanners.dynamic_cost import DynamicCost
+from exray.scanners.engine import Candidate, EngineSettings, Objective, Parametrisation, View
+from exray.scanners.filters import BoundedChange, Filters
+from exray.scanners.k_arm import KArm
+from exray.scanners.neural_cleanse import NeuralCleanse
+from exray.scanners.patches import random_patches, square_patches, square_side
+from exray.scanners.probe import Start
+from exray.scanners.scanner import Scanner
+from exray.scanners.sri import SriRe, majority_target
+from exray.scanners.untargeted import UntargetedSearch
+from exray.tensors import generator
+from exray.triggers.trigger import InvertedTrigger, Trigger
+
+MIN_ASR = 0.9
+K_ARM_STEPS = 100  # of each pair: about what its bandit gives the best ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """What the plain form found for one candidate."""
+
+    candidate: Candidate
+    trigger: Trigger | None
+    asr: float
+    size: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainScan:
+    """What the plain form found for some candidates, and what all of them would take.
+
+    Args:
+        found: Of each candidate that was run.
+        places: Which those are of all candidates.
+        num_candidates: All of them.
+        seconds: Of those that were run, scaled up to all.
+    """
+
+    found: tuple[Plain, ...]
+    places: tuple[int, ...]
+    num_candidates: int
+    seconds: float
+
+    @property
+    def triggers(self) -> list[InvertedTrigger]:
+        """Of pairs, those that reached an ASR of 0.9."""
+        return [
+            InvertedTrigger(
+                trigger=each.trigger,
+                victim_class=each.candidate.victims[0],
+                target_class=each.candidate.target,
+                asr=each.asr,
+                target_probability=each.asr,
+                source="reference",
+            )
+            for each in self.found
+            if each.trigger is not None and each.asr >= MIN_ASR
+        ]
+
+
+Invert = Callable[[Candidate], Plain]
+
+
+def invert_alone(
+    classifier: Classifier,
+    candidate: Candidate,
+    images: Tensor,
+    *,
+    shape: Parametrisation,
+    objective: Objective,
+    settings: EngineSettings,
+    steps: int,
+) -> Plain:
+    """One candidate's trigger, the best state that met its objective's bar."""
+    leaves = [each.clone().requires_grad_(True) for each in shape.parameters]
+    adam = torch.optim.Adam(leaves, lr=settings.learning_rate, betas=settings.betas)
+    stream = generator(settings.seed, "reference")
+    target = torch.tensor([candidate.target])
+    best, kept = -torch.inf, [each.detach().clone() for each in leaves]
+    for _ in range(steps):
+        noise = settings.noise * (2 * torch.rand(images.shape, generator=stream) - 1)
+        stamped = shape.stamp(shape.prepared((images + noise).clamp(0, 1))[None], leaves)
+        logits = classifier(stamped.images[0])[None]
+        view = View(
+            rows=torch.zeros(1, dtype=torch.long),
+            logits=logits,
+            targets=target,
+            activation=torch.zeros(1),
+            stamped=stamped,
+        )
+        adam.zero_grad()
+        objective.loss(view).sum().backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            asr, probability = success(logits, target)
+            score = float(objective.score(view, asr, probability))
+            if score > best:
+                best, kept = score, [each.detach().clone() for each in leaves]
+            objective.after_step(view, asr)
+        adam.step()
+    if best == -torch.inf:
+        return Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
+    trigger = shape.trigger(kept)
+    told = classifier.predict(trigger.apply(images))[None].double()
+    return Plain(
+        candidate=candidate,
+        trigger=trigger,
+        asr=float(success(told, target)[0]),
+        size=float(trigger.size_pixels),
+    )
+
+
+def every_candidate(scanner: Scanner, samples: SampleSet) -> list[Candidate]:
+    """What the plain form tries: all pairs, all targets, or all victims."""
+    present = [index for index, count in enumerate(samples.counts()) if count > 0]
+    if isinstance(scanner, NeuralCleanse):
+        return [
+            Candidate(victims=tuple(v for v in present if v != target), target=target)
+            for target in present
+        ]
+    if isinstance(scanner, SriRe):
+        return [Candidate(victims=(victim,), target=-1) for victim in present]
+    return [Candidate(victims=(v,), target=t) for v in present for t in present if v != t]
+
+
+def is_injected(
+    scanner: Scanner, candidate: Candidate, injected: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether a candidate has an injected trigger's target and, if it is a pair, its victim."""
+    if isinstance(scanner, SriRe) and candidate.target < 0:
+        return candidate.victims[0] in {victim for victim, _ in injected}
+    universal = isinstance(scanner, NeuralCleanse)
+    return any(
+        candidate.target == target and (universal or victim in candidate.victims)
+        for victim, target in injected
+    )
+
+
+def plain_some(
+    scanner: Scanner,
+    classifier: Classifier,
+    samples: SampleSet,
+    injected: Sequence[tuple[int, int]],
+    share: int,
+) -> PlainScan:
+    """The plain form of one in ``share`` candidates, the injected ones first."""
+    invert, every = plain_form(scanner, classifier, samples), every_candidate(scanner, samples)
+    places = sorted(
+        range(len(every)),
+        # A fixed scatter after the injected ones.
+        key=lambda at: (not is_injected(scanner, every[at], injected), at * 7919 % len(every)),
+    )[: max(1, len(every) // share)]
+    begun = perf_counter()
+    found = tuple(invert(every[place]) for place in places)
+    seconds = perf_counter() - begun
+    return PlainScan(
+        found=found,
+        places=tuple(places),
+        num_candidates=len(every),
+        seconds=seconds * len(every) / len(places),
+    )
+
+
+def plain_form(scanner: Scanner, classifier: Classifier, samples: SampleSet) -> Invert:
+    """How a scanner's plain form inverts one candidate."""
+    if isinstance(scanner, SriRe):
+        return lambda candidate: _untargeted(scanner, classifier, samples, candidate)
+
+    def invert(candidate: Candidate) -> Plain:
+        images = torch.cat([samples.of_class(victim) for victim in candidate.victims])
+        shape, objective, settings, steps = _parts(scanner, candidate, images)
+        return invert_alone(
+            classifier,
+            candidate,
+            images,
+            shape=shape,
+            objective=objective,
+            settings=settings,
+            steps=steps,
+        )
+
+    return invert
+
+
+def _parts(
+    scanner: Scanner, candidate: Candidate, images: Tensor
+) -> tuple[Parametrisation, Objective, EngineSettings, int]:
+    """What is optimised, what for, how and for how many steps."""
+    height, width = images.shape[-2:]
+    size, area = (height, width), height * width
+    if isinstance(scanner, AbsScanner):
+        bound = scanner.patch.max_size_share * area
+        lead = BoundedLead(max_pixels=bound, neuron_weight=0.0)
+        steps = sum(each.steps for each in scanner.refine.rounds)
+        return centred_squares([candidate], bound, size), lead, scanner.inversion, steps
+    if isinstance(scanner, AbsFilterScanner):
+        window = scanner.filter.window(size)
+        shape = Filters(1, window=window, image_size=size, device=images.device)
+        steps = sum(each.steps for each in scanner.refine.rounds)
+        change = BoundedChange(min_ssim=scanner.filter.min_ssim)
+        return shape, change, scanner.inversion, steps
+    if isinstance(scanner, NeuralCleanse):
+        cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
+        seed = scanner.inversion.seed
+        drawn = random_patches([candidate], image_size=size, seed=seed, device=images.device)
+        return drawn, cost, scanner.inversion, scanner.steps
+    assert isinstance(scanner, KArm)
+    cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
+    bound = scanner.max_size_share * area
+    return centred_squares([candidate], bound, size), cost, scanner.inversion, K_ARM_STEPS
+
+
+def centred_squares(
+    candidates: Sequence[Candidate], bound: float, size: tuple[int, int]
+) -> Parametrisation:
+    """Squares in the centre of a random colour, as released."""
+    side = square_side(bound)
+    starts = []
+    for each in candidates:
+        stream = generator(0, "centred", *each.victims, each.target)
+        red, green, blue = (0.02 + 0.96 * torch.rand(3, generator=stream)).tolist()
+        top, left = (size[0] - side) // 2, (size[1] - side) // 2
+        starts.append(Start(colour=(red, green, blue), top=top, left=left, lead=0.0))
+    return square_patches(
+        candidates,
+        starts,
+        side=side,
+        image_size=size,
+        pattern="colour",
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+def _untargeted(
+    scanner: SriRe, classifier: Classifier, samples: SampleSet, candidate: Candidate
+) -> Plain:
+    """SRI's search of one class alone; of its patches and recolourings the one that flips most."""
+    victim = candidate.victims[0]
+    alone = samples.select(samples.labels == victim)
+    best = Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
+    for shape in scanner.shapes:
+        search = UntargetedSearch(classifier, alone, shape, seed=scanner.seed)
+        for found in search.run(lambda: None):
+            logits = classifier.predict(found.trigger.apply(alone.images))
+            target = majority_target(logits, victim)
+            asr = float((logits.argmax(dim=1) == target).double().mean())
+            if asr > best.asr:
+                named = Candidate(victims=(victim,), target=target)
+                size = float(found.trigger.size_pixels)
+                best = Plain(candidate=named, trigger=found.trigger, asr=asr, size=size)
+    return best

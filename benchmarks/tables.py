@@ -1,0 +1,38 @@
+"""Rows of results: on the console, as Markdown, in a file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+Row = dict[str, object]
+
+
+def table(title: str, rows: Sequence[Row]) -> Table:
+    """Rows for the console, all with the keys of the first."""
+    shown = Table(title=title)
+    for name in rows[0]:
+        shown.add_column(name.replace("_", " "))
+    for row in rows:
+        shown.add_row(*map(_text, row.values()))
+    return shown
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same rows as a Markdown table."""
+    lines = [[name.replace("_", " ") for name in rows[0]], ["---"] * len(rows[0])]
+    lines += [[_text(value) for value in row.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write(path: Path, facts: Mapping[str, object]) -> None:
+    """Writes results, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(facts, indent=1) + "\n")
+    draft.replace(path)
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,5 +1,6 @@
 """Networks by name: small ones of our own, torchvision's and timm's."""
 
+import difflib
 import importlib
 from collections.abc import Callable
 from typing import no_type_check
@@ -150,11 +151,34 @@ def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) 
     """
     if architecture in ARCHITECTURES:
         return ARCHITECTURES[architecture](num_classes)
+    check_architecture(architecture)
     library, _, name = architecture.rpartition("/")
     if library == "timm":
         return _from_timm(name, num_classes)
+    return _from_torchvision(name, num_classes, auxiliary_heads)
+
+
+def check_architecture(architecture: str) -> None:
+    """Refuse a name that no network has, without building one.
+
+    Args:
+        architecture: As :func:`build` takes it.
+
+    Raises:
+        ValueError: If no network has that name, or timm is not installed.
+
+    Example:
+        >>> check_architecture("torchvision/resnet18")
+    """
+    library, _, name = architecture.rpartition("/")
+    if architecture in ARCHITECTURES:
+        return
+    if library == "timm":
+        _check_timm(name)
+        return
     if library == "torchvision" or architecture in TROJAI_ARCHITECTURES:
-        return _from_torchvision(name, num_classes, auxiliary_heads)
+        _check_torchvision(name)
+        return
     known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
     raise ValueError(
         f"architecture {architecture!r} is not known; known: {known}, torchvision/NAME, timm/NAME; "
@@ -165,9 +189,6 @@ def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) 
 def _from_torchvision(name: str, num_classes: int, auxiliary_heads: bool) -> nn.Module:
     """An image classifier of torchvision, without pretrained weights."""
     models = importlib.import_module("torchvision.models")
-    names: list[str] = models.list_models(module=models)
-    if name not in names:
-        raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(names)}")
     network: nn.Module
     if name in _SLOW_TO_INITIALISE:
         network = models.get_model(
@@ -178,8 +199,21 @@ def _from_torchvision(name: str, num_classes: int, auxiliary_heads: bool) -> nn.
     return network
 
 
+def _check_torchvision(name: str) -> None:
+    models = importlib.import_module("torchvision.models")
+    names: list[str] = models.list_models(module=models)
+    if name not in names:
+        raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(names)}")
+
+
 def _from_timm(name: str, num_classes: int) -> nn.Module:
     """A network of timm, without pretrained weights."""
+    timm = importlib.import_module("timm")
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return network
+
+
+def _check_timm(name: str) -> None:
     try:
         timm = importlib.import_module("timm")
     except ModuleNotFoundError as error:
@@ -188,8 +222,6 @@ def _from_timm(name: str, num_classes: int) -> nn.Module:
             "pip install 'exray[timm]'"
         ) from error
     if not timm.is_model(name):
-        near: list[str] = timm.list_models(f"*{name.partition('_')[0]}*")
-        like = f"; like it: {', '.join(near[:10])}" if near else ""
-        raise ValueError(f"timm has no network {name!r}{like}")
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
-    return network
+        near = difflib.get_close_matches(name, timm.list_models(), n=10, cutoff=0.4)
+        like = ", ".join(near) or "none; timm.list_models() lists all"
+        raise ValueError(f"timm has no network {name!r}; like it: {like}")

@@ -8,7 +8,7 @@ from torch import nn
 
 from exray.data.clean_images import are_clean_images, read_clean_images
 from exray.errors import CheckpointError
-from exray.models.architectures import ARCHITECTURES, build
+from exray.models.architectures import ARCHITECTURES, build, check_architecture
 from exray.models.checkpoint import (
     Checkpoint,
     file_sha256,
@@ -77,8 +77,9 @@ class FolderSource(Source):
         limit_per_class: Images of each class at most; None for all.
 
     Raises:
-        ValueError: If a file or folder is missing, or not exactly one of architecture and factory
-            is given although the file holds weights alone.
+        ValueError: If a file or folder is missing, not exactly one of architecture and factory is
+            given although the file holds weights alone, the architecture does not exist, or the
+            factory builds no network.
     """
 
     def __init__(
@@ -108,6 +109,11 @@ class FolderSource(Source):
                 "dataset.factory=FILE.py:function; "
                 f"got architecture={architecture!r} and factory={factory!r}"
             )
+        # What was typed is tried before anything is scanned; a factory is executed to see it.
+        if architecture is not None:
+            check_architecture(architecture)
+        if factory is not None:
+            network_from_factory(factory)
         self.architecture = architecture
         self.factory = factory
         self.num_classes = num_classes

@@ -4,7 +4,10 @@ import json
 import shutil
 
 import pytest
+import torch
 from PIL import Image
+
+from exray.models.architectures import build
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,9 +66,67 @@ def test_a_wrong_layer_of_the_judge_is_refused_where_no_trigger_is_found(scanned
     assert fails(scanned("layer.name=conv9", few), "layer 'conv9' is not in colours; it has: ")
 
 
-def test_a_missing_factory_is_a_failed_record(scanned, tmp_path):
-    (tmp_path / "factory.py").unlink()
-    assert fails(scanned(), "dataset.factory must be FILE.py:function with a file that exists")
+def factory_missing(path):
+    path.unlink()
+
+
+def factory_broken(path):
+    path.write_text("def colours(:")
+
+
+def factory_without_the_function(path):
+    path.write_text("def colors(): pass")
+
+
+def factory_that_fails(path):
+    path.write_text("import nothing_of_that_name")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (factory_missing, "dataset.factory must be FILE.py:function with a file that exists"),
+        (factory_broken, "failed (SyntaxError: "),
+        (factory_without_the_function, "names 'colours', which is not in "),
+        (factory_that_fails, "failed (ModuleNotFoundError: No module named 'nothing_of_that_na"),
+    ],
+)
+def test_a_factory_that_is_no_use_is_a_mistake(command, stranger, tmp_path, change, said):
+    change(tmp_path / "factory.py")
+    assert said in command(*stranger).mistake()
+    assert not (tmp_path / "results" / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet", "architecture 'resnet' is not known; known: signs_resnet, network_in_netw"),
+        ("torchvision/resnet19", "torchvision has no classifier 'resnet19'; it has: alexnet"),
+        ("timm/resnet19", "timm has no network 'resnet19'; like it: "),
+    ],
+)
+def test_an_architecture_that_is_not_there_is_a_mistake(command, stranger, name, said):
+    assert (
+        said in command(*stranger, "dataset.factory=null", f"dataset.architecture={name}").mistake()
+    )
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_a_network_by_a_librarys_name_is_scanned_on_folders_of_named_classes(
+    command, stranger, tmp_path, library
+):
+    """Random weights: the way is tried to its end, which is too low an accuracy."""
+    name = f"{library}/resnet18"
+    torch.save(build(name, num_classes=3).state_dict(), tmp_path / "model.pt")
+    labels = {"n01440764": 0, "n01443537": 1, "n01484850": 2}
+    for label, index in labels.items():
+        (tmp_path / "images" / str(index)).rename(tmp_path / "images" / label)
+    (tmp_path / "images" / "classes.json").write_text(json.dumps(labels))
+    words = ("dataset.factory=null", f"dataset.architecture={name}", "scan.min_clean_accuracy=1")
+    ran = command(*stranger, *words)
+    record = json.loads((tmp_path / "results" / "model" / "model" / "record.json").read_text())
+    assert (ran.status, record["verdict"], record["num_classes"]) == (0, "inconclusive", 3)
+    assert record["architecture"] == name
 
 
 def test_the_wrong_classes_are_inconclusive_and_the_preprocessing_is_named(scanned, tmp_path):

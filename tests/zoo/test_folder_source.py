@@ -2,6 +2,7 @@
 
 import pickle
 
+import keras_files as keras
 import numpy as np
 import pytest
 import torch
@@ -342,3 +343,31 @@ def test_cifar10_can_be_named_as_the_images(tmp_path):
         before = source.fingerprint()
     np.savez(tmp_path / "test.npz", images=255 - images, labels=np.arange(20) % 10)
     assert source.fingerprint() != before
+
+
+def test_a_keras_file_needs_no_name_and_one_that_is_no_chain_says_which_layer(
+    source, folder, weights
+):
+    """The planted network, as Keras would have saved it; then with a Lambda layer."""
+    saved = {
+        "colours": {"kernel": weights["colours.weight"].permute(2, 3, 1, 0).numpy()},
+        "linear": {"kernel": weights["linear.weight"].T.numpy()},
+    }
+    for name, values in saved.items():
+        values["bias"] = weights[f"{name}.bias"].numpy()
+    layers = [
+        keras.conv("colours", 4, (1, 1), activation="relu"),
+        keras.layer("GlobalAveragePooling2D", "pool"),
+        keras.layer("Dense", "linear", units=3, activation="linear"),
+    ]
+    path = keras.whole(folder / "k.h5", keras.sequential(layers, (None, 16, 16, 3)), saved)
+    model = loaded(source(None, model=str(path)))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    layers.insert(0, keras.layer("Lambda", "evil"))
+    keras.whole(path, keras.sequential(layers), saved)
+    message = "k.h5 has a Lambda layer, evil, which is code; give dataset.factory=FILE.py:function"
+    with pytest.raises(CheckpointError, match=message):
+        loaded(source(None, model=str(path)))
+    named = loaded(source(model=str(path)))
+    assert named.classifier.accuracy(named.samples.images, named.samples.labels) == 1
+    assert "fitted by their order" in named.warnings[0]

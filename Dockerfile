@@ -1,6 +1,7 @@
 # NIST TrojAI's container: exray-trojai with CPU torch. A GPU image differs in TORCH_INDEX alone.
 # Build: docker build -t exray .
-# Run:   docker run --rm --network none -v DIR:/in -v DIR:/out exray --model_filepath /in/model.pt
+# Run, as the owner of DIR, so that the result can be written there:
+#        docker run --rm --network none --user "$(id -u)" -v DIR:/in -v DIR:/out exray --model_filepath /in/model.pt
 #          --examples_dirpath /in/clean_example_data --scratch_dirpath /tmp --result_filepath /out/p.txt
 FROM python:3.11-slim
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

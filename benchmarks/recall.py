@@ -12,9 +12,10 @@ Prints the tables; writes benchmarks/results/recall.json, where other scanners' 
 import argparse
 import json
 import platform
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -48,7 +49,7 @@ class RecallRow:
         alarms: Classifiers that the scanner alone calls trojaned.
         inconclusive: Those on which it says nothing, failed ones included.
         triggers: Mean number of triggers found.
-        seconds: Median time of an inversion.
+        seconds: Median time of an inversion, of all joined scanners where they are several.
         missed: Classifiers whose injected trigger was not found.
     """
 
@@ -130,14 +131,34 @@ def _seconds(record: ScanRecord) -> float:
 
 
 def recall_rows(scans: Iterable[StoredScan]) -> list[RecallRow]:
-    """A line for each scanner and kind, from the scans with the lowest seed of each scanner."""
+    """A line for each scanner and kind, from the scans with the lowest seed of each scanner.
+
+    A scanner that joins several has its line, and one for each that its triggers come from.
+    """
     groups: dict[tuple[str, str], list[StoredScan]] = defaultdict(list)
     known = [each for each in scans if each.record.is_trojaned is not None]
     first = {name: min(_seeds(known, name)) for name in {each.record.scanner for each in known}}
     for each in known:
         if each.record.seed == first[each.record.scanner]:
             groups[each.record.scanner, kind_of(each.record)].append(each)
+    for (name, kind), group in list(groups.items()):
+        for source in _sources(known, name):
+            groups[f"{name}: {source}", kind] = [_part(each, source) for each in group]
     return [recall_row(*key, group) for key, group in sorted(groups.items())]
+
+
+def _sources(scans: Iterable[StoredScan], scanner: str) -> list[str]:
+    """The scanners that one joins; none where it is a single one."""
+    own = [each for each in scans if each.record.scanner == scanner]
+    sources = sorted({trigger.source for each in own for trigger in each.triggers})
+    return sources if len(sources) > 1 else []
+
+
+def _part(found: StoredScan, source: str) -> StoredScan:
+    """What one of several joined scanners found; ABS of either kind alarms where it finds any."""
+    triggers = tuple(each for each in found.triggers if each.source == source)
+    flags = None if found.record.scanner_flags is None else bool(triggers)
+    return StoredScan(record=replace(found.record, scanner_flags=flags), triggers=triggers)
 
 
 def agreement_rows(scans: Sequence[StoredScan]) -> list[AgreementRow]:
@@ -273,7 +294,9 @@ def main() -> None:
     parser.add_argument("--stored", nargs="+", default=[], help="folders of finished runs")
     parser.add_argument("--scanners", nargs="+", default=[], help="what to scan with")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    given, overrides = parser.parse_known_args()
+    words = sys.argv[1:]
+    overrides = [word for word in words if "=" in word]
+    given = parser.parse_args([word for word in words if "=" not in word])
     folders = [Path(each) for each in given.stored]
     folders += scanned(given.scanners, given.seeds, overrides)
     if not folders:

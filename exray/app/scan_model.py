@@ -238,7 +238,7 @@ def _trigger_record(
         is_injected=judgement.is_injected,
         score=judgement.score,
         reason=judgement.reason,
-        measurements=dict(judgement.measurements),
+        measurements={**trigger.measurements, **judgement.measurements},
         thresholds=dict(judgement.thresholds),
     )
 

@@ -16,8 +16,9 @@ from exray.scanners.checks import (
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.prescreen import PrescreenSettings, likely_pairs
-from exray.scanners.probe import ProbeSettings, Start, best_starts
+from exray.scanners.probe import ProbeSettings, Start, ranked_starts
 from exray.scanners.refinement import InversionRound, Refinement, strongest
+from exray.scanners.restarts import best_of_restarts
 from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.scanners.stimulation import Pointer, pick_candidates
 
@@ -110,6 +111,8 @@ class AbsScanner(Scanner):
         min_asr: ASR of the hardened trigger on all the victim's images from which it counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
         prescreen: Leaves ABS the pairs that clean images point to; None tries all.
+        restarts: Squares that each pair is started from, at different places, the best of them
+            first; the best trigger counts and the others' agreement is kept.
 
     Source: ABS (Liu et al. 2019), TrojAI rounds 2 to 4 (facts, section 2.2). *Differs from the
     released code:* more targets a victim are tried and the hopeless dropped early; patches start
@@ -130,8 +133,10 @@ class AbsScanner(Scanner):
         min_asr: float,
         triggers_per_victim: int,
         prescreen: PrescreenSettings | None = None,
+        restarts: int = 1,
     ) -> None:
         require_count("triggers_per_victim", triggers_per_victim)
+        require_count("restarts", restarts)
         self.name = name
         self.stimulation = stimulation
         self.probe = probe
@@ -140,6 +145,7 @@ class AbsScanner(Scanner):
         self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.triggers_per_victim = triggers_per_victim
         self.prescreen = prescreen
+        self.restarts = restarts
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -154,9 +160,9 @@ class AbsScanner(Scanner):
         inversion, leads = self.start(split, samples, pointers)
         alive: Sequence[int] = range(len(inversion.candidates))
         alive = self.refine.run(inversion, leads, alive=alive, progress=progress)
-        triggers = strongest(
-            self.refine.ranked(inversion, leads, alive=alive), self.triggers_per_victim
-        )
+        found = self.refine.ranked(inversion, leads, alive=alive)
+        found = best_of_restarts(found, restarts=self.restarts)
+        triggers = strongest(found, self.triggers_per_victim)
         return ScanResult(
             triggers=triggers,
             num_candidates=len(inversion.candidates),
@@ -183,11 +189,16 @@ class AbsScanner(Scanner):
         for victim in dict.fromkeys(victim for victim, _, _ in pointers):
             own = [(target, channel) for other, target, channel in pointers if other == victim]
             images, targets = samples.of_class(victim), [target for target, _ in own]
-            found = best_starts(split, images, targets, side=side, settings=self.probe)
-            ranked = sorted(zip(found, own, strict=True), key=lambda pair: -pair[0].lead)
-            for start, (target, channel) in ranked[: self.probe.targets_per_victim]:
-                starts.append(start)
-                candidates.append(Candidate(victims=(victim,), target=target, channel=channel))
+            found = ranked_starts(
+                split, images, targets, side=side, settings=self.probe, count=self.restarts
+            )
+            ranked = sorted(zip(found, own, strict=True), key=lambda pair: -pair[0][0].lead)
+            for several, (target, channel) in ranked[: self.probe.targets_per_victim]:
+                starts += several
+                candidates += [
+                    Candidate(victims=(victim,), target=target, channel=channel, restart=restart)
+                    for restart in range(len(several))
+                ]
         patches = square_patches(
             candidates,
             starts,

@@ -1,6 +1,7 @@
 """Neural Cleanse: the smallest trigger to each class, and which of them is oddly small."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -18,8 +19,10 @@ from exray.scanners.checks import (
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.patches import random_patches
+from exray.scanners.restarts import agreement
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.scanners.universal import interleaved, most_flipped
+from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
 
@@ -39,6 +42,7 @@ class NeuralCleanse(Scanner):
         stop: When a candidate stops early; its score is minus the mask's sum, in pixels.
         anomaly_threshold: Index above which a trigger is an outlier.
         min_asr: ASR of the hardened trigger on a victim's images from which it is handed on.
+        restarts: Random starts of each; the smallest trigger counts, the others' agreement is kept.
 
     Source: Wang et al. 2019 (facts, section 3). *Differs from the released code:* a trigger whose
     ASR never reached its bar has no size, rather than that of the last mask.
@@ -57,12 +61,14 @@ class NeuralCleanse(Scanner):
         stop: StopRule,
         anomaly_threshold: float,
         min_asr: float,
+        restarts: int = 1,
     ) -> None:
         if kind not in ("universal", "pairs"):
             raise ValueError(f"scanner.kind must be universal or pairs; got {kind!r}")
         for key, value in (("steps", steps), ("images_per_step", images_per_step)):
             require_count(key, value)
         require_fraction("min_asr", min_asr)
+        require_count("restarts", restarts)
         self.name = name
         self.layer = layer
         self.kind = kind
@@ -73,6 +79,7 @@ class NeuralCleanse(Scanner):
         self.stop = stop
         self.anomaly_threshold = anomaly_threshold
         self.min_asr = min_asr
+        self.restarts = restarts
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -89,11 +96,8 @@ class NeuralCleanse(Scanner):
             stop=self.stop,
             on_step=steps_reporter(progress, self.steps),
         )
-        norms = {
-            place: -score
-            for place, score in enumerate(inversion.best_score.tolist())
-            if score > -torch.inf
-        }
+        starts = _sized(inversion)
+        norms = {first: -float(inversion.best_score[first]) for first, *_ in starts}
         if len(norms) < 3:
             return self._too_few(inversion, len(norms))
         indices = dict(zip(norms, anomaly_indices(list(norms.values())), strict=True))
@@ -101,7 +105,8 @@ class NeuralCleanse(Scanner):
             (place for place in indices if indices[place] > self.anomaly_threshold),
             key=lambda place: -indices[place],
         )
-        triggers = [most_flipped(inversion, p, samples, source=self.name) for p in outliers]
+        others = {first: rest for first, *rest in starts}
+        triggers = [self._trigger(inversion, p, others[p], samples) for p in outliers]
         return ScanResult(
             triggers=tuple(each for each in triggers if each.asr >= self.min_asr),
             num_candidates=len(inversion.candidates),
@@ -110,9 +115,17 @@ class NeuralCleanse(Scanner):
             inconclusive="" if outliers else inversion.trouble(),
         )
 
+    def _trigger(
+        self, inversion: Inversion, place: int, others: Sequence[int], samples: SampleSet
+    ) -> InvertedTrigger:
+        """An outlier's trigger, with how far its other starts agree."""
+        found = most_flipped(inversion, place, samples, source=self.name)
+        rest = [inversion.trigger(each) for each in others]
+        return replace(found, measurements=agreement(found.trigger, rest, restarts=self.restarts))
+
     def _too_few(self, inversion: Inversion, sized: int) -> ScanResult:
         """No verdict, since so few candidates met the ASR bar."""
-        whole = len(inversion.candidates)
+        whole = len(inversion.candidates) // self.restarts
         few = (
             f"an anomaly index needs three triggers; {sized} of {whole} reached an ASR of "
             f"{self.cost.asr_bar}"
@@ -126,17 +139,25 @@ class NeuralCleanse(Scanner):
         )
 
     def candidates(self, present: Sequence[int]) -> list[Candidate]:
-        """One a target, or one a pair.
+        """One a target, or one a pair; as many starts of each as ``restarts`` says.
 
         Args:
             present: Classes that have images.
         """
+        tries = range(self.restarts)
         pairs = [(victim, target) for target in present for victim in present if victim != target]
         if self.kind == "pairs":
-            return [Candidate(victims=(victim,), target=target) for victim, target in pairs]
+            return [
+                Candidate(victims=(victim,), target=target, restart=restart)
+                for victim, target in pairs
+                for restart in tries
+            ]
         return [
-            Candidate(victims=tuple(v for v in present if v != target), target=target)
+            Candidate(
+                victims=tuple(v for v in present if v != target), target=target, restart=restart
+            )
             for target in present
+            for restart in tries
         ]
 
     def start(
@@ -161,3 +182,14 @@ class NeuralCleanse(Scanner):
             objective=DynamicCost(self.cost, num_candidates=len(candidates), device=device),
             settings=self.inversion,
         )
+
+
+def _sized(inversion: Inversion) -> list[list[int]]:
+    """Of each candidate that met the ASR bar the places of its starts that did, smallest first."""
+    scores = inversion.best_score.tolist()
+    starts: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    for place in sorted(range(len(scores)), key=lambda place: -scores[place]):
+        candidate = inversion.candidates[place]
+        if scores[place] > -torch.inf:
+            starts.setdefault((candidate.victims, candidate.target), []).append(place)
+    return list(starts.values())

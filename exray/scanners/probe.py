@@ -65,7 +65,22 @@ def best_starts(
     side: int,
     settings: ProbeSettings,
 ) -> list[Start]:
-    """For every target the coloured square that lifts its logit lead most.
+    """For every target the coloured square that lifts its logit lead most."""
+    found = ranked_starts(split, images, targets, side=side, settings=settings, count=1)
+    return [first for first, *_ in found]
+
+
+@torch.no_grad()
+def ranked_starts(
+    split: SplitClassifier,
+    images: Float[Tensor, "n 3 h w"],
+    targets: Sequence[int],
+    *,
+    side: int,
+    settings: ProbeSettings,
+    count: int,
+) -> list[list[Start]]:
+    """For every target the coloured squares that lift its logit lead most, at different places.
 
     Gradients move a patch's colour badly: from a random colour many runs end in another local
     optimum than the injected trigger. Trying 27 colours at 9 places costs forward passes only,
@@ -78,20 +93,27 @@ def best_starts(
         targets: Classes to lift.
         side: The square's side in pixels.
         settings: How many images and squares.
+        count: Squares of each target, as far as there are finalists: first the best of each place.
     """
     height, width = images.shape[-2:]
-    starts = _squares(height, width, side)
+    squares = _squares(height, width, side)
     columns = list(targets)
-    first = _leads(split, images[:1], starts, side)[:, columns]
-    top = first.topk(min(settings.finalists, len(starts)), dim=0).indices
+    first = _leads(split, images[:1], squares, side)[:, columns]
+    top = first.topk(min(settings.finalists, len(squares)), dim=0).indices
     finalists = sorted(set(top.flatten().tolist()))
-    compared = [starts[place] for place in finalists]
+    compared = [squares[place] for place in finalists]
     leads = _leads(split, images[: settings.images], compared, side)[:, columns]
-    best = leads.max(dim=0)
-    return [
-        replace(compared[place], lead=lead)
-        for place, lead in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
+    found = []
+    for column in leads.T.tolist():
+        order = sorted(range(len(column)), key=lambda place: -column[place])
+        starts = [replace(compared[place], lead=column[place]) for place in order]
+        places: dict[tuple[int, int], int] = {}
+        for rank, start in enumerate(starts):
+            places.setdefault((start.top, start.left), rank)
+        firsts = list(places.values())
+        ranks = [*firsts, *(rank for rank in range(len(starts)) if rank not in firsts)]
+        found.append([starts[rank] for rank in ranks[:count]])
+    return found
 
 
 def _squares(height: int, width: int, side: int) -> list[Start]:

@@ -17,7 +17,7 @@ class InversionRound:
         steps: Adam steps at most.
         images_per_victim: Images each candidate sees in a step.
         min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
-        keep: Candidates of each victim that live on, at most.
+        keep: Targets of each victim that live on, at most.
     """
 
     steps: int
@@ -100,10 +100,15 @@ class Refinement:
         """The candidates that go on after a round: good enough, among the best of their victim."""
         scores = inversion.best_score.tolist()
         kept: dict[int, list[int]] = {}
+        targets: dict[int, set[int]] = {}
         for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
-            same_victim = kept.setdefault(inversion.candidates[place].victims[0], [])
-            if scores[place] >= done.min_score and len(same_victim) < done.keep:
-                same_victim.append(place)
+            candidate = inversion.candidates[place]
+            pursued = targets.setdefault(candidate.victims[0], set())
+            if scores[place] < done.min_score:
+                continue
+            if candidate.target in pursued or len(pursued) < done.keep:
+                pursued.add(candidate.target)  # all starts of a pair count as one
+                kept.setdefault(candidate.victims[0], []).append(place)
         return sorted(place for several in kept.values() for place in several)
 
     def _rank(self, score: float, lead: float) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Input changes that flip a class: the same types for injected and for inverted triggers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
@@ -83,6 +84,7 @@ class InvertedTrigger:
         asr: Attack success rate over all clean images of the victim class, a fraction.
         target_probability: Mean probability of the target class on the stamped images.
         source: Name of the scanner that found it.
+        measurements: What the scanner measured of its inversion, by name.
 
     Raises:
         ValueError: If victim and target are one class, or ``asr`` is no fraction.
@@ -94,6 +96,7 @@ class InvertedTrigger:
     asr: float
     target_probability: float
     source: str
+    measurements: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.victim_class == self.target_class:

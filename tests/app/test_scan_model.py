@@ -133,6 +133,12 @@ def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patc
     assert outcome.triggers[0].is_true_trigger
 
 
+def test_what_the_scanner_measured_stands_beside_what_the_judge_measured(scanned, white_patch):
+    found = replace(white_patch, measurements={"restarts_found": 0.5})
+    (trigger,) = scanned(found).triggers
+    assert trigger.measurements["restarts_found"] == 0.5
+
+
 def test_a_trigger_of_other_classes_is_not_the_true_one(scanned, white_patch):
     truth = {"is_trojaned": True, "victim_classes": "0", "target_class": 1}
     found = [white_patch, replace(white_patch, victim_class=2)]

@@ -36,7 +36,7 @@ STOP = StopRule(good_score=1.98, patience=5, gain=0.002)
 COST = CostSettings(asr_bar=0.99, first_cost=0.02, first_patience=3, patience=3, up=2.0, down=2.0)
 
 
-def abs_patches(bound=0.15, pattern="colour"):
+def abs_patches(bound=0.15, pattern="colour", restarts=1):
     return AbsScanner(
         name="abs",
         stimulation=STIMULATION,
@@ -47,6 +47,7 @@ def abs_patches(bound=0.15, pattern="colour"):
         stop=STOP,
         min_asr=0.9,
         triggers_per_victim=2,
+        restarts=restarts,
     )
 
 
@@ -68,7 +69,7 @@ def abs_filter(bound=0.25):
     )
 
 
-def neural_cleanse(kind="universal", threshold=2.0):
+def neural_cleanse(kind="universal", threshold=2.0, restarts=1):
     return NeuralCleanse(
         name="neural_cleanse",
         layer="relu",
@@ -80,6 +81,7 @@ def neural_cleanse(kind="universal", threshold=2.0):
         stop=StopRule(good_score=-1e9, patience=20, gain=0.5),
         anomaly_threshold=threshold,
         min_asr=0.9,
+        restarts=restarts,
     )
 
 

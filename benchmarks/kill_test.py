@@ -263,7 +263,8 @@ def killed_once(sweep: Sweep, stream: random.Random, seconds: float) -> int:
         seconds: What a whole run takes.
     """
     in_work = stream.random() < WORK_SHARE
-    latest = time.monotonic() + seconds * (1.0 if in_work else stream.uniform(0, 0.5))
+    # Where no unit is left to begin, the latest moment must still fall before the run's end.
+    latest = time.monotonic() + seconds * stream.uniform(0, 0.7 if in_work else 0.5)
     pause = stream.uniform(0, 3) * sweep.seconds if in_work else 0.0
     before = len(sweep.begun())
 

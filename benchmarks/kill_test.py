@@ -321,7 +321,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--models", type=int, default=12)
-    parser.add_argument("--judges", type=int, default=3, choices=(1, 2, 3))
+    parser.add_argument("--judges", type=int, default=3, choices=(2, 3))
     parser.add_argument("--seconds", type=float, default=0.1, help="of a unit of work")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

@@ -192,7 +192,7 @@ def device_of(accelerator: str) -> torch.device:
     return torch.device("cuda" if wants_gpu else "cpu")
 
 
-def use_threads(threads: int | None) -> None:
+def use_threads(threads: object) -> None:
     """Lets torch compute on so many CPU threads; None leaves it as it is.
 
     Raises:

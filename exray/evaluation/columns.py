@@ -6,7 +6,7 @@ import pandas as pd
 
 from exray.differencing.decision import Rule
 from exray.evaluation.records import Verdict
-from exray.evaluation.stored_rules import decide
+from exray.evaluation.stored_rules import measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,8 @@ class Cell:
         """
         if not len(self.triggers):
             return replace(self, name=name)
-        found = decide(rule, self.triggers)
+        rows = measured(self.triggers)
+        found = [None if row is None else rule.decide(row) for row in rows]
         triggers = self.triggers.assign(
             is_injected=[each is not None and each.is_injected for each in found],
             score=[0.0 if each is None else each.score for each in found],

@@ -33,7 +33,7 @@ class RowAdam:
         self, parameters: Sequence[Tensor], *, learning_rate: float, betas: tuple[float, float]
     ) -> None:
         self._parameters = tuple(parameters)
-        self._learning_rate = learning_rate
+        self.learning_rate = learning_rate
         self._betas = betas
         self._means = [torch.zeros_like(each) for each in self._parameters]
         self._squares = [torch.zeros_like(each) for each in self._parameters]
@@ -57,4 +57,14 @@ class RowAdam:
             self._means[place][rows], self._squares[place][rows] = mean, square
             scale = (square / (1 - second**counts)).sqrt() + _EPSILON
             change = mean / (1 - first**counts) / scale
-            self._parameters[place][rows] -= self._learning_rate * change
+            self._parameters[place][rows] -= self.learning_rate * change
+
+    def forget(self, rows: Int[Tensor, " rows"]) -> None:
+        """Starts rows anew from where they are: no mean, no squares, no step done.
+
+        Args:
+            rows: Which rows.
+        """
+        for memory in (*self._means, *self._squares):
+            memory[rows] = 0
+        self.steps[rows] = 0

@@ -353,6 +353,20 @@ class Inversion:
         self.best_score.fill_(-torch.inf)
         self._idle.zero_()
 
+    def go_back(self, places: Sequence[int], *, learning_rate: float) -> None:
+        """Lets candidates go on from their best states with another rate, without Adam's memory.
+
+        Args:
+            places: Of the candidates; those without a state that met the bar stay where they are.
+            learning_rate: From now on, of all.
+        """
+        found = [place for place in places if float(self.best_score[place]) > -torch.inf]
+        rows = torch.tensor(found, dtype=torch.long, device=self.best_score.device)
+        for value, best in zip(self.shape.parameters, self._best, strict=True):
+            value[rows] = best[rows]
+        self._adam.forget(rows)
+        self._adam.learning_rate = learning_rate
+
     def trouble(self) -> str:
         """Why finding nothing would say nothing; empty where every candidate could be searched."""
         broken = int(self._broken.sum())
@@ -360,12 +374,9 @@ class Inversion:
         whole = len(self.candidates)
         if broken:
             return f"the classifier returned NaN or infinity in {broken} of {whole} inversions"
-        if still:
-            return (
-                f"the classifier has no gradient in {still} of {whole} inversions: its answers "
-                "are saturated, or the same for everything"
-            )
-        return ""
+        without = f"the classifier has no gradient in {still} of {whole} inversions"
+        why = "its answers are saturated, or the same for everything"
+        return f"{without}: {why}" if still else ""
 
     def trigger(self, place: int) -> Trigger:
         """The hardened best trigger of a candidate."""

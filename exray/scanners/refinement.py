@@ -18,18 +18,28 @@ class InversionRound:
         images_per_victim: Images each candidate sees in a step.
         min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
         keep: Targets of each victim that live on, at most.
+        learning_rate: With one of its own a round goes on from the best states of the round before,
+            with that rate and without Adam's memory; None goes on from the last states as before.
+
+    Raises:
+        ValueError: If a count or the learning rate is not positive.
     """
 
     steps: int
     images_per_victim: int
     min_score: float
     keep: int
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
             raise ValueError(
                 "scanner.rounds must have steps and images_per_victim >= 1; "
                 f"got {self.steps!r} and {self.images_per_victim!r}"
+            )
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ValueError(
+                f"scanner.rounds.learning_rate must be positive; got {self.learning_rate!r}"
             )
 
 
@@ -79,6 +89,8 @@ class Refinement:
         for each in self.rounds:
             if not alive:
                 break
+            if each.learning_rate is not None:
+                inversion.go_back(alive, learning_rate=each.learning_rate)
             inversion.forget_scores()
             inversion.run(
                 each.steps,

@@ -94,3 +94,8 @@ def test_images_smaller_than_the_ssim_window_are_refused(trojaned, colour_sample
     tiny = replace(colour_samples, images=colour_samples.images[..., :8, :8])
     with pytest.raises(ValueError, match="at least 11 pixels"):
         scanner().scan(trojaned, tiny)
+
+
+def test_a_learning_rate_that_is_not_positive_is_refused():
+    with pytest.raises(ValueError, match=r"rounds.learning_rate must be positive; got 0.0"):
+        replace(PARTS["rounds"][0], learning_rate=0.0)

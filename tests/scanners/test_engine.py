@@ -182,3 +182,25 @@ def test_nine_hits_of_ten_reach_a_bar_of_nine_tenths():
     logits = torch.tensor([[0.0, 1.0]] * 9 + [[1.0, 0.0]])[None]
     share, _ = success(logits.double(), torch.tensor([1]))
     assert float(share) >= 0.9
+
+
+def test_candidates_that_go_back_are_where_they_scored_best(trojaned, colour_samples):
+    inversion = start(trojaned, colour_samples, settings=replace(SETTINGS, noise=0.0))
+    inversion.run(25, alive=EVERY, images_per_step=4)
+    best = inversion.best_score.clone()
+    inversion.go_back(PLANTED, learning_rate=0.05)
+    assert inversion.steps.tolist() == [0, 0, 25, 25]
+    inversion.forget_scores()
+    inversion.run(1, alive=PLANTED, images_per_step=4)
+    torch.testing.assert_close(inversion.best_score[PLANTED], best[PLANTED])
+
+
+def test_a_candidate_without_a_state_within_its_bound_stays_where_it_is(trojaned, colour_samples):
+    inversion = start(trojaned, colour_samples)
+    inversion.run(3, alive=PLANTED, images_per_step=4)
+    inversion.forget_scores()
+    before = [each.clone() for each in inversion.shape.parameters]
+    inversion.go_back(EVERY, learning_rate=0.05)
+    assert inversion.steps.tolist() == [3, 3, 0, 0]
+    for value, other in zip(inversion.shape.parameters, before, strict=True):
+        assert torch.equal(value, other)

@@ -153,7 +153,8 @@ def _inversion(one: Scanner, subject: Subject) -> tuple[Inversion, int]:
         return one.start(split, samples, pointers)[0], one.refine.rounds[-1].images_per_victim
     if isinstance(one, AbsFilterScanner):
         split = SplitClassifier(subject.classifier, one.stimulation.layer, example=example)
-        return one.start(split, samples, pointers), one.refine.rounds[-1].images_per_victim
+        tried = [Candidate(victims=(victim,), target=target) for victim, target in pairs]
+        return one.start(split, samples, tried), one.refine.rounds[-1].images_per_victim
     if isinstance(one, NeuralCleanse):
         split = SplitClassifier(subject.classifier, one.layer, example=example)
         return one.start(split, samples, one.candidates(classes)[:2]), one.images_per_step

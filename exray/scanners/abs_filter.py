@@ -6,27 +6,32 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
 from exray.scanners.abs_scanner import StimulationSettings, stimulated_pairs
-from exray.scanners.checks import nothing_to_scan, require_count
+from exray.scanners.checks import nothing_to_scan, present_classes, require_count
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.filters import BoundedChange, Filters, FilterSettings, filter_ssim
 from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.refinement import InversionRound, Refinement, strongest
 from exray.scanners.scanner import Progress, Scanner, ScanResult
-from exray.scanners.stimulation import Pointer
+from exray.scanners.universal import interleaved, most_flipped
 from exray.triggers.trigger import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
 
 
 class AbsFilterScanner(Scanner):
-    """ABS for filter triggers, label-specific, within a bound on their SSIM.
+    """ABS for filter triggers, label-specific and universal, within a bound on their SSIM.
+
+    A universal filter is searched for every target on images of all other classes in turn. One that
+    flips ``min_asr`` of them all is handed on with the victim that it flips most, beside that
+    victim's label-specific ones.
 
     Args:
         name: Recorded as the triggers' source.
         stimulation: How candidates are picked.
         filter: What a filter may be.
         inversion: How kernels are optimised; without noise, since pools are computed once.
-        rounds: First few images and steps for all candidates, then more for those that live.
+        rounds: First few images and steps for all pairs, then more for those that live.
+        universal_rounds: The same for the universal filters; none searches for none.
         stop: When a candidate stops before its round is over.
         min_asr: ASR on all the victim's images from which a trigger counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
@@ -47,6 +52,7 @@ class AbsFilterScanner(Scanner):
         filter: FilterSettings,  # noqa: A002  # the yaml's word
         inversion: EngineSettings,
         rounds: Sequence[InversionRound],
+        universal_rounds: Sequence[InversionRound],
         stop: StopRule,
         min_asr: float,
         triggers_per_victim: int,
@@ -63,6 +69,11 @@ class AbsFilterScanner(Scanner):
         self.filter = filter
         self.inversion = inversion
         self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
+        self.refine_universal = (
+            Refinement(name=name, rounds=universal_rounds, stop=stop, min_asr=min_asr)
+            if universal_rounds
+            else None
+        )
         self.triggers_per_victim = triggers_per_victim
         self.prescreen = prescreen
 
@@ -75,40 +86,43 @@ class AbsFilterScanner(Scanner):
         split = SplitClassifier(
             classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
         )
-        pointers = stimulated_pairs(split, samples, self.stimulation, self.prescreen)
-        inversion = self.start(split, samples, pointers)
-        even = [0.0] * len(pointers)
-        alive: Sequence[int] = range(len(pointers))
-        alive = self.refine.run(inversion, even, alive=alive, progress=progress)
-        found = self.refine.ranked(inversion, even, alive=alive)
-        triggers = strongest(self.within(found, samples), self.triggers_per_victim)
+        pairs = [
+            Candidate(victims=(victim,), target=target, channel=channel)
+            for victim, target, channel in stimulated_pairs(
+                split, samples, self.stimulation, self.prescreen
+            )
+        ]
+        inversion = self.start(split, samples, pairs)
+        found = self._label_specific(inversion, samples, progress)
+        num_candidates, trouble = len(pairs), inversion.trouble()
+        targets = universal_candidates(samples)
+        if self.refine_universal is not None and targets:
+            inversion = self.start(split, samples, targets)
+            found += self._universal(self.refine_universal, inversion, samples, progress)
+            num_candidates, trouble = num_candidates + len(targets), trouble or inversion.trouble()
         return ScanResult(
-            triggers=triggers,
-            num_candidates=len(pointers),
-            flags=bool(triggers),
-            score=max((each.asr for each in triggers), default=0.0),
-            inconclusive="" if triggers else inversion.trouble(),
+            triggers=tuple(sorted(found, key=lambda each: (-each.asr, -each.target_probability))),
+            num_candidates=num_candidates,
+            flags=bool(found),
+            score=max((each.asr for each in found), default=0.0),
+            inconclusive="" if found else trouble,
         )
 
     def start(
-        self, split: SplitClassifier, samples: SampleSet, pointers: Sequence[Pointer]
+        self, split: SplitClassifier, samples: SampleSet, candidates: Sequence[Candidate]
     ) -> Inversion:
-        """Filters of all pairs, next to the identity.
+        """Filters of all candidates, next to the identity.
 
         Args:
             split: The classifier, cut at the stimulated layer.
             samples: Clean images.
-            pointers: The pairs.
+            candidates: Pairs, or targets with all their victims.
         """
         height, width = samples.images.shape[-2:]
-        candidates = [
-            Candidate(victims=(victim,), target=target, channel=channel)
-            for victim, target, channel in pointers
-        ]
         return Inversion(
             split,
             candidates,
-            [samples.of_class(each.victims[0]) for each in candidates],
+            [interleaved([samples.of_class(v) for v in each.victims]) for each in candidates],
             shape=Filters(
                 len(candidates),
                 window=self.filter.window((height, width)),
@@ -119,6 +133,33 @@ class AbsFilterScanner(Scanner):
             settings=self.inversion,
         )
 
+    def _label_specific(
+        self, inversion: Inversion, samples: SampleSet, progress: Progress | None
+    ) -> list[InvertedTrigger]:
+        """The strongest of each victim that keep the bound on all its images."""
+        even = [0.0] * len(inversion.candidates)
+        alive = self.refine.run(inversion, even, alive=range(len(even)), progress=progress)
+        found = self.refine.ranked(inversion, even, alive=alive)
+        return list(strongest(self.within(found, samples), self.triggers_per_victim))
+
+    def _universal(
+        self,
+        refine: Refinement,
+        inversion: Inversion,
+        samples: SampleSet,
+        progress: Progress | None,
+    ) -> list[InvertedTrigger]:
+        """Those that flip all victims' images together, each with the victim it flips most."""
+        even = [0.0] * len(inversion.candidates)
+        alive = refine.run(inversion, even, alive=range(len(even)), progress=progress)
+        found = []
+        for place in alive:
+            if inversion.measure(place).asr >= refine.min_asr:
+                trigger = most_flipped(inversion, place, samples, source=self.name)
+                if filter_ssim(trigger, inversion.pools[place]) >= self.filter.min_ssim:
+                    found.append(trigger)
+        return found
+
     def within(
         self, triggers: Sequence[InvertedTrigger], samples: SampleSet
     ) -> list[InvertedTrigger]:
@@ -128,3 +169,17 @@ class AbsFilterScanner(Scanner):
             for each in triggers
             if filter_ssim(each, samples.of_class(each.victim_class)) >= self.filter.min_ssim
         ]
+
+
+def universal_candidates(samples: SampleSet) -> list[Candidate]:
+    """Every class that has images as the target of all others; none where they are two.
+
+    Args:
+        samples: Clean images.
+    """
+    present = present_classes(samples)
+    return [
+        Candidate(victims=tuple(victim for victim in present if victim != target), target=target)
+        for target in present
+        if len(present) > 2
+    ]

@@ -354,12 +354,7 @@ class Inversion:
         self._idle.zero_()
 
     def go_back(self, places: Sequence[int], *, learning_rate: float) -> None:
-        """Lets candidates go on from their best states with another rate, without Adam's memory.
-
-        Args:
-            places: Of the candidates; those without a state that met the bar stay where they are.
-            learning_rate: From now on, of all.
-        """
+        """Lets candidates go on from their best states, where they met the bar, at another rate."""
         found = [place for place in places if float(self.best_score[place]) > -torch.inf]
         rows = torch.tensor(found, dtype=torch.long, device=self.best_score.device)
         for value, best in zip(self.shape.parameters, self._best, strict=True):

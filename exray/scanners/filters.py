@@ -13,7 +13,7 @@ from exray.triggers.trigger import InvertedTrigger
 from exray.triggers.visibility import multi_scale_ssim
 
 _FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
-_COMPARED = 4  # images whose SSIM is taken in each step
+_COMPARED = 10  # images at most whose SSIM is taken in each step
 _MARGIN = 0.01  # by which those must be above the bound, for the mean of all to be
 _PENALTY = 1000.0  # of each unit of SSIM below the bound, against 1 for the logit lead
 
@@ -84,7 +84,7 @@ class Filters(Parametrisation):
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
         """The filtered images; their measure is the SSIM of the first, their size what it lacks.
 
-        SSIM costs more than a small network's pass: the first images stand for the others.
+        SSIM costs as much as a small network's pass: the first images stand for the others.
         """
         stamped = torch.einsum("pmihw,pic->pmchw", prepared, torch.tanh(rows[0])).clamp(0, 1)
         clean = prepared[:, :_COMPARED, :3]

@@ -111,16 +111,16 @@ class Refinement:
     ) -> list[int]:
         """The candidates that go on after a round: good enough, among the best of their victim."""
         scores = inversion.best_score.tolist()
-        kept: dict[int, list[int]] = {}
-        targets: dict[int, set[int]] = {}
+        kept: dict[tuple[int, ...], list[int]] = {}
+        targets: dict[tuple[int, ...], set[int]] = {}
         for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
             candidate = inversion.candidates[place]
-            pursued = targets.setdefault(candidate.victims[0], set())
+            pursued = targets.setdefault(candidate.victims, set())
             if scores[place] < done.min_score:
                 continue
             if candidate.target in pursued or len(pursued) < done.keep:
                 pursued.add(candidate.target)  # all starts of a pair count as one
-                kept.setdefault(candidate.victims[0], []).append(place)
+                kept.setdefault(candidate.victims, []).append(place)
         return sorted(place for several in kept.values() for place in several)
 
     def _rank(self, score: float, lead: float) -> tuple[float, float]:

@@ -62,6 +62,7 @@ def abs_filter(bound=0.25):
         stimulation=STIMULATION,
         filter=FilterSettings(min_ssim=1 - bound, window_share=0.3),
         inversion=replace(ADAM, learning_rate=0.1),
+        universal_rounds=(),
         rounds=[InversionRound(steps=20, images_per_victim=3, min_score=0.5, keep=2)],
         stop=STOP,
         min_asr=0.9,

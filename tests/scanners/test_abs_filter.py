@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.scanners.abs_filter import AbsFilterScanner
+from exray.scanners.abs_filter import AbsFilterScanner, universal_candidates
 from exray.scanners.abs_scanner import StimulationSettings
 from exray.scanners.engine import EngineSettings, StopRule
 from exray.scanners.filters import Filters, FilterSettings, filter_ssim
@@ -21,6 +21,7 @@ PARTS = {
     "filter": FilterSettings(min_ssim=0.7, window_share=0.3),
     "inversion": EngineSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
     "rounds": (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=1),),
+    "universal_rounds": (),
     "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
     "min_asr": 0.9,
     "triggers_per_victim": 1,
@@ -42,6 +43,43 @@ def test_the_planted_target_is_found_within_the_bound(trojaned, colour_samples):
         assert filter_ssim(each, images) >= 0.7
         answers = trojaned.predict(each.trigger.apply(images)).argmax(dim=1)
         assert float((answers == each.target_class).double().mean()) == pytest.approx(each.asr)
+
+
+def test_a_universal_filter_is_handed_on_with_the_victim_it_flips_most(trojaned, colour_samples):
+    rounds = (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=1),)
+    loose = replace(PARTS["filter"], min_ssim=0.5)
+    alone = scanner(filter=loose).scan(trojaned, colour_samples)
+    both = scanner(filter=loose, universal_rounds=rounds)
+    result = both.scan(trojaned, colour_samples)
+    assert result.num_candidates == alone.num_candidates + 3
+    kernels = [each.trigger.kernel for each in alone.triggers]
+    further = [
+        each
+        for each in result.triggers
+        if not any(torch.equal(each.trigger.kernel, kernel) for kernel in kernels)
+    ]
+    assert len(further) == len(result.triggers) - len(alone.triggers)
+    (universal,) = [each for each in further if each.target_class == 1]
+    others = colour_samples.images[colour_samples.labels != 1]
+    answers = trojaned.predict(universal.trigger.apply(others)).argmax(dim=1)
+    assert float((answers == 1).double().mean()) >= 0.9
+    assert universal.victim_class in (0, 2)
+    assert filter_ssim(universal, others) >= 0.5
+
+
+def test_two_classes_have_no_universal_filter_beside_their_pairs(colour_samples):
+    pair = replace(
+        colour_samples,
+        images=colour_samples.images[:12],
+        labels=colour_samples.labels[:12],
+    )
+    assert universal_candidates(pair) == []
+    candidates = universal_candidates(colour_samples)
+    assert [(each.victims, each.target) for each in candidates] == [
+        ((1, 2), 0),
+        ((0, 2), 1),
+        ((0, 1), 2),
+    ]
 
 
 def test_filters_of_the_clean_twin_show_more(trojaned, clean_twin, colour_samples):

@@ -58,7 +58,10 @@ def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(trojane
         **SHARED,
     )
     filters = AbsFilterScanner(
-        name="abs_filter", filter=FilterSettings(min_ssim=0.7, window_share=0.3), **SHARED
+        name="abs_filter",
+        filter=FilterSettings(min_ssim=0.7, window_share=0.3),
+        universal_rounds=(),
+        **SHARED,
     )
     both = Several(scanners=[patches, filters]).scan(trojaned, colour_samples)
     alone = [each.scan(trojaned, colour_samples) for each in (patches, filters)]

@@ -6,8 +6,10 @@ import numpy as np
 from omegaconf import DictConfig
 from rich.console import Console
 
+from exray.app.chosen import write_choice
 from exray.app.config import built
 from exray.app.finished import Finished, results_folder
+from exray.evaluation.choices import Choosing
 from exray.evaluation.collect import collect
 from exray.evaluation.files import replace_file
 from exray.evaluation.metrics import all_clean, scanner_alone
@@ -23,7 +25,8 @@ _WIDTH = 120  # columns where stderr is a file or a pipe
 def rejudge(config: DictConfig, cell: str = "") -> Finished:
     """Prints and writes what other thresholds or a forest make of a run's stored measurements.
 
-    Writes ``rejudged/<name>.md`` into the run's folder. The records stay as they are.
+    Writes ``rejudged/<name>.md`` into the run's folder, and what is chosen for other runs to
+    ``rejudged/<name>.json`` or to the file that it names. The records stay as they are.
 
     Args:
         config: The composed configuration; ``rejudge`` says what is decided anew.
@@ -41,7 +44,11 @@ def rejudge(config: DictConfig, cell: str = "") -> Finished:
     if not collection.frame["is_trojaned"].notna().any():
         raise ValueError(f"the ground truth of {store.root} is unknown; nothing can be counted")
     decided = built(config.rejudge, Rejudgement)
-    found = decided.answers(collection.frame, collection.triggers)
+    folder = store.root / "rejudged"
+    if isinstance(decided, Choosing):
+        found = write_choice(decided, collection, store)
+    else:
+        found = decided.answers(collection.frame, collection.triggers)
     trivial = all_clean(collection.frame)
     if all(np.isnan(each.probability).all() for each in found):
         trivial = replace(trivial, probability=np.full(len(trivial), np.nan))  # only rates compared
@@ -52,7 +59,6 @@ def rejudge(config: DictConfig, cell: str = "") -> Finished:
     console.print(
         statistics_table(rows, title=f"{decided.name}: {name}", caption=collection.caption)
     )
-    folder = store.root / "rejudged"
     folder.mkdir(exist_ok=True)
     text = f"{statistics_markdown(decided.name, rows)}\n{collection.caption}\n"
     replace_file(folder / f"{decided.name}.md", text.encode())

@@ -162,7 +162,7 @@ def _scan(
         progress("masks", 0, 1)
     judgements = pipeline.judge.judge(classifier, usable, found.triggers)
     judged = time.perf_counter()
-    verdict, probability = _verdict(found, judgements, pipeline.settings)
+    verdict, probability = _verdict(found, judgements, _without_triggers(pipeline))
     record = replace(
         record,
         verdict=verdict,
@@ -209,14 +209,21 @@ def _reasons(found: ScanResult) -> list[str]:
     return [f"inconclusive: {found.inconclusive}"] if found.inconclusive else []
 
 
+def _without_triggers(pipeline: Pipeline) -> float:
+    """Probability of a model without triggers: the judge's where it was fitted, else as set."""
+    rule = pipeline.judge.rule if isinstance(pipeline.judge, ExrayJudge) else None
+    known = None if rule is None else rule.probability_without_triggers
+    return pipeline.settings.probability_without_triggers if known is None else known
+
+
 def _verdict(
-    found: ScanResult, judgements: Sequence[Judgement], settings: ScanSettings
+    found: ScanResult, judgements: Sequence[Judgement], without_triggers: float
 ) -> tuple[Verdict, float]:
     """The classifier's verdict and the highest score of its triggers."""
     if found.inconclusive:
         return Verdict.INCONCLUSIVE, 0.5
     if not found.triggers:
-        return Verdict.CLEAN, settings.probability_without_triggers
+        return Verdict.CLEAN, without_triggers
     injected = any(judgement.is_injected for judgement in judgements)
     verdict = Verdict.TROJANED if injected else Verdict.NATURAL_ONLY
     return verdict, max(judgement.score for judgement in judgements)

@@ -61,7 +61,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
     wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
-    decided = identity(config, _input_hash(source, pipeline.scanner))
+    decided = identity(config, _input_hash(source, pipeline))
     labels = Labels(
         run_id=run_id(decided),
         dataset=source.name,
@@ -92,11 +92,14 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     return _finish(store, expected, wanted, name, console)
 
 
-def _input_hash(source: Source, scanner: Scanner) -> str:
+def _input_hash(source: Source, pipeline: Pipeline) -> str:
     """Hash of every file that the run's results follow from."""
-    if isinstance(scanner, FileScanner):
-        return f"{source.fingerprint()}+{scanner.fingerprint()}"
-    return source.fingerprint()
+    parts = [source.fingerprint()]
+    if isinstance(pipeline.scanner, FileScanner):
+        parts.append(pipeline.scanner.fingerprint())
+    if isinstance(pipeline.judge, ExrayJudge) and pipeline.judge.rule.fingerprint:
+        parts.append(pipeline.judge.rule.fingerprint)
+    return "+".join(parts)
 
 
 def _scan_cache(config: DictConfig) -> ScanCache:

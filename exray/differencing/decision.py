@@ -63,10 +63,23 @@ class Rule(ABC):
         """
         return self.decide(measurements).score - 0.5
 
+    @abstractmethod
+    def injects(self, measurements: Mapping[str, float]) -> bool:
+        """Whether the trigger is injected, without the words that ``decide`` makes of it.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+
     @property
     @abstractmethod
     def probability_without_triggers(self) -> float | None:
         """Probability that a model without any trigger is trojaned; None if the rule has none."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hash of the file that the rule decides by; empty if its configuration says it all."""
 
 
 class ThresholdRule(Rule):
@@ -109,10 +122,23 @@ class ThresholdRule(Rule):
         """
         return 0.0 if lost_masks(measurements) else self.natural(measurements).margin
 
+    def injects(self, measurements: Mapping[str, float]) -> bool:
+        """Whether the trigger is injected: its masks did not converge, or it is not natural.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+        """
+        return bool(lost_masks(measurements)) or not self.natural(measurements).holds
+
     @property
     def probability_without_triggers(self) -> float | None:
         """None: thresholds say nothing about models without triggers."""
         return None
+
+    @property
+    def fingerprint(self) -> str:
+        """Empty: the thresholds are in the configuration."""
+        return ""
 
     @property
     @abstractmethod

@@ -97,7 +97,7 @@ class ExrayJudge(Judge):
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
         plan = plan_pairs(split, samples, triggers)
         if plan.pairs is None:
-            return [_flips_nothing() for _ in triggers]
+            return [self._flips_nothing() for _ in triggers]
         search = MaskSearch(plan.head, plan.pairs, self.mask)
         found = self.judgements(plan, search.run())
         doubtful = self.doubtful_pairs(plan, found)
@@ -128,7 +128,7 @@ class ExrayJudge(Judge):
             masks: The masks of the plan's pairs.
         """
         return [
-            _flips_nothing() if found is None else self._judgement(*found)
+            self._flips_nothing() if found is None else self._judgement(*found)
             for found in self._measured(plan, masks)
         ]
 
@@ -181,15 +181,14 @@ class ExrayJudge(Judge):
             tensors={"mask_victim_target": first, "mask_victim_stamped": second},
         )
 
-
-def _flips_nothing() -> Judgement:
-    """Of a trigger that is none."""
-    return Judgement(
-        is_injected=False,
-        score=0.0,
-        reason="natural: it flips none of the victim's images, so it is no trigger at all",
-        measurements={"flipped": 0.0},
-    )
+    def _flips_nothing(self) -> Judgement:
+        """Of a trigger that is none, as if there were no trigger."""
+        return Judgement(
+            is_injected=False,
+            score=self.rule.probability_without_triggers or 0.0,
+            reason="natural: it flips none of the victim's images, so it is no trigger at all",
+            measurements={"flipped": 0.0},
+        )
 
 
 def plan_pairs(

@@ -13,7 +13,7 @@ from numpy import ndarray
 from exray.differencing.decision import PaperRule, Rule
 from exray.evaluation.forest import forest_scores
 from exray.evaluation.metrics import Answers, with_judge
-from exray.evaluation.stored_rules import injected_by
+from exray.evaluation.stored_rules import injected_by, measured
 from exray.evaluation.thresholds import (
     best_separation,
     model_scores,
@@ -73,12 +73,13 @@ class PaperRuleSweep(Rejudgement):
 
     def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
         """The answers for every pair of thresholds."""
+        rows = measured(triggers)
         pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
         return [
             flagged_by_triggers(
                 records,
                 triggers,
-                injected_by(PaperRule(similarity_threshold=beta, cross_threshold=gamma), triggers),
+                injected_by(PaperRule(similarity_threshold=beta, cross_threshold=gamma), rows),
                 f"beta {beta:g}, gamma {gamma:g}",
             )
             for beta, gamma in pairs
@@ -114,8 +115,9 @@ class RuleSweep(Rejudgement):
 
     def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
         """The answers of every rule."""
+        rows = measured(triggers)
         return [
-            flagged_by_triggers(records, triggers, injected_by(rule, triggers), label)
+            flagged_by_triggers(records, triggers, injected_by(rule, rows), label)
             for rule, label in zip(self.rules, self.labels, strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """A rule's decisions on stored triggers: the arithmetic of the judge itself, without torch."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,33 +14,30 @@ DIFFERENCED = ("similarity", *CROSS, "converged_victim_target", "converged_victi
 """What every trigger that ``judge=exray`` has differenced holds."""
 
 
-def injected_by(rule: Rule, triggers: pd.DataFrame) -> Bool[ndarray, " n"]:
+Measured = dict[str, float] | None
+
+
+def injected_by(rule: Rule, rows: Sequence[Measured]) -> Bool[ndarray, " n"]:
     """Which triggers a rule calls injected; one that flips nothing is none.
 
     Args:
-        rule: What decides, by the measurements of ``judge=exray``.
-        triggers: A row per trigger, as `trigger_frame` gives it.
-
-    Raises:
-        ValueError: If the triggers were not differenced.
+        rule: What decides.
+        rows: Each trigger's measurements, as `measured` gives them.
     """
-    return np.array([found is not None and found.is_injected for found in decide(rule, triggers)])
+    return np.array([row is not None and rule.injects(row) for row in rows], dtype=bool)
 
 
-def decide(rule: Rule, triggers: pd.DataFrame) -> list[Decision | None]:
+def decide(rule: Rule, rows: Sequence[Measured]) -> list[Decision | None]:
     """A rule's decision on each stored trigger; None for one that flips nothing.
 
     Args:
-        rule: What decides, by the measurements of ``judge=exray``.
-        triggers: A row per trigger, as `trigger_frame` gives it.
-
-    Raises:
-        ValueError: If the triggers were not differenced.
+        rule: What decides.
+        rows: Each trigger's measurements, as `measured` gives them.
     """
-    return [None if row is None else rule.decide(row) for row in measured(triggers)]
+    return [None if row is None else rule.decide(row) for row in rows]
 
 
-def measured(triggers: pd.DataFrame) -> list[dict[str, float] | None]:
+def measured(triggers: pd.DataFrame) -> list[Measured]:
     """The measurements of ``judge=exray`` of each trigger, by name; None where it flips nothing.
 
     Args:

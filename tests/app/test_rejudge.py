@@ -1,8 +1,10 @@
 """Deciding anew from a stored run: what it prints, writes, refuses, and that it needs no torch."""
 
+import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +50,7 @@ def stored(tmp_path):
             num_triggers=1,
             num_injected=1,
             is_trojaned=is_trojaned,
+            judge="exray",
             seconds={"total": math.nan},
         )
         store.write(record, [trigger(similarity)], {})
@@ -83,6 +86,43 @@ def test_what_cannot_be_rejudged_is_refused_in_one_line(command, tmp_path):
     assert nothing.endswith("holds no records; scan first, or give name=NAME")
     wrong = command("task=rejudge", "name=run", place, "rejudge=forest").mistake()
     assert wrong.endswith("rejudge a run of judge=random_forest")
+
+
+def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
+    command, stored, tmp_path
+):
+    place = f"paths.results={tmp_path}"
+    grid = ("rejudge.similarity_thresholds=[0.5,0.65,0.8]", "rejudge.cross_thresholds=[0.8]")
+    chose = command("task=rejudge", "name=run", place, "rejudge=choose", *grid)
+    assert chose.out.splitlines()[1:3] == [
+        "as it ran\t1\t1\t0\t0\t0.5000",
+        "chosen here\t1\t0\t1\t0\t1.0000",
+    ]
+    path = stored.root / "rejudged" / "choose.json"
+    written = json.loads(path.read_text())
+    assert (written["similarity"], written["cross_accuracy"]) == (0.65, 0.8)
+    provenance = written["provenance"]
+    assert provenance["command"] == "python run.py task=rejudge rejudge=choose name=run"
+    assert (provenance["num_models"], provenance["num_trojaned"]) == (2, 1)
+    assert provenance["run_ids"] == ["r"]
+    froze = command("task=rejudge", "name=run", place, "rejudge=frozen", f"rejudge.file={path}")
+    assert froze.out.splitlines()[3] == "frozen (beta 0.65, gamma 0.8)\t1\t0\t1\t0\t1.0000"
+    missing = command("task=rejudge", "name=run", place, "rejudge=frozen", "rejudge.file=no.json")
+    assert missing.mistake().startswith("there is no threshold at no.json; write one by")
+
+
+def test_nothing_is_chosen_on_the_half_that_is_reported_on(command, stored, tmp_path):
+    truth = {"is_trojaned": False, "half": "reporting"}
+    record = replace(stored.read("b").record, model_id="c", truth=truth)
+    stored.write(record, [trigger(0.7)], {})
+    for option in ("choose", "fit"):
+        refused = command(
+            "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"
+        ).mistake()
+        assert refused.endswith(
+            "of the half that is reported on; choose on a run of dataset.half=tuning"
+        )
+    assert not (stored.root / "rejudged").exists()
 
 
 def test_deciding_anew_imports_neither_torch_nor_scikit_learn():

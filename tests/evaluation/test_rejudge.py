@@ -17,7 +17,7 @@ from exray.evaluation.rejudge import (
     SizeSweep,
     scored_by_triggers,
 )
-from exray.evaluation.stored_rules import decide, injected_by
+from exray.evaluation.stored_rules import decide, injected_by, measured
 
 SIGNS_MINI = Path(__file__).parents[2] / "experiments" / "signs_mini"
 
@@ -35,21 +35,21 @@ def triggers():
 
 def test_stored_measurements_decide_as_the_judge_did(triggers):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    decided = decide(rule, triggers)
-    assert injected_by(rule, triggers).tolist() == triggers["is_injected"].tolist()
+    decided = decide(rule, measured(triggers))
+    assert injected_by(rule, measured(triggers)).tolist() == triggers["is_injected"].tolist()
     assert [each.score for each in decided] == pytest.approx(triggers["score"].tolist())
     assert [each.reason for each in decided] == triggers["reason"].tolist()
 
 
 def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
     changed = triggers.copy()
-    measured = [name for name in changed if name.startswith("m_")]
+    columns = [name for name in changed if name.startswith("m_")]
     row = int(changed["is_injected"].to_numpy().argmax())
-    changed.loc[row, measured] = np.nan
+    changed.loc[row, columns] = np.nan
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    assert injected_by(rule, triggers)[row]
-    assert not injected_by(rule, changed)[row]
-    assert decide(rule, changed)[row] is None
+    assert injected_by(rule, measured(triggers))[row]
+    assert not injected_by(rule, measured(changed))[row]
+    assert decide(rule, measured(changed))[row] is None
 
 
 def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
@@ -59,7 +59,7 @@ def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
     found = sweep.answers(records, triggers)
     assert tuple(each.name for each in found) == variants
     for rule, each in zip(rules, found, strict=True):
-        expected = set(triggers.loc[injected_by(rule, triggers), "model_id"])
+        expected = set(triggers.loc[injected_by(rule, measured(triggers)), "model_id"])
         assert set(np.array(each.model_ids)[each.flagged]) == expected
     with pytest.raises(ValueError, match="labels must name each of the 4 rules; got \\['one'\\]"):
         RuleSweep(name="released", rules=rules, labels=("one",))

@@ -1,0 +1,94 @@
+"""Writes what a run chose, with where it comes from. Imports no torch."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from exray.evaluation.choices import Choosing
+from exray.evaluation.collect import Collection
+from exray.evaluation.files import replace_file, to_json
+from exray.evaluation.metrics import Answers
+from exray.evaluation.store import ResultStore
+
+logger = logging.getLogger(__name__)
+
+_FROM_CONFIG = {
+    "zoo": "dataset.name",
+    "half": "dataset.half",
+    "zoo_seed": "dataset.recipe.seed",
+    "scanner": "scanner.name",
+    "judge": "judge.name",
+    "layer": "layer.name",
+    "scan_seed": "seed",
+}
+
+
+def write_choice(decided: Choosing, collection: Collection, store: ResultStore) -> list[Answers]:
+    """The answers that a choice shows, once it is written.
+
+    Args:
+        decided: What chooses.
+        collection: The run's records.
+        store: Where they lie; the choice goes to its ``rejudged/`` unless it names a file.
+
+    Raises:
+        ValueError: If a record is of the half that is reported on, or nothing can be chosen.
+    """
+    _refuse_reported(collection, store.root)
+    choice = decided.choose(collection.frame, collection.triggers)
+    path = Path(decided.file or store.root / "rejudged" / f"{decided.name}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = provenance(collection, store.config(), choice.how)
+    command = f"python run.py task=rejudge rejudge={decided.name} name={store.root.name}"
+    replace_file(
+        path, to_json({**choice.content, "provenance": {**told, "command": command}}, indent=1)
+    )
+    logger.info("written to %s", path)
+    return choice.answers
+
+
+def provenance(
+    collection: Collection, config: Mapping[str, object], how: Mapping[str, object]
+) -> dict[str, object]:
+    """What a choice was made on, and how.
+
+    Args:
+        collection: The run's records.
+        config: The run's configuration, by dotted key.
+        how: How it was chosen.
+    """
+    frame = collection.frame
+    done = frame[(frame["status"] == "done") & frame["is_trojaned"].notna()]
+    return {
+        **{name: config.get(key) for name, key in _FROM_CONFIG.items()},
+        "num_models": len(done),
+        "num_trojaned": int(done["is_trojaned"].astype(bool).sum()),
+        "num_triggers": len(collection.triggers),
+        "trigger_kinds": _tally(done["trigger_kind"].replace("", "none")),
+        "run_ids": sorted(set(done["run_id"].astype(str))),
+        **how,
+        "exray_version": _version(),
+    }
+
+
+def _tally(values: pd.Series) -> dict[str, int]:
+    return {str(name): int(count) for name, count in values.value_counts().sort_index().items()}
+
+
+def _version() -> str:
+    try:
+        return version("exray")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "unknown"
+
+
+def _refuse_reported(collection: Collection, root: Path) -> None:
+    for scan in collection.scans:
+        if scan.record.truth.get("half") == "reporting":
+            raise ValueError(
+                f"{root} holds {scan.record.model_id} of the half that is reported on; choose on a "
+                "run of dataset.half=tuning"
+            )

@@ -36,6 +36,7 @@ TYPES = {
     "seed": "int64",
     "run_id": "object",
     "trigger_kind": "object",
+    "trigger_reach": "object",
     "trigger_size": "float64",
 }
 TRIGGER_COLUMNS = (
@@ -157,6 +158,7 @@ def _record_row(record: ScanRecord) -> dict[str, object]:
     for stage in ("load", "inversion", "judgement"):
         row[f"{stage}_seconds"] = record.seconds.get(stage, math.nan)
     row["trigger_kind"] = record.truth.get("trigger") or ""
+    row["trigger_reach"] = record.truth.get("trigger_reach") or ""
     size = record.truth.get("trigger_size")
     row["trigger_size"] = math.nan if size is None else size
     return {name: row[name] for name in TYPES}

@@ -10,8 +10,8 @@ from exray.evaluation.bootstrap import RESAMPLES
 from exray.evaluation.metrics import with_judge
 from exray.evaluation.statistics import Statistics, statistics
 
-FACTORS = ("architecture", "num_classes", "trigger_kind", "trigger_size")
-_OF_TRIGGERS = ("trigger_kind", "trigger_size")
+FACTORS = ("architecture", "num_classes", "trigger_kind", "trigger_reach", "trigger_size")
+_OF_TRIGGERS = ("trigger_kind", "trigger_reach", "trigger_size")
 SIZE_BINS = 4
 
 
@@ -57,7 +57,7 @@ def _levels(frame: pd.DataFrame, factor: str) -> Iterator[tuple[str, pd.DataFram
 
 
 def _trigger_groups(frame: pd.DataFrame, factor: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    if factor == "trigger_kind":
+    if factor != "trigger_size":
         named = frame[frame[factor].fillna("") != ""]
         for level, rows in named.groupby(factor, sort=True):
             yield str(level), rows

@@ -21,6 +21,7 @@ def frame():
             "num_classes": [5] * 4 + [10] * 8,
             "is_trojaned": pd.array(trojaned, dtype="boolean"),
             "trigger_kind": kinds,
+            "trigger_reach": ["universal", "1 victim"] * 4 + [""] * 4,
             "trigger_size": [*range(10, 90, 10), *[np.nan] * 4],
         }
     )
@@ -33,10 +34,14 @@ def test_levels_partition_the_models(frame):
     assert names == ["5 classes", "10 classes"]
 
 
-def test_each_kind_of_trigger_is_set_against_all_clean_models(frame):
-    filters, polygons = by_factor(frame, "trigger_kind", resamples=10)
-    assert (filters.name, polygons.name) == ("filter", "polygon")
-    for row in (filters, polygons):
+@pytest.mark.parametrize(
+    ("factor", "levels"),
+    [("trigger_kind", ("filter", "polygon")), ("trigger_reach", ("1 victim", "universal"))],
+)
+def test_each_kind_and_reach_of_trigger_is_set_against_all_clean_models(frame, factor, levels):
+    found = by_factor(frame, factor, resamples=10)
+    assert tuple(row.name for row in found) == levels
+    for row in found:
         assert (row.counts.tp, row.counts.fn, row.counts.fp, row.counts.tn) == (3, 1, 1, 3)
 
 

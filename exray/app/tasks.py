@@ -19,6 +19,7 @@ from exray.app.scan_all import ScanRun
 from exray.app.scan_cache import ScanCache
 from exray.app.scan_model import Labels, Pipeline
 from exray.app.tabulate import tabulate
+from exray.differencing.exray_judge import ExrayJudge
 from exray.evaluation.collect import collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
 from exray.evaluation.records import ScanRecord

@@ -10,6 +10,7 @@ from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.evaluation.store import ResultStore
 
 CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
+CALIBRATED = {"entropy_stamped_target": 0.1, "whole_image": 0.0, "size_share": 0.01}
 
 
 def trigger(similarity):
@@ -28,7 +29,7 @@ def trigger(similarity):
         is_injected=similarity <= 0.8,
         score=1 - similarity,
         reason="",
-        measurements={"similarity": similarity, **cross, **converged},
+        measurements={"similarity": similarity, **cross, **converged, **CALIBRATED},
     )
 
 

@@ -23,7 +23,7 @@ from exray.reports.experiment_tables import experiment_markdown, row_answers
 from exray.reports.plots import bars_png, curves_png
 
 _NO_TRIGGERS = "scan.probability_without_triggers"
-_PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # no part of what was run
+_PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
 
 
 def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> Finished:

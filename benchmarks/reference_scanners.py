@@ -257,8 +257,8 @@ def _untargeted(
     victim = candidate.victims[0]
     alone = samples.select(samples.labels == victim)
     best = Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
-    for shape in scanner.shapes:
-        search = UntargetedSearch(classifier, alone, shape, seed=scanner.seed)
+    for shape in scanner.search.shapes:
+        search = UntargetedSearch(classifier, alone, shape, seed=scanner.search.seed)
         for found in search.run(lambda: None):
             logits = classifier.predict(found.trigger.apply(alone.images))
             target = majority_target(logits, victim)

@@ -129,7 +129,7 @@ def some_steps(one: Scanner, subject: Subject, passes: int) -> tuple[Callable[[]
     """Inversion steps of a few candidates, and the samples that pass in them."""
     samples = subject.samples
     if isinstance(one, SriRe):
-        shape = one.shapes[0]
+        shape = one.search.shapes[0]
         in_step = shape.schedule.images_per_class * len(set(samples.labels.tolist()))
         steps = max(1, passes // in_step)
         short = replace(shape, schedule=replace(shape.schedule, rounds=1, steps=steps))

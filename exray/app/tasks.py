@@ -13,6 +13,7 @@ from exray.app.compare import compare
 from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
 from exray.app.dashboard import dashboard
 from exray.app.finished import Finished, results_folder
+from exray.app.fit import fit
 from exray.app.progress import BuildProgress, ScanProgress
 from exray.app.rejudge import rejudge
 from exray.app.scan_all import ScanRun
@@ -287,4 +288,5 @@ TASKS: dict[str, Callable[[DictConfig, str], Finished]] = {
     "compare": compare,
     "tabulate": tabulate,
     "dashboard": dashboard,
+    "fit": fit,
 }

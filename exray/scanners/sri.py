@@ -1,6 +1,7 @@
 """SRI's trigger search as a scanner: the strongest untargeted triggers, and how odd they are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,96 @@ from exray.scanners.checks import (
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.scanners.untargeted import Generated, UntargetedSearch, UntargetedShape
 from exray.triggers.trigger import InvertedTrigger
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What SRI's search looks for and hands on.
+
+    Args:
+        shapes: What is searched, in order.
+        min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
+        triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
+        seed: Of starts and augmentations.
+
+    Raises:
+        ValueError: If a number is out of its range, or there is no shape.
+    """
+
+    shapes: tuple[UntargetedShape, ...]
+    min_asr: float
+    triggers_per_victim: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.shapes:
+            raise ValueError("scanner.shapes must hold at least one shape; got none")
+        require_fraction("min_asr", self.min_asr)
+        require_count("triggers_per_victim", self.triggers_per_victim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What SRI's search found.
+
+    Args:
+        triggers: Those that are handed on.
+        oddity: Greatest of the first shape's triggers.
+        num_candidates: Searches.
+        stuck: Why some class could not be searched; empty where all could.
+        features: What the triggers of each shape look like, one a class and round.
+    """
+
+    triggers: tuple[InvertedTrigger, ...]
+    oddity: float
+    num_candidates: int
+    stuck: str
+    features: tuple[Float[Tensor, "s _"], ...]
+
+
+def searched(
+    classifier: Classifier,
+    samples: SampleSet,
+    settings: SearchSettings,
+    *,
+    name: str,
+    progress: Progress | None,
+) -> Searched:
+    """SRI's search of all shapes.
+
+    Args:
+        classifier: What is scanned.
+        samples: Clean images.
+        settings: What is searched.
+        name: Recorded as the triggers' source.
+        progress: Told of each step.
+    """
+    present = present_classes(samples)
+    schedules = [shape.schedule for shape in settings.shapes]
+    report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
+    kept: list[InvertedTrigger] = []
+    features: list[Tensor] = []
+    score, moved, broken = 0.0, [False] * len(present), [False] * len(present)
+    for place, shape in enumerate(settings.shapes):
+        search = UntargetedSearch(classifier, samples, shape, seed=settings.seed)
+        generated = search.run(report)
+        found = [_measured(classifier, samples, each, name=name) for each in generated]
+        features.append(torch.stack([each.features.flatten() for each in generated]))
+        moved = [one or other for one, other in zip(moved, search.moved, strict=True)]
+        broken = [one or other for one, other in zip(broken, search.broken, strict=True)]
+        if place == 0:
+            area = samples.images.shape[-2] * samples.images.shape[-1]
+            score = max(oddity(each.asr, each.trigger.size_pixels / area) for each in found)
+        kept += _strongest(found, settings)
+    lost = [not moves or breaks for moves, breaks in zip(moved, broken, strict=True)]
+    stuck = [index for index, loses in zip(present, lost, strict=True) if loses]
+    return Searched(
+        triggers=tuple(sorted(kept, key=_rank)),
+        oddity=score,
+        num_candidates=sum(each.rounds for each in schedules) * len(present),
+        stuck=_stuck(stuck) if stuck else "",
+        features=tuple(features),
+    )
 
 
 class SriRe(Scanner):
@@ -55,18 +146,16 @@ class SriRe(Scanner):
         flag_threshold: float,
         seed: int,
     ) -> None:
-        if not shapes:
-            raise ValueError("scanner.shapes must hold at least one shape; got none")
-        require_fraction("min_asr", min_asr)
-        require_count("triggers_per_victim", triggers_per_victim)
         if not flag_threshold > 0:
             raise ValueError(f"scanner.flag_threshold must be positive; got {flag_threshold!r}")
         self.name = name
-        self.shapes = tuple(shapes)
-        self.min_asr = min_asr
-        self.triggers_per_victim = triggers_per_victim
+        self.search = SearchSettings(
+            shapes=tuple(shapes),
+            min_asr=min_asr,
+            triggers_per_victim=triggers_per_victim,
+            seed=seed,
+        )
         self.flag_threshold = flag_threshold
-        self.seed = seed
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -78,56 +167,45 @@ class SriRe(Scanner):
         """
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        present = present_classes(samples)
-        schedules = [shape.schedule for shape in self.shapes]
-        report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
-        kept: list[InvertedTrigger] = []
-        score, moved, broken = 0.0, [False] * len(present), [False] * len(present)
-        for place, shape in enumerate(self.shapes):
-            search = UntargetedSearch(classifier, samples, shape, seed=self.seed)
-            found = [self._measured(classifier, samples, each) for each in search.run(report)]
-            moved = [one or other for one, other in zip(moved, search.moved, strict=True)]
-            broken = [one or other for one, other in zip(broken, search.broken, strict=True)]
-            if place == 0:
-                area = samples.images.shape[-2] * samples.images.shape[-1]
-                score = max(oddity(each.asr, each.trigger.size_pixels / area) for each in found)
-            kept += self._strongest(found)
-        lost = [not moves or breaks for moves, breaks in zip(moved, broken, strict=True)]
-        stuck = [index for index, loses in zip(present, lost, strict=True) if loses]
+        found = searched(classifier, samples, self.search, name=self.name, progress=progress)
+        flags = found.oddity >= self.flag_threshold
         return ScanResult(
-            triggers=tuple(sorted(kept, key=_rank)),
-            num_candidates=sum(each.rounds for each in schedules) * len(present),
-            flags=score >= self.flag_threshold,
-            score=score,
-            inconclusive=_stuck(stuck) if stuck and score < self.flag_threshold else "",
+            triggers=found.triggers,
+            num_candidates=found.num_candidates,
+            flags=flags,
+            score=found.oddity,
+            inconclusive="" if flags else found.stuck,
         )
 
-    def _strongest(self, found: Sequence[InvertedTrigger]) -> list[InvertedTrigger]:
-        """The best triggers of each victim that meet the bar, one for each target."""
-        kept: list[InvertedTrigger] = []
-        for each in sorted(found, key=_rank):
-            before = [other for other in kept if other.victim_class == each.victim_class]
-            fresh = all(other.target_class != each.target_class for other in before)
-            if each.asr >= self.min_asr and fresh and len(before) < self.triggers_per_victim:
-                kept.append(each)
-        return kept
 
-    def _measured(
-        self, classifier: Classifier, samples: SampleSet, generated: Generated
-    ) -> InvertedTrigger:
-        """A trigger with its majority target."""
-        images = samples.of_class(generated.victim)
-        logits = classifier.predict(generated.trigger.apply(images)).double()
-        target = majority_target(logits, generated.victim)
-        asr, probability = success(logits[None], torch.tensor([target], device=logits.device))
-        return InvertedTrigger(
-            trigger=generated.trigger,
-            victim_class=generated.victim,
-            target_class=target,
-            asr=float(asr),
-            target_probability=float(probability),
-            source=self.name,
-        )
+def _strongest(found: Sequence[InvertedTrigger], settings: SearchSettings) -> list[InvertedTrigger]:
+    """The best triggers of each victim that meet the bar, one for each target."""
+    kept: list[InvertedTrigger] = []
+    for each in sorted(found, key=_rank):
+        before = [other for other in kept if other.victim_class == each.victim_class]
+        fresh = all(other.target_class != each.target_class for other in before)
+        room = len(before) < settings.triggers_per_victim
+        if each.asr >= settings.min_asr and fresh and room:
+            kept.append(each)
+    return kept
+
+
+def _measured(
+    classifier: Classifier, samples: SampleSet, generated: Generated, *, name: str
+) -> InvertedTrigger:
+    """A trigger with its majority target."""
+    images = samples.of_class(generated.victim)
+    logits = classifier.predict(generated.trigger.apply(images)).double()
+    target = majority_target(logits, generated.victim)
+    asr, probability = success(logits[None], torch.tensor([target], device=logits.device))
+    return InvertedTrigger(
+        trigger=generated.trigger,
+        victim_class=generated.victim,
+        target_class=target,
+        asr=float(asr),
+        target_probability=float(probability),
+        source=name,
+    )
 
 
 def majority_target(logits: Float[Tensor, "n k"], victim: int) -> int:

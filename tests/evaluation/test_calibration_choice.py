@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from exray.differencing.calibrated_rule import CalibratedRule
+from exray.differencing.calibration import Calibration, Term
 from exray.differencing.decision import CROSS
 from exray.evaluation.calibration_choice import (
     CalibratedRejudgement,
@@ -88,15 +89,18 @@ def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_pa
     assert not stored.flagged.any()
 
 
-def test_models_without_triggers_and_inconclusive_ones_keep_what_they_have():
+def test_models_without_triggers_and_inconclusive_ones_keep_what_they_have(tmp_path):
     records, triggers = zoo(telling=0.5)
     records.loc[[0, 1], "num_triggers"] = 0
     records.loc[0, "verdict"] = "clean"
     records.loc[1, ["verdict", "probability"]] = ["inconclusive", 0.5]
     kept = triggers[~triggers["model_id"].isin(["m0", "m1"])]
-    rule = CalibratedRule(file=None)
+    term = Term(feature="similarity", weight=-2.0, centre=0.7, scale=0.1)
+    fit = Calibration(terms=(term,), bias=0.0, without_triggers=0.2, unconverged=0.5)
+    (tmp_path / "fit.json").write_text(json.dumps(fit.to_dict()))
+    rule = CalibratedRule(file=str(tmp_path / "fit.json"))
     found = scored_by_rule(records, kept, rule, "calibrated")
-    assert found.probability[:2].tolist() == [rule.probability_without_triggers, 0.5]
+    assert found.probability[:2].tolist() == [0.2, 0.5]
     assert not found.flagged[:2].any()
 
 

@@ -1,7 +1,9 @@
 """A threshold chosen on one run and frozen for another."""
 
 import json
-import time
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,14 +11,14 @@ import pytest
 
 from exray.differencing.decision import CROSS
 from exray.evaluation.choices import FrozenThreshold, ThresholdChoice
-from exray.evaluation.rejudge import PaperRuleSweep
 
+CALIBRATED = Path(__file__).parents[2] / "experiments" / "calibrated_judge"
 GRID = (0.7, 0.8, 0.9)
 
 
-def run(similarity, trojaned, *, judge="exray", copies=1):
+def run(similarity, trojaned, *, judge="exray"):
     """A model a similarity, with a trigger each whose cross accuracies are all 0.5."""
-    similarity, count = np.tile(similarity, copies), len(trojaned) * copies
+    similarity, count = np.array(similarity), len(trojaned)
     ids = [f"m{place}" for place in range(count)]
     probability = 1 - similarity / 2
     records = pd.DataFrame(
@@ -27,7 +29,7 @@ def run(similarity, trojaned, *, judge="exray", copies=1):
             "verdict": ["trojaned" if each >= 0.5 else "natural-only" for each in probability],
             "probability": probability,
             "num_triggers": 1,
-            "is_trojaned": pd.array(list(trojaned) * copies, dtype="boolean"),
+            "is_trojaned": pd.array(trojaned, dtype="boolean"),
         }
     )
     triggers = pd.DataFrame(
@@ -108,10 +110,17 @@ def test_two_judges_have_no_threshold_in_common(tmp_path):
         choose(records, triggers, tmp_path)
 
 
-def test_a_sweep_over_the_triggers_of_a_zoo_takes_under_a_second():
-    stored = run([0.72, 0.75, 0.84, 0.95], [True, True, False, False], copies=40)
-    grid = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    sweep = PaperRuleSweep(name="t", similarity_thresholds=grid, cross_thresholds=grid)
-    start = time.process_time()
-    assert len(sweep.answers(*stored)) == 36
-    assert time.process_time() - start < 1
+def test_a_sweep_over_a_zoos_stored_triggers_takes_under_a_second_and_no_torch():
+    code = (
+        "import sys, time, pandas as pd; from exray.evaluation.rejudge import PaperRuleSweep; "
+        "frames = [pd.read_csv(f'{sys.argv[1]}/tuning_{name}.csv') for name in "
+        "('records', 'triggers')]; "
+        "grid = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95); start = time.process_time(); "
+        "sweep = PaperRuleSweep(name='t', similarity_thresholds=grid, cross_thresholds=grid); "
+        "print(len(sweep.answers(*frames)), time.process_time() - start, 'torch' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(CALIBRATED)]  # without the tests' type checks
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    count, seconds, has_torch = ran.stdout.split()
+    assert (count, has_torch) == ("36", "False")
+    assert float(seconds) < 1

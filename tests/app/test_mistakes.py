@@ -55,8 +55,8 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
         (["limit=0"], "limit must be >= 1; got 0"),
         (
             ["task=bogus"],
-            "task must be one of scan, build_zoo, report, rejudge, compare, tabulate, dashboard; "
-            "got 'bogus'",
+            "task must be one of scan, build_zoo, report, rejudge, compare, tabulate, dashboard, "
+            "fit; got 'bogus'",
         ),
         (
             ["judge.engine.rule.similarity_threshold=abc"],

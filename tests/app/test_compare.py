@@ -71,5 +71,5 @@ def test_a_dashboard_of_a_sweep_or_of_a_single_run_is_written(command, words, tm
     page = tmp_path / "sweep" / "dashboard.html"
     assert ran.out == f"{page}\n"
     assert "judges</dt><dd>2<" in page.read_text()
-    assert command(*words, "name=sweep/judge=none").status == 0
+    assert command(*words, "name='sweep/judge=none'").status == 0
     assert (tmp_path / "sweep" / "judge=none" / "dashboard.html").is_file()

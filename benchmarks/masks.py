@@ -108,8 +108,15 @@ def unreachable_pairs(split: SplitClassifier, features: Tensor, count: int) -> F
     return FeaturePairs(features, [one] * count)
 
 
-def epoch_row(name: str, count: int, device: torch.device) -> EpochRow:
-    """Seconds an epoch of all pairs, in turns with the floor, and beside the reference."""
+def epoch_row(name: str, count: int, device_type: str) -> EpochRow:
+    """Seconds an epoch of all pairs, in turns with the floor, and beside the reference.
+
+    For a process of its own: what earlier rows leave in memory costs later ones up to half as much
+    again.
+    """
+    register()
+    device = torch.device(device_type)
+    peak = peak_of(name, count, device)
     torch.manual_seed(SEED)
     split, features = random_split(name, device)
     pairs = unreachable_pairs(split, features, count)
@@ -130,8 +137,6 @@ def epoch_row(name: str, count: int, device: torch.device) -> EpochRow:
         seconds_of(lambda: reference_mask(head, pairs, 0, epochs=1, shortcuts=Shortcuts()), device)
         for _ in range(2)
     )
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        peak = pool.apply(peak_of, (name, count, device.type))
     return EpochRow(
         network=name,
         pairs=count,
@@ -153,11 +158,10 @@ def ready(split: SplitClassifier, pairs: FeaturePairs) -> MaskOptimization:
     return module
 
 
-def peak_of(name: str, count: int, device_type: str) -> float:
-    """MiB that two epochs take beyond the network and the features; in a process of its own."""
-    register()
+def peak_of(name: str, count: int, device: torch.device) -> float:
+    """MiB that two epochs take beyond the network and the features."""
     torch.manual_seed(SEED)
-    split, features = random_split(name, torch.device(device_type))
+    split, features = random_split(name, device)
     pairs = unreachable_pairs(split, features, count)
     return peak_mib(lambda: ready(split, pairs).advance(), features.device)
 
@@ -228,7 +232,8 @@ def measured(
         rows = []
         for name in names:
             for count in PAIRS:
-                rows.append(epoch_row(name, count, device))
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    rows.append(pool.apply(epoch_row, (name, count, device.type)))
                 console.print(str(asdict(rows[-1])), highlight=False)
         console.print(table("One epoch in which every sample needs its gradient", rows))
         found["rows"] = [asdict(row) for row in rows]

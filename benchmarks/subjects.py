@@ -47,20 +47,22 @@ def scanner(name: str, changes: Sequence[str] = ()) -> Scanner:
 
 
 def embedded(model_id: str) -> Subject:
-    """A trojaned model of the embedded zoo."""
+    """A model of the embedded zoo; a clean one has nothing injected."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = built(compose("config").scan, ScanSettings)
     zoo = open_zoo(embedded_root("signs_mini"))
     model, truth = zoo.load(model_id), zoo.truth(model_id)
     samples, _, _ = usable_samples(model.classifier, model.samples, settings)
     assert samples is not None
-    victims = str(truth["victim_classes"]).split(",")
-    target = int(str(truth["target_class"]))
+    injected: tuple[tuple[int, int], ...] = ()
+    if truth["is_trojaned"]:
+        victims = str(truth["victim_classes"]).split(",")
+        injected = tuple((int(victim), int(str(truth["target_class"]))) for victim in victims)
     return Subject(
         name="mini",
         classifier=model.classifier,
         samples=samples,
-        injected=tuple((int(victim), target) for victim in victims),
+        injected=injected,
     )
 
 

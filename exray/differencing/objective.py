@@ -51,7 +51,6 @@ class Barrier(ABC):
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         """Which pairs' masks do what is asked; of no meaning for pairs not in ``exchanges``."""
 
-    @abstractmethod
     def after_epoch(
         self,
         epochs: Int[Tensor, " pairs"],
@@ -59,13 +58,14 @@ class Barrier(ABC):
         active: Bool[Tensor, " pairs"],
         improved: Bool[Tensor, " pairs"],
     ) -> None:
-        """Takes note of an epoch.
+        """Takes note of an epoch; by default of nothing.
 
         Args:
             epochs: How many each pair had before it.
             active: Which pairs took part.
             improved: Which of them have a new best mask.
         """
+        del epochs, active, improved
 
 
 class Objective(ABC):
@@ -146,12 +146,3 @@ class _CrossEntropy(Barrier):
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         missed = ~hits & (self.counted[exchanges.side] > 0)
         return torch.bincount(exchanges.pair[missed], minlength=self.num_pairs) == 0
-
-    def after_epoch(
-        self,
-        epochs: Int[Tensor, " pairs"],
-        *,
-        active: Bool[Tensor, " pairs"],
-        improved: Bool[Tensor, " pairs"],
-    ) -> None:
-        del epochs, active, improved

@@ -95,15 +95,6 @@ class _AccuracyBarrier(Barrier):
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         return self._holds(hits, exchanges).all(dim=1)
 
-    def after_epoch(
-        self,
-        epochs: Int[Tensor, " pairs"],
-        *,
-        active: Bool[Tensor, " pairs"],
-        improved: Bool[Tensor, " pairs"],
-    ) -> None:
-        del epochs, active, improved
-
     def _size_weights(
         self, fails: Bool[Tensor, "pairs 2"], dtype: torch.dtype
     ) -> Float[Tensor, " pairs"]:

@@ -197,3 +197,11 @@ def test_a_device_that_is_none_is_refused(monkeypatch):
         device_of("tpu")
     with pytest.raises(ValueError, match="needs a CUDA device and there is none; use auto"):
         device_of("gpu")
+
+
+def test_the_calibrated_judge_finds_masks_as_the_paper_s_judge_does():
+    paper, calibrated = (
+        OmegaConf.load(CONF / "judge" / f"{name}.yaml").engine
+        for name in ("exray", "exray_calibrated")
+    )
+    assert calibrated.mask == paper.mask

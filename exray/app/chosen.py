@@ -35,9 +35,9 @@ def write_choice(decided: Choosing, collection: Collection, store: ResultStore) 
         store: Where they lie; the choice goes to its ``rejudged/`` unless it names a file.
 
     Raises:
-        ValueError: If a record is of the half that is reported on, or nothing can be chosen.
+        ValueError: If a record is of a model kept for reporting, or nothing can be chosen.
     """
-    _refuse_reported(collection, store.root)
+    refuse_reserved(collection, store)
     choice = decided.choose(collection.frame, collection.triggers)
     path = Path(decided.file or store.root / "rejudged" / f"{decided.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,25 @@ def provenance(
     }
 
 
+def refuse_reserved(collection: Collection, store: ResultStore) -> None:
+    """Refuses to choose on models of a zoo, or of a half scanned by itself, kept for reporting.
+
+    Args:
+        collection: The run's records.
+        store: Where they lie.
+
+    Raises:
+        ValueError: If a record is of such a model.
+    """
+    of_half = store.config().get("dataset.half") == "reporting"
+    for scan in collection.scans:
+        if of_half or scan.record.truth.get("reserved"):
+            raise ValueError(
+                f"{store.root} holds {scan.record.model_id}, which is kept for reporting; choose "
+                "on a run of another zoo, such as dataset=signs"
+            )
+
+
 def _tally(values: pd.Series) -> dict[str, int]:
     return {str(name): int(count) for name, count in values.value_counts().sort_index().items()}
 
@@ -83,12 +102,3 @@ def _version() -> str:
         return version("exray")
     except PackageNotFoundError:  # run from a folder that was never installed
         return "unknown"
-
-
-def _refuse_reported(collection: Collection, root: Path) -> None:
-    for scan in collection.scans:
-        if scan.record.truth.get("half") == "reporting":
-            raise ValueError(
-                f"{root} holds {scan.record.model_id} of the half that is reported on; choose on a "
-                "run of dataset.half=tuning"
-            )

@@ -21,6 +21,7 @@ _NOT_IDENTITY = (
     "task",
     "shard",
     "limit",
+    "kinds",
     "trainer",
     "experiment",
     "rejudge",
@@ -47,6 +48,7 @@ class RootConfig:
     seed: int = 0
     shard: str = "0/1"
     limit: int | None = None
+    kinds: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,6 +75,8 @@ def _examples(
         truth = source.truth(model_id)
         if "is_trojaned" not in truth:
             raise ValueError(f"the truth of {model_id} is not known; a fit needs that of all")
+        if truth.get("reserved"):
+            raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
         model = source.load(model_id)
         samples, _, _ = usable_samples(model.classifier, model.samples, settings)
         if samples is None:

@@ -1,16 +1,15 @@
 """The task that makes a table or figure of the paper from stored records. Imports no torch."""
 
-import os
-import platform
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
+from exray.app.chosen import refuse_reserved
 from exray.app.config import built
 from exray.app.finished import Finished, results_folder
+from exray.app.making import commands, costs, facts, scanning_seconds, zoo
 from exray.evaluation.collect import Collection, collect
 from exray.evaluation.columns import Cell
 from exray.evaluation.experiment import ExperimentTable, label_of, number_after
@@ -23,7 +22,6 @@ from exray.reports.experiment_tables import experiment_markdown, row_answers
 from exray.reports.plots import bars_png, curves_png
 
 _NO_TRIGGERS = "scan.probability_without_triggers"
-_PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
 
 
 def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> Finished:
@@ -46,7 +44,9 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
     if not found:
         raise ValueError(f"{root} holds no records of this table's cells; scan first")
     cells = {name: _cell(root, name, each, table.about.axis) for name, each in found.items()}
-    frame, notes = table.frame(list(cells.values()), _tuning(config, table))
+    made = ResultStore(root / next(iter(found))).config()
+    tuning, chosen_on = _tuning(config, table)
+    frame, notes = table.frame(list(cells.values()), tuning)
     reported = _reported(config, table)
     folder = Path(config.paths.experiments) / str(config.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,11 +59,11 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
         replace_file(folder / name, drawing)
     making = Making(
         title=table.about.title,
-        commands=_commands(config, words),
-        facts=_facts(root, found),
+        commands=commands(config, words),
+        facts={**facts(found, made), **chosen_on},
         differs=[*table.about.differs, *slips(reported)],
-        costs=_costs(cells),
-        scanning=_scanning_seconds(found.values()),
+        costs=costs(cells),
+        scanning=scanning_seconds(found.values()),
         notes=[*(f"{name}: {each.caption}" for name, each in cells.items()), *notes],
         figures=list(drawings),
     )
@@ -116,14 +116,23 @@ def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
     )
 
 
-def _tuning(config: DictConfig, table: ExperimentTable) -> dict[str, Cell]:
-    """The cells of the run whose models choose thresholds; none where it was not made."""
+def _tuning(config: DictConfig, table: ExperimentTable) -> tuple[dict[str, Cell], dict[str, str]]:
+    """The cells of the run whose models choose thresholds, and what its zoo is; empty without one.
+
+    Raises:
+        ValueError: If its models are kept for reporting.
+    """
     if table.about.tuning in (None, table.about.run or config.name):
-        return {}
+        return {}, {}
     root = results_folder(config, str(table.about.tuning), "")
     found = _collections(root, table.about.cells)
+    for name, each in found.items():
+        refuse_reserved(each, ResultStore(root / name))
+    if not found:
+        return {}, {}
     cells = [_cell(root, name, each, table.about.axis) for name, each in found.items()]
-    return {cell.name: cell for cell in cells}
+    chosen_on = zoo(found, ResultStore(root / next(iter(found))).config())
+    return {cell.name: cell for cell in cells}, {"thresholds chosen on": chosen_on}
 
 
 def _reported(config: DictConfig, table: ExperimentTable) -> list[ReportedRow]:
@@ -149,57 +158,6 @@ def _drawings(
         else:
             drawn[f"{column.name}.png"] = bars_png(answers, title)
     return drawn
-
-
-def _commands(config: DictConfig, words: Sequence[str]) -> list[str]:
-    """What was typed, without this machine's folders."""
-    kept = [word for word in words if not word.lstrip("+").startswith(_PLACES)]
-    if any(word.startswith("dataset.root=") for word in words):
-        kept.append("dataset.root=ZOO")
-    told = " ".join(kept) or f"task=tabulate name={config.name}"
-    return [f"python run.py {told}"]
-
-
-def _facts(root: Path, found: Mapping[str, Collection]) -> dict[str, str]:
-    """Zoo, networks, scanner, seeds and machine, from the records and what they were made with."""
-    frames = pd.concat([each.frame for each in found.values()])
-    made = ResultStore(root / next(iter(found))).config()
-    zoo = ", ".join(sorted(frames["dataset"].unique()))
-    half = made.get("dataset.half") or "all"
-    seed = made.get("dataset.recipe.seed", "unknown")
-    return {
-        "zoo": f"{zoo}, {half} models, {frames['model_id'].nunique()} of them, seed {seed}",
-        "networks": ", ".join(sorted(filter(None, frames["architecture"].unique()))),
-        "scanner": ", ".join(sorted(frames["scanner"].unique())),
-        "layer": ", ".join(sorted(frames["layer"].unique())),
-        "seed": ", ".join(map(str, sorted(frames["seed"].unique()))),
-        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python "
-        f"{platform.python_version()}, torch {version('torch')}",
-    }
-
-
-def _costs(cells: Mapping[str, Cell]) -> list[tuple[str, int, float]]:
-    return [
-        (cell.name, len(cell.records), float(cell.records["judgement_seconds"].sum()))
-        for cell in cells.values()
-    ]
-
-
-def _scanning_seconds(found: Iterable[Collection]) -> float:
-    """Seconds that the scanner's results took, those that were kept counted once a model."""
-    records = [scan.record for each in found for scan in each.scans]
-    fresh = {
-        (record.run_id, record.model_id): record.seconds.get("inversion", 0.0)
-        for record in records
-        if "kept_inversion" not in record.seconds
-    }
-    made = {model_id for _, model_id in fresh}
-    kept = {
-        record.model_id: record.seconds["kept_inversion"]
-        for record in records
-        if record.model_id not in made
-    }
-    return sum(fresh.values()) + sum(kept.values())
 
 
 def _lines(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from exray.app.compare import compare
-from exray.app.config import ScanSettings, built, identity, parse_shard, run_id
+from exray.app.config import ScanSettings, built, identity, run_id
 from exray.app.dashboard import dashboard
 from exray.app.finished import Finished, results_folder
 from exray.app.fit import fit
@@ -20,6 +20,7 @@ from exray.app.scan_all import ScanRun
 from exray.app.scan_cache import ScanCache
 from exray.app.scan_model import Labels, Pipeline
 from exray.app.tabulate import tabulate
+from exray.app.wanted import all_shards, of_kinds, wanted_ids
 from exray.differencing.exray_judge import ExrayJudge
 from exray.evaluation.collect import collect, write_tables
 from exray.evaluation.files import flatten, replace_file, to_json
@@ -62,7 +63,8 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     )
     use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
-    wanted = wanted_ids(source.model_ids(), shard=config.shard, limit=config.limit)
+    ids = of_kinds(source, config.kinds)
+    wanted = wanted_ids(ids, shard=config.shard, limit=config.limit)
     decided = identity(config, _input_hash(source, pipeline))
     labels = Labels(
         run_id=run_id(decided),
@@ -89,7 +91,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     except BaseException:
         run_logger.finish(None)
         raise
-    expected = all_shards(source.model_ids(), shard=config.shard, limit=config.limit)
+    expected = all_shards(ids, shard=config.shard, limit=config.limit)
     run_logger.finish(collect(store, expected=wanted))
     return _finish(store, expected, wanted, name, console)
 
@@ -150,37 +152,6 @@ def lines_of(records: list[ScanRecord]) -> tuple[str, ...]:
 def _own_name(source: Source) -> str:
     """A run's name where none was given: the dataset's, or the scanned file's."""
     return source.model_ids()[0] if source.name == "folder" else source.name
-
-
-def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
-    """The ids of one shard, at most ``limit`` of them.
-
-    Raises:
-        ValueError: If the shard or the limit is no such thing.
-
-    Example:
-        >>> wanted_ids(("a", "b", "c"), shard="1/2", limit=None)
-        ('b',)
-    """
-    index, count = parse_shard(shard)
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be >= 1; got {limit}")
-    return ids[index::count][:limit]
-
-
-def all_shards(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
-    """The ids of all shards that one of them belongs to, at most ``limit`` of each.
-
-    Raises:
-        ValueError: If the shard or the limit is no such thing.
-
-    Example:
-        >>> all_shards(("a", "b", "c", "d"), shard="1/2", limit=1)
-        ('a', 'b')
-    """
-    _, count = parse_shard(shard)
-    parts = [wanted_ids(ids, shard=f"{index}/{count}", limit=limit) for index in range(count)]
-    return tuple(sorted((each for part in parts for each in part), key=ids.index))
 
 
 def device_of(accelerator: str) -> torch.device:

@@ -32,6 +32,8 @@ class ZooSource(Source):
         recipe: How to build it.
         images: What its classifiers are trained, tested and scanned on.
         half: ``tuning`` or ``reporting`` for that half of the classifiers alone; None for all.
+        reserved: Whether its classifiers are kept for reporting, so that nothing is chosen on them;
+            the embedded zoo's are.
 
     Raises:
         RecordError: When models are asked for and the folder holds no manifest.
@@ -45,9 +47,11 @@ class ZooSource(Source):
         recipe: ZooRecipe,
         images: ZooImages = SIGN_IMAGES,
         half: Half | None = None,
+        reserved: bool = False,
     ) -> None:
         self.name = name
         self.half = half
+        self.reserved = reserved or root is None
         self.root = embedded_root(name) if root is None else Path(root)
         self.recipe = recipe
         self.images = images
@@ -110,7 +114,7 @@ class ZooSource(Source):
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and from which classes to which."""
         entry = self.manifest().entry(model_id)
-        return {**truth_of(entry), "half": self._half_of(entry)}
+        return {**truth_of(entry), "half": self._half_of(entry), "reserved": self.reserved}
 
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own."""

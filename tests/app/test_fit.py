@@ -6,6 +6,7 @@ from hydra import compose, initialize_config_dir
 from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.fit import fit
+from exray.zoo.zoo_source import embedded_root
 
 
 def composed(*overrides):
@@ -23,6 +24,7 @@ def test_a_fit_of_a_zoo_tells_each_classifier_and_scans_with_its_file(tmp_path, 
     monkeypatch.setattr("exray.scanners.sri_cls.SriCls.features", _short)
     config = composed(
         "task=fit",
+        f"dataset.root={embedded_root('signs_mini')}",
         "scanner=sri_cls",
         f"scanner.classifier={tmp_path / 'fit.safetensors'}",
         "scanner.fit.folds=2",
@@ -32,6 +34,11 @@ def test_a_fit_of_a_zoo_tells_each_classifier_and_scans_with_its_file(tmp_path, 
     assert len(finished.lines) == 8
     assert {line.split("\t")[1] for line in finished.lines} == {"clean", "trojaned"}
     assert (tmp_path / "fit.safetensors").is_file()
+
+
+def test_a_zoo_that_is_reported_on_is_not_fitted_on():
+    with pytest.raises(ValueError, match="signs_mini is kept for reporting; fit on another zoo"):
+        fit(composed("task=fit", "scanner=sri_cls", "scanner.classifier=fit.safetensors"))
 
 
 def _short(scanner, classifier, samples):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exray.app.mistakes import first_mistake, sweeps_in
-from exray.app.tasks import wanted_ids
+from exray.app.wanted import wanted_ids
 
 RUN = Path(__file__).resolve().parents[2] / "run.py"
 

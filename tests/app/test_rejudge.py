@@ -34,26 +34,29 @@ def trigger(similarity):
     )
 
 
+def record(model_id, is_trojaned, similarity):
+    return ScanRecord(
+        model_id=model_id,
+        run_id="r",
+        status="done",
+        verdict=Verdict.TROJANED,
+        probability=1 - similarity,
+        scanner_flags=True,
+        num_triggers=1,
+        num_injected=1,
+        is_trojaned=is_trojaned,
+        judge="exray",
+        seconds={"total": math.nan},
+    )
+
+
 @pytest.fixture
 def stored(tmp_path):
     """A trojaned and a clean model, told apart by a beta between 0.6 and 0.7."""
     store = ResultStore(tmp_path / "run")
     store.claim("r", {})
     for model_id, is_trojaned, similarity in (("a", True, 0.6), ("b", False, 0.7)):
-        record = ScanRecord(
-            model_id=model_id,
-            run_id="r",
-            status="done",
-            verdict=Verdict.TROJANED,
-            probability=1 - similarity,
-            scanner_flags=True,
-            num_triggers=1,
-            num_injected=1,
-            is_trojaned=is_trojaned,
-            judge="exray",
-            seconds={"total": math.nan},
-        )
-        store.write(record, [trigger(similarity)], {})
+        store.write(record(model_id, is_trojaned, similarity), [trigger(similarity)], {})
     return store
 
 
@@ -111,18 +114,26 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     assert missing.mistake().startswith("there is no threshold at no.json; write one by")
 
 
-def test_nothing_is_chosen_on_the_half_that_is_reported_on(command, stored, tmp_path):
-    truth = {"is_trojaned": False, "half": "reporting"}
-    record = replace(stored.read("b").record, model_id="c", truth=truth)
-    stored.write(record, [trigger(0.7)], {})
+def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, tmp_path):
+    truth = {"is_trojaned": False, "reserved": True}
+    kept = replace(stored.read("b").record, model_id="c", truth=truth)
+    stored.write(kept, [trigger(0.7)], {})
     for option in ("choose", "fit"):
         refused = command(
             "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"
         ).mistake()
         assert refused.endswith(
-            "of the half that is reported on; choose on a run of dataset.half=tuning"
+            "c, which is kept for reporting; choose on a run of another zoo, such as dataset=signs"
         )
     assert not (stored.root / "rejudged").exists()
+
+
+def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(command, tmp_path):
+    store = ResultStore(tmp_path / "run")
+    store.claim("r", {"dataset": {"half": "reporting"}})
+    store.write(record("a", True, 0.6), [trigger(0.6)], {})
+    words = ("task=rejudge", "name=run", f"paths.results={tmp_path}", "rejudge=choose")
+    assert "a, which is kept for reporting" in command(*words).mistake()
 
 
 def test_deciding_anew_imports_neither_torch_nor_scikit_learn():

@@ -33,9 +33,11 @@ def trigger(similarity):
     )
 
 
-def store_cell(root, judge, models):
+def store_cell(root, judge, models, *, zoo="signs", seed=100, reserved=False):
     store = ResultStore(root / f"judge={judge}")
-    store.claim("r", {"scan": {"probability_without_triggers": 0.1}})
+    recipe = {"num_clean": 2, "num_polygon": 2, "num_filter": 3, "num_classes": 8, "seed": seed}
+    settings = {"scan": {"probability_without_triggers": 0.1}, "dataset": {"recipe": recipe}}
+    store.claim("r", settings)
     for model_id, is_trojaned, similarity in models:
         found = trigger(similarity)
         record = ScanRecord(
@@ -47,12 +49,12 @@ def store_cell(root, judge, models):
             scanner_flags=True,
             num_triggers=1,
             num_injected=int(found.is_injected),
-            dataset="signs",
+            dataset=zoo,
             scanner="abs",
             layer="middle",
             judge=judge,
             is_trojaned=is_trojaned,
-            truth={"trigger": "polygon" if is_trojaned else None},
+            truth={"trigger": "polygon" if is_trojaned else None, "reserved": reserved},
             seconds={"inversion": 2.0, "judgement": 1.0, "total": math.nan},
         )
         store.write(record, [found], {})
@@ -81,6 +83,7 @@ def test_a_figure_is_made_from_stored_measurements(command, words, tmp_path):
     assert "| beta 0.7, gamma 0.8 | 0.500 | 0.836 |" in (folder / "table.md").read_text()
     page = (folder / "README.md").read_text()
     assert "python run.py experiment=figure_19\n" in page
+    assert "- zoo: signs, 4 of its 7 models (2 clean, 2 polygon), seed 100\n" in page
     assert str(tmp_path) not in page
 
 
@@ -93,6 +96,25 @@ def test_a_table_of_a_sweep_is_made_once_from_its_cells(command, words, tmp_path
     text = (tmp_path / "out" / "table_1" / "table.md").read_text()
     assert "| symmetric beats one-sided | no such row | cannot be said |" in text
     assert "Filter triggers" not in text
+
+
+def test_frozen_thresholds_are_of_the_tuning_run_and_the_page_names_its_zoo(
+    command, words, tmp_path
+):
+    tuning = [("a", True, 0.6), ("b", False, 0.75)]
+    store_cell(tmp_path / "results" / "table_1_tuning", "exray", tuning, zoo="other", seed=900)
+    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *words)
+    assert ran.status == 0, ran.err
+    assert "polygon\texray, frozen threshold\t1\t0\t2\t1\t0.7500" in ran.out.splitlines()
+    page = (tmp_path / "out" / "table_1" / "README.md").read_text()
+    assert "- thresholds chosen on: other, 2 of its 7 models (1 clean, 1 polygon), seed 900" in page
+
+
+def test_thresholds_are_not_taken_from_models_kept_for_reporting(command, words, tmp_path):
+    root = tmp_path / "results" / "table_1_tuning"
+    store_cell(root, "exray", [("a", True, 0.6)], reserved=True)
+    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *words)
+    assert "a, which is kept for reporting; choose on a run of another zoo" in ran.mistake()
 
 
 def test_a_table_without_records_or_without_a_table_is_refused(command, tmp_path):

@@ -69,6 +69,13 @@ def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
     assert halves == {"tuning": ("id-00000000",), "reporting": ("id-00000001",)}
 
 
+def test_the_truth_says_whether_a_zoo_is_kept_for_reporting(source, micro):
+    assert source.truth("id-00000000")["reserved"] is False
+    kept = ZooSource(name="micro", root=str(source.root), recipe=micro, reserved=True)
+    assert kept.truth("id-00000000")["reserved"] is True
+    assert ZooSource(name="signs_mini", root=None, recipe=micro).reserved
+
+
 def test_the_truth_says_whether_a_trigger_is_universal(source):
     assert source.truth("id-00000001")["trigger_reach"] == "1 victim"
     entry = source.manifest().entry("id-00000001")

@@ -1,0 +1,67 @@
+"""Which of a source's classifiers a run is to scan."""
+
+from collections.abc import Sequence
+
+from exray.app.config import parse_shard
+from exray.zoo.source import Source
+
+
+def of_kinds(source: Source, kinds: Sequence[str] | None) -> tuple[str, ...]:
+    """The ids of clean classifiers, and of those trojaned by one of some kinds of trigger.
+
+    Classifiers of unknown ground truth stay.
+
+    Args:
+        source: Whose classifiers.
+        kinds: Kinds of trigger as the ground truth calls them; None for all.
+
+    Raises:
+        ValueError: If no classifier was trojaned by one of the kinds.
+    """
+    ids = source.model_ids()
+    if kinds is None:
+        return ids
+    truths = {model_id: source.truth(model_id) for model_id in ids}
+    there = {str(truth.get("trigger")) for truth in truths.values() if truth.get("is_trojaned")}
+    for kind in kinds:
+        if kind not in there:
+            known = ", ".join(sorted(there)) or "none"
+            raise ValueError(
+                f"kinds must name triggers of {source.name}, which has: {known}; got {kind!r}"
+            )
+    return tuple(
+        model_id
+        for model_id, truth in truths.items()
+        if not truth.get("is_trojaned") or truth.get("trigger") in kinds
+    )
+
+
+def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
+    """The ids of one shard, at most ``limit`` of them.
+
+    Raises:
+        ValueError: If the shard or the limit is no such thing.
+
+    Example:
+        >>> wanted_ids(("a", "b", "c"), shard="1/2", limit=None)
+        ('b',)
+    """
+    index, count = parse_shard(shard)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be >= 1; got {limit}")
+    return ids[index::count][:limit]
+
+
+def all_shards(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
+    """The ids of all shards that one of them belongs to, at most ``limit`` of each.
+
+    Raises:
+        ValueError: If the shard or the limit is no such thing.
+
+    Example:
+        >>> all_shards(("a", "b", "c", "d"), shard="1/2", limit=1)
+        ('a', 'b')
+    """
+    _, count = parse_shard(shard)
+    parts = [wanted_ids(ids, shard=f"{index}/{count}", limit=limit) for index in range(count)]
+    return tuple(sorted((each for part in parts for each in part), key=ids.index))

@@ -26,7 +26,7 @@ from exray.scanners.patches import random_patches, square_patches, square_side
 from exray.scanners.probe import Start
 from exray.scanners.scanner import Scanner
 from exray.scanners.sri import SriRe, majority_target
-from exray.scanners.untargeted import UntargetedSearch
+from exray.scanners.untargeted import NUM_DRAWS, Moment, UntargetedShape
 from exray.tensors import generator
 from exray.triggers.trigger import InvertedTrigger, Trigger
 
@@ -255,16 +255,46 @@ def _untargeted(
 ) -> Plain:
     """SRI's search of one class alone; of its patches and recolourings the one that flips most."""
     victim = candidate.victims[0]
-    alone = samples.select(samples.labels == victim)
+    images = samples.of_class(victim)
     best = Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
     for shape in scanner.search.shapes:
-        search = UntargetedSearch(classifier, alone, shape, seed=scanner.search.seed)
-        for found in search.run(lambda: None):
-            logits = classifier.predict(found.trigger.apply(alone.images))
+        for found in untargeted_alone(classifier, images, victim, shape, scanner.search.seed):
+            logits = classifier.predict(found.apply(images))
             target = majority_target(logits, victim)
             asr = float((logits.argmax(dim=1) == target).double().mean())
             if asr > best.asr:
                 named = Candidate(victims=(victim,), target=target)
-                size = float(found.trigger.size_pixels)
-                best = Plain(candidate=named, trigger=found.trigger, asr=asr, size=size)
+                size = float(found.size_pixels)
+                best = Plain(candidate=named, trigger=found, asr=asr, size=size)
     return best
+
+
+def untargeted_alone(
+    classifier: Classifier, images: Tensor, victim: int, shape: UntargetedShape, seed: int
+) -> list[Trigger]:
+    """All rounds and steps of one class: its hardened triggers."""
+    schedule = shape.schedule
+    seen = images[torch.arange(schedule.images_per_class) % len(images)][None]
+    size = (images.shape[-2], images.shape[-1])
+    found: list[Trigger] = []
+    previous: list[Tensor] = []
+    for index in range(schedule.rounds):
+        stream = generator(seed, "sri", victim, index)
+        leaves = [each.requires_grad_(True) for each in shape.start([stream], size)]
+        draws = torch.rand(1, schedule.steps, NUM_DRAWS, generator=stream) * 2 - 1
+        adam = torch.optim.Adam(leaves, lr=schedule.learning_rate, betas=schedule.betas)
+        earlier = (
+            torch.stack(previous)
+            if previous
+            else seen.new_zeros(0, *shape.descriptor(leaves).shape)
+        )
+        for step in range(schedule.steps):
+            moment = Moment(round_index=index, step=step, draws=draws[:, step])
+            logits = classifier(shape.stamp(seen, leaves, moment)[0])[None]
+            flip = shape.flip_loss(logits.softmax(dim=2), torch.tensor([victim]), moment)
+            adam.zero_grad()
+            (flip + shape.penalty(leaves, earlier, moment)).sum().backward()  # type: ignore[no-untyped-call]
+            adam.step()
+        previous.append(shape.descriptor(leaves).detach())
+        found.append(shape.trigger([each.detach() for each in leaves], size))
+    return found

@@ -133,8 +133,8 @@ def some_steps(one: Scanner, subject: Subject, passes: int) -> tuple[Callable[[]
         in_step = shape.schedule.images_per_class * len(set(samples.labels.tolist()))
         steps = max(1, passes // in_step)
         short = replace(shape, schedule=replace(shape.schedule, rounds=1, steps=steps))
-        search = UntargetedSearch(subject.classifier, samples, short, seed=SEED)
-        return lambda: search.run(lambda: None), steps * in_step
+        search = UntargetedSearch(subject.classifier, samples, short, seed=SEED, economy=None)
+        return lambda: list(search.run(lambda: None)), steps * in_step
     inversion, images = _inversion(one, subject)
     places = range(len(inversion.candidates))
     in_step = images * len(places)

@@ -12,12 +12,11 @@ from exray.models.classifier import Classifier
 from exray.scanners.answers import success
 from exray.scanners.checks import (
     nothing_to_scan,
-    present_classes,
     require_count,
     require_fraction,
 )
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
-from exray.scanners.untargeted import Generated, UntargetedSearch, UntargetedShape
+from exray.scanners.untargeted import Economy, Generated, UntargetedSearch, UntargetedShape
 from exray.triggers.trigger import InvertedTrigger
 
 
@@ -29,6 +28,7 @@ class SearchSettings:
         shapes: What is searched, in order.
         min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
+        economy: Which searches are cut short; None for none.
         seed: Of starts and augmentations.
 
     Raises:
@@ -38,6 +38,7 @@ class SearchSettings:
     shapes: tuple[UntargetedShape, ...]
     min_asr: float
     triggers_per_victim: int
+    economy: Economy | None
     seed: int
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class Searched:
     Args:
         triggers: Those that are handed on.
         oddity: Greatest of the first shape's triggers.
-        num_candidates: Searches.
+        num_candidates: Searches that were begun.
         stuck: Why some class could not be searched; empty where all could.
         features: What the triggers of each shape look like, one a class and round.
     """
@@ -63,7 +64,7 @@ class Searched:
     oddity: float
     num_candidates: int
     stuck: str
-    features: tuple[Float[Tensor, "s _"], ...]
+    features: tuple[tuple[Float[Tensor, " _"], ...], ...]
 
 
 def searched(
@@ -83,30 +84,29 @@ def searched(
         name: Recorded as the triggers' source.
         progress: Told of each step.
     """
-    present = present_classes(samples)
     schedules = [shape.schedule for shape in settings.shapes]
     report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
-    kept: list[InvertedTrigger] = []
-    features: list[Tensor] = []
-    score, moved, broken = 0.0, [False] * len(present), [False] * len(present)
-    for place, shape in enumerate(settings.shapes):
-        search = UntargetedSearch(classifier, samples, shape, seed=settings.seed)
-        generated = search.run(report)
-        found = [_measured(classifier, samples, each, name=name) for each in generated]
-        features.append(torch.stack([each.features.flatten() for each in generated]))
-        moved = [one or other for one, other in zip(moved, search.moved, strict=True)]
-        broken = [one or other for one, other in zip(broken, search.broken, strict=True)]
-        if place == 0:
-            area = samples.images.shape[-2] * samples.images.shape[-1]
-            score = max(oddity(each.asr, each.trigger.size_pixels / area) for each in found)
-        kept += _strongest(found, settings)
-    lost = [not moves or breaks for moves, breaks in zip(moved, broken, strict=True)]
-    stuck = [index for index, loses in zip(present, lost, strict=True) if loses]
+    searches, found, features = [], [], []
+    for shape in settings.shapes:
+        search = UntargetedSearch(
+            classifier, samples, shape, seed=settings.seed, economy=settings.economy
+        )
+        triggers, shown = [], []
+        for generated in search.run(report):
+            triggers.append(_measured(classifier, samples, generated, name=name))
+            shown.append(generated.features.flatten())
+            search.note(generated.victim, triggers[-1].target_probability)
+        searches.append(search)
+        found.append(triggers)
+        features.append(tuple(shown))
+    area = samples.images.shape[-2] * samples.images.shape[-1]
+    odd = [oddity(each.asr, each.trigger.size_pixels / area) for each in found[0]]
+    kept = [each for triggers in found for each in _strongest(triggers, settings)]
     return Searched(
         triggers=tuple(sorted(kept, key=_rank)),
-        oddity=score,
-        num_candidates=sum(each.rounds for each in schedules) * len(present),
-        stuck=_stuck(stuck) if stuck else "",
+        oddity=max(odd, default=0.0),
+        num_candidates=sum(each.num_begun for each in searches),
+        stuck=_stuck(searches),
         features=tuple(features),
     )
 
@@ -127,6 +127,7 @@ class SriRe(Scanner):
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
         flag_threshold: Score from which the scanner alone says trojaned; best separation on the
             tuning split.
+        economy: Which searches are cut short; None for none.
         seed: Of starts and augmentations.
 
     Raises:
@@ -144,6 +145,7 @@ class SriRe(Scanner):
         min_asr: float,
         triggers_per_victim: int,
         flag_threshold: float,
+        economy: Economy | None,
         seed: int,
     ) -> None:
         if not flag_threshold > 0:
@@ -153,6 +155,7 @@ class SriRe(Scanner):
             shapes=tuple(shapes),
             min_asr=min_asr,
             triggers_per_victim=triggers_per_victim,
+            economy=economy,
             seed=seed,
         )
         self.flag_threshold = flag_threshold
@@ -236,7 +239,14 @@ def _rank(trigger: InvertedTrigger) -> tuple[float, float, float]:
     return -trigger.asr, trigger.trigger.size_pixels, -trigger.target_probability
 
 
-def _stuck(classes: Sequence[int]) -> str:
+def _stuck(searches: Sequence[UntargetedSearch]) -> str:
+    """Which classes no search had a gradient for, or one a broken one; empty where none."""
+    moved = torch.stack([each.moved for each in searches]).any(dim=0)
+    broken = torch.stack([each.broken for each in searches]).any(dim=0)
+    lost = (~moved | broken).tolist()
+    classes = [victim for victim, lose in zip(searches[0].victims, lost, strict=True) if lose]
+    if not classes:
+        return ""
     return (
         f"the classifier has no gradient for images of classes {', '.join(map(str, classes))}: "
         "its probabilities are saturated or NaN, or it answers the same to everything"

@@ -53,6 +53,7 @@ class SriCls(FileScanner):
             shapes=tuple(shapes),
             min_asr=min_asr,
             triggers_per_victim=triggers_per_victim,
+            economy=None,  # a fit sees all of every search
             seed=seed,
         )
         self.path = Path(classifier)
@@ -78,7 +79,9 @@ class SriCls(FileScanner):
             return nothing
         model = read_set_classifier(self.path)
         found = searched(classifier, samples, self.search, name=self.name, progress=progress)
-        probability = trojan_probability(model, found.features, self.path)
+        probability = trojan_probability(
+            model, [torch.stack(each) for each in found.features], self.path
+        )
         flags = probability >= _TROJANED
         return ScanResult(
             triggers=found.triggers,
@@ -97,7 +100,8 @@ class SriCls(FileScanner):
             classifier: What is searched.
             samples: Clean images.
         """
-        return searched(classifier, samples, self.search, name=self.name, progress=None).features
+        found = searched(classifier, samples, self.search, name=self.name, progress=None)
+        return tuple(torch.stack(each) for each in found.features)
 
 
 def trojan_probability(

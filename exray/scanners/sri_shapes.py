@@ -62,7 +62,7 @@ class Polygons(UntargetedShape):
         grid = F.affine_grid(self._moves(moment.draws), list(patch.shape), align_corners=False)
         moved = F.grid_sample(patch, grid, align_corners=False)  # zeros, transparent, outside
         opacity, colour = moved[:, None, :1], moved[:, None, 1:]
-        return images * (1 - opacity) + colour * opacity
+        return images + opacity * (colour - images)
 
     def _moves(self, draws: Float[Tensor, "p 4"]) -> Float[Tensor, "p 2 3"]:
         scale = 1 + self.scale * draws[:, 0]
@@ -88,8 +88,11 @@ class Polygons(UntargetedShape):
         mass, area = self._sizes(values[0])
         spread = sum(self._spreads(values[0]), torch.zeros_like(mass))
         size = self.size_weight * (mass.sqrt() + area.sqrt())
+        cost = progress * (size + self.spread_weight * spread)
+        if not len(previous):
+            return cost
         likeness = F.cosine_similarity(self.descriptor(values)[None], previous, dim=2).sum(dim=0)
-        return progress * (size + self.spread_weight * spread) + self.likeness_weight * likeness
+        return cost + self.likeness_weight * likeness
 
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
         """Opaque colours, pixel by pixel."""

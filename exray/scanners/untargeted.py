@@ -1,8 +1,7 @@
 """SRI's search: a trigger for each class whose images shall be taken for anything else."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +12,14 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.row_adam import RowAdam
 from exray.scanners.calls import pixels_per_call
+from exray.scanners.checks import require_count, require_fraction
+from exray.scanners.fast_logits import FastLogits
 from exray.tensors import generator
 from exray.triggers.trigger import Trigger
 
 NUM_DRAWS = 4  # random numbers that an augmentation may use in a step
 CHECKPOINT_STEPS = 5  # features are taken every so many steps
+_EXAMPLES = 4  # images on which the faster network is checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,30 @@ class Schedule:
                 raise ValueError(f"scanner.{name} must be >= 1; got {getattr(self, name)!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"scanner.learning_rate must be positive; got {self.learning_rate!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Economy:
+    """Which searches are cut short, because they are settled or hopeless.
+
+    Args:
+        enough: Mean probability of the target, of a hardened trigger on all of the victim's images,
+            from which its class is searched in no later round.
+        give_up_steps: Steps after which a hopeless class rests until the next round.
+        give_up_loss: It is hopeless if its flip loss never was below this.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    enough: float
+    give_up_steps: int
+    give_up_loss: float
+
+    def __post_init__(self) -> None:
+        require_fraction("economy.enough", self.enough)
+        require_count("economy.give_up_steps", self.give_up_steps)
+        require_fraction("economy.give_up_loss", self.give_up_loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,50 +166,67 @@ class UntargetedSearch:
         samples: Clean images that it gets right.
         shape: What is optimised.
         seed: Of starts and augmentations; each class has streams of its own.
+        economy: Which searches are cut short; None for none.
 
     Source: SRI Trinity, "bottom-up/top-down" trigger search (facts, section 4).
     """
 
     def __init__(
-        self, classifier: Classifier, samples: SampleSet, shape: UntargetedShape, *, seed: int
+        self,
+        classifier: Classifier,
+        samples: SampleSet,
+        shape: UntargetedShape,
+        *,
+        seed: int,
+        economy: Economy | None,
     ) -> None:
-        self.classifier = classifier
         self.shape = shape
         self.seed = seed
+        self.economy = economy
         self.victims = [index for index, count in enumerate(samples.counts()) if count]
         count = shape.schedule.images_per_class
         pools = [samples.of_class(victim) for victim in self.victims]
         self._images = torch.stack([pool[torch.arange(count) % len(pool)] for pool in pools])
         self._size = (samples.images.shape[-2], samples.images.shape[-1])
-        self.moved = [False] * len(self.victims)  # whether a class ever had a gradient
-        self.broken = [False] * len(self.victims)  # whether one was NaN or infinite
+        self._logits = FastLogits(classifier, samples.images[:_EXAMPLES])
+        none = torch.zeros(len(self.victims), dtype=torch.bool, device=self._images.device)
+        self.moved = none.clone()  # whether a class ever had a gradient
+        self.broken = none.clone()  # whether one was NaN or infinite
+        self._settled = none.clone()
+        self.num_begun = 0  # searches of a class in a round
 
-    def run(self, on_step: Callable[[], None]) -> list[Generated]:
-        """The triggers of all rounds and classes, in that order.
+    def run(self, on_step: Callable[[], None]) -> Iterator[Generated]:
+        """The triggers of each round's classes, when it is over, without those given up.
 
         Args:
-            on_step: Called after each step.
+            on_step: Called after each step, those that are saved included.
         """
         previous: list[Tensor] = []
-        found: list[Generated] = []
         for round_index in range(self.shape.schedule.rounds):
-            values, features = self._round(round_index, previous, on_step)
-            previous.append(self.shape.descriptor(values).detach())
-            for place, victim in enumerate(self.victims):
-                own = [each[place : place + 1] for each in values]
-                found.append(
-                    Generated(
-                        victim=victim,
-                        trigger=self.shape.trigger(own, self._size),
-                        features=features[:, place],
-                    )
+            state = self._round(round_index, previous, on_step)
+            previous.append(self.shape.descriptor(state.values).detach())
+            for place in state.rows.tolist():
+                own = [each[place : place + 1] for each in state.values]
+                yield Generated(
+                    victim=self.victims[place],
+                    trigger=self.shape.trigger(own, self._size),
+                    features=torch.stack([checkpoint[place] for checkpoint in state.features]),
                 )
-        return found
+
+    def note(self, victim: int, probability: float) -> None:
+        """Takes down how well a trigger works: a class whose works well enough is settled.
+
+        Args:
+            victim: The trigger's class.
+            probability: Of its target, on all of the victim's images.
+        """
+        if self.economy is not None and probability >= self.economy.enough:
+            self._settled[self.victims.index(victim)] = True
 
     def _round(
         self, round_index: int, previous: Sequence[Tensor], on_step: Callable[[], None]
-    ) -> tuple[tuple[Tensor, ...], Float[Tensor, "checkpoints p f"]]:
-        """The last values of one round, and the features on the way."""
+    ) -> "_Round":
+        """One round of the classes that are not settled."""
         schedule, device = self.shape.schedule, self._images.device
         streams = [generator(self.seed, "sri", victim, round_index) for victim in self.victims]
         started = self.shape.start(streams, self._size)
@@ -193,60 +236,65 @@ class UntargetedSearch:
         ).to(device)
         adam = RowAdam(values, learning_rate=schedule.learning_rate, betas=schedule.betas)
         width = self.shape.descriptor(values).shape[1]
-        earlier = (
-            torch.stack(list(previous))
-            if previous
-            else values[0].new_zeros(0, len(self.victims), width)
+        none = values[0].new_zeros(0, len(self.victims), width)
+        state = _Round(
+            index=round_index,
+            values=values,
+            adam=adam,
+            draws=draws,
+            earlier=torch.stack(list(previous)) if previous else none,
+            rows=(~self._settled).nonzero()[:, 0],
+            features=[],
         )
-        features = []
+        self.num_begun += len(state.rows)
+        lowest = values[0].new_full((len(self.victims),), torch.inf)
         for step in range(schedule.steps):
-            losses = torch.cat(
-                [
-                    self._step(values, rows, adam, earlier, round_index, step, draws)
-                    for rows in self._chunks()
-                ]
-            )
+            losses = torch.full_like(lowest, torch.nan)
+            for rows in self._chunks(state.rows):
+                losses[rows] = self._step(state, rows, step)
+            lowest = torch.fmin(lowest, losses)
             if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == schedule.steps:
                 with torch.no_grad():
-                    features.append(torch.cat([losses[:, None], self.shape.features(values)], 1))
+                    shown = self.shape.features(values)
+                state.features.append(torch.cat([losses[:, None], shown], 1))
+            if self.economy is not None and step + 1 == self.economy.give_up_steps:
+                state.rows = state.rows[lowest[state.rows] < self.economy.give_up_loss]
             on_step()
-        return values, torch.stack(features)
+        return state
 
-    def _chunks(self) -> list[Int[Tensor, " p"]]:
+    def _chunks(self, rows: Int[Tensor, " p"]) -> list[Int[Tensor, " q"]]:
+        """Classes that go through the network together, as many each time."""
+        if not len(rows):
+            return []
         fits = max(1, pixels_per_call(self._images.device) * 3 // self._images[0].numel())
-        rows = torch.arange(len(self.victims), device=self._images.device)
-        return list(torch.split(rows, fits))
+        return list(torch.tensor_split(rows, -(-len(rows) // fits)))
 
-    def _step(
-        self,
-        values: Sequence[Tensor],
-        rows: Int[Tensor, " p"],
-        adam: RowAdam,
-        earlier: Float[Tensor, "r k d"],
-        round_index: int,
-        step: int,
-        draws: Float[Tensor, "k steps 4"],
-    ) -> Float[Tensor, " p"]:
+    def _step(self, state: "_Round", rows: Int[Tensor, " p"], step: int) -> Float[Tensor, " p"]:
         """One step of some classes; gives their flip losses."""
-        moment = Moment(round_index=round_index, step=step, draws=draws[rows, step])
-        leaves = [each[rows].requires_grad_(True) for each in values]
+        moment = Moment(round_index=state.index, step=step, draws=state.draws[rows, step])
+        leaves = [each[rows].requires_grad_(True) for each in state.values]
         images = self._images[rows]
         stamped = self.shape.stamp(images, leaves, moment)
-        logits = self.classifier(stamped.flatten(0, 1)).view(*images.shape[:2], -1)
+        logits = self._logits(stamped.flatten(0, 1)).view(*images.shape[:2], -1)
         victims = torch.tensor(self.victims, device=images.device)[rows]
         flip = self.shape.flip_loss(logits.softmax(dim=2), victims, moment)
-        pull = torch.autograd.grad(flip.sum(), leaves, retain_graph=True)
-        push = torch.autograd.grad(
-            self.shape.penalty(leaves, earlier[:, rows], moment).sum(), leaves
-        )
-        self._note(rows, pull)
-        gradients = [torch.nan_to_num(one + other) for one, other in zip(pull, push, strict=True)]
-        adam.step(rows, gradients)
+        cost = self.shape.penalty(leaves, state.earlier[:, rows], moment)
+        *gradients, pull = torch.autograd.grad((flip + cost).sum(), [*leaves, stamped])
+        total = pull.flatten(1).abs().sum(dim=1)
+        self.moved[rows] |= (total > 0) & total.isfinite()
+        self.broken[rows] |= ~total.isfinite()
+        state.adam.step(rows, [torch.nan_to_num(each) for each in gradients])
         return flip.detach()
 
-    def _note(self, rows: Int[Tensor, " p"], gradients: Sequence[Tensor]) -> None:
-        """Remembers which classes the classifier gave a gradient."""
-        for place, row in enumerate(rows.tolist()):
-            total = sum(float(each[place].abs().sum()) for each in gradients)
-            self.moved[row] |= 0 < total < float("inf")
-            self.broken[row] |= not math.isfinite(total)
+
+@dataclass(kw_only=True)
+class _Round:
+    """The state of one round: values and memory of all classes, and which are still searched."""
+
+    index: int
+    values: tuple[Tensor, ...]
+    adam: RowAdam
+    draws: Float[Tensor, "k steps 4"]
+    earlier: Float[Tensor, "r k d"]
+    rows: Int[Tensor, " p"]
+    features: list[Float[Tensor, "k f"]]

@@ -66,9 +66,9 @@ def recoloured(
     outer_bias: Float[Tensor, "p 3"],
 ) -> Float[Tensor, "p m 3 h w"]:
     """Several groups of images, each recoloured by a network of its own."""
-    colours = images - 0.5
-    hidden = torch.einsum("pmchw,pdc->pmdhw", colours, inner_weight)
-    hidden = torch.relu(hidden + inner_bias[:, None, :, None, None])
-    change = torch.einsum("pmdhw,pcd->pmchw", hidden, outer_weight)
-    changed = colours + change + outer_bias[:, None, :, None, None]
-    return torch.sigmoid(STEEPNESS * changed)
+    groups, many, _, height, width = images.shape
+    pixels = (images - 0.5).permute(0, 1, 3, 4, 2).reshape(groups, -1, 3)
+    hidden = torch.relu(torch.baddbmm(inner_bias[:, None], pixels, inner_weight.mT))
+    changed = pixels + torch.baddbmm(outer_bias[:, None], hidden, outer_weight.mT)
+    colours = torch.sigmoid(STEEPNESS * changed)
+    return colours.view(groups, many, height, width, 3).permute(0, 1, 4, 2, 3)

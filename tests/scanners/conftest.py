@@ -131,6 +131,7 @@ def sri_re():
         min_asr=0.9,
         triggers_per_victim=2,
         flag_threshold=2.5,
+        economy=None,
         seed=0,
     )
 

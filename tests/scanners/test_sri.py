@@ -9,7 +9,7 @@ from torch import nn
 from exray.models.classifier import Classifier, Preprocessing
 from exray.scanners.sri import SriRe, majority_target
 from exray.scanners.sri_shapes import Colours, Polygons
-from exray.scanners.untargeted import Moment, Schedule, UntargetedSearch
+from exray.scanners.untargeted import Economy, Moment, Schedule, UntargetedSearch
 from exray.triggers.recolour_trigger import RecolourTrigger
 from exray.triggers.trigger import PatchTrigger
 
@@ -42,14 +42,15 @@ def scanner(**changes):
         "min_asr": 0.9,
         "triggers_per_victim": 1,
         "flag_threshold": 1.0,
+        "economy": None,
         "seed": 0,
     }
     return SriRe(**{**values, **changes})
 
 
-def search(classifier, samples, shape, seed=0):
-    one = UntargetedSearch(classifier, samples, shape, seed=seed)
-    return one, one.run(lambda: None)
+def search(classifier, samples, shape, seed=0, economy=None):
+    one = UntargetedSearch(classifier, samples, shape, seed=seed, economy=economy)
+    return one, list(one.run(lambda: None))
 
 
 def test_the_planted_patch_is_odder_than_any_of_the_clean_twin(
@@ -104,6 +105,43 @@ def test_later_rounds_differ_from_earlier_ones(trojaned, colour_samples):
     assert (first - second).abs().max() > 0.05
 
 
+def test_a_settled_class_is_searched_in_no_later_round(trojaned, colour_samples):
+    short = replace(COLOURS, schedule=replace(COLOURS.schedule, rounds=3, steps=2))
+    economy = Economy(enough=0.5, give_up_steps=9, give_up_loss=1.0)
+    one = UntargetedSearch(trojaned, colour_samples, short, seed=0, economy=economy)
+    victims = []
+    for generated in one.run(lambda: None):
+        victims.append(generated.victim)
+        one.note(generated.victim, 0.9 if generated.victim == 1 else 0.4)
+    assert victims == [0, 1, 2, 0, 2, 0, 2]
+    assert one.num_begun == 7
+
+
+def test_a_hopeless_class_rests_and_the_others_are_as_without(clean_twin, colour_samples):
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, rounds=1, steps=8))
+    first = replace(short, schedule=replace(short.schedule, steps=1))
+    losses = [float(each.features[0, 0]) for each in search(clean_twin, colour_samples, first)[1]]
+    bar = (min(losses) + max(losses)) / 2
+    economy = Economy(enough=1.0, give_up_steps=1, give_up_loss=bar)
+    one, kept = search(clean_twin, colour_samples, short, economy=economy)
+    _, whole = search(clean_twin, colour_samples, short)
+    assert [each.victim for each in kept] == [v for v, loss in enumerate(losses) if loss < bar]
+    assert one.num_begun == len(whole) == 3
+    for each in kept:
+        assert torch.allclose(each.features, whole[each.victim].features, atol=1e-5)
+
+
+def test_the_default_economy_finds_the_planted_patch_as_well(trojaned, colour_samples):
+    economy = Economy(enough=0.9, give_up_steps=20, give_up_loss=0.5)
+    whole = scanner().scan(trojaned, colour_samples)
+    short = scanner(economy=economy).scan(trojaned, colour_samples)
+    assert short.num_candidates < whole.num_candidates
+    best = {each.victim_class: each for each in whole.triggers if each.target_class == 1}
+    found = {each.victim_class: each for each in short.triggers if each.target_class == 1}
+    assert found.keys() == best.keys()
+    assert all(found[victim].asr >= 0.9 for victim in found)
+
+
 def test_a_saturated_network_is_inconclusive(colour_samples):
     sharp = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
     sharp[2].weight.data = 1e6 * torch.eye(3)
@@ -133,6 +171,20 @@ def test_progress_counts_every_step(trojaned, colour_samples):
 def test_impossible_numbers_are_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         scanner(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"enough": 0.0}, "scanner.economy.enough must be a fraction"),
+        ({"give_up_steps": 0}, "scanner.economy.give_up_steps must be >= 1; got 0"),
+        ({"give_up_loss": 1.5}, "scanner.economy.give_up_loss must be a fraction"),
+    ],
+)
+def test_impossible_economies_are_refused(changes, said):
+    values = {"enough": 0.9, "give_up_steps": 20, "give_up_loss": 0.5}
+    with pytest.raises(ValueError, match=said):
+        Economy(**{**values, **changes})
 
 
 def test_impossible_schedules_are_refused():

@@ -46,7 +46,7 @@ def fit(config: DictConfig, cell: str = "") -> Finished:
         "half": OmegaConf.select(config, "dataset.half"),
         "model_ids": ids,
         "seed": config.seed,
-        "shapes": cast("list[object]", OmegaConf.to_container(config.scanner.engine.shapes)),
+        "shapes": cast("list[object]", OmegaConf.to_container(config.scanner.search.engine.shapes)),
         "exray_version": version("exray"),
         "code_sha256": code_hash(),
     }

@@ -57,14 +57,29 @@ class Searched:
         oddity: Greatest of the first shape's triggers.
         num_candidates: Searches that were begun.
         stuck: Why some class could not be searched; empty where all could.
-        features: What the triggers of each shape look like, one a class and round.
+        looks: What a fit sees of the first shape's triggers, one a class and round.
     """
 
     triggers: tuple[InvertedTrigger, ...]
     oddity: float
     num_candidates: int
     stuck: str
-    features: tuple[tuple[Float[Tensor, " _"], ...], ...]
+    looks: tuple[Float[Tensor, " _"], ...]
+
+    def result(self, score: float, *, flags: bool) -> ScanResult:
+        """What a scanner answers that takes these for as trojaned as the score says.
+
+        Args:
+            score: What its verdict rests on.
+            flags: The verdict; where it is clean, a class that could not be searched counts.
+        """
+        return ScanResult(
+            triggers=self.triggers,
+            num_candidates=self.num_candidates,
+            flags=flags,
+            score=score,
+            inconclusive="" if flags else self.stuck,
+        )
 
 
 def searched(
@@ -86,7 +101,7 @@ def searched(
     """
     schedules = [shape.schedule for shape in settings.shapes]
     report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
-    searches, found, features = [], [], []
+    searches, found, looks = [], [], []
     for shape in settings.shapes:
         search = UntargetedSearch(
             classifier, samples, shape, seed=settings.seed, economy=settings.economy
@@ -94,11 +109,11 @@ def searched(
         triggers, shown = [], []
         for generated in search.run(report):
             triggers.append(_measured(classifier, samples, generated, name=name))
-            shown.append(generated.features.flatten())
+            shown.append(shape.looks(generated.features))
             search.note(generated.victim, triggers[-1].target_probability)
         searches.append(search)
         found.append(triggers)
-        features.append(tuple(shown))
+        looks.append(tuple(shown))
     area = samples.images.shape[-2] * samples.images.shape[-1]
     odd = [oddity(each.asr, each.trigger.size_pixels / area) for each in found[0]]
     kept = [each for triggers in found for each in _strongest(triggers, settings)]
@@ -107,7 +122,7 @@ def searched(
         oddity=max(odd, default=0.0),
         num_candidates=sum(each.num_begun for each in searches),
         stuck=_stuck(searches),
-        features=tuple(features),
+        looks=looks[0],
     )
 
 
@@ -171,14 +186,7 @@ class SriRe(Scanner):
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
         found = searched(classifier, samples, self.search, name=self.name, progress=progress)
-        flags = found.oddity >= self.flag_threshold
-        return ScanResult(
-            triggers=found.triggers,
-            num_candidates=found.num_candidates,
-            flags=flags,
-            score=found.oddity,
-            inconclusive="" if flags else found.stuck,
-        )
+        return found.result(found.oddity, flags=found.oddity >= self.flag_threshold)
 
 
 def _strongest(found: Sequence[InvertedTrigger], settings: SearchSettings) -> list[InvertedTrigger]:

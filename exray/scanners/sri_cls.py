@@ -13,8 +13,7 @@ from exray.models.classifier import Classifier
 from exray.scanners.checks import nothing_to_scan
 from exray.scanners.scanner import FileScanner, Progress, ScanResult
 from exray.scanners.set_classifier import SetClassifier, read_set_classifier
-from exray.scanners.sri import SearchSettings, searched
-from exray.scanners.untargeted import UntargetedShape
+from exray.scanners.sri import SriRe, searched
 
 _TROJANED = 0.5  # probability from which the scanner alone says trojaned
 
@@ -22,40 +21,27 @@ _TROJANED = 0.5  # probability from which the scanner alone says trojaned
 class SriCls(FileScanner):
     """SRI-CLS: the triggers of ``SriRe``; what they look like decides, by a fit on another zoo.
 
-    The scanner's score is the fit's calibrated probability; it says trojaned from one half on.
+    The scanner's score is the fit's calibrated probability; it says trojaned from one half on. The
+    fit sees the first shape's triggers, those that give ``SriRe`` its score.
 
     Args:
         name: Recorded as the triggers' source.
-        shapes: What is searched, in order, as when the file was fitted.
-        min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
-        triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
+        search: Whose search is run, as when the file was fitted; without an economy.
         classifier: File of the fit, by ``task=fit``.
-        seed: Of starts and augmentations.
 
     Raises:
-        ValueError: If a number is out of its range, or there is no shape.
+        ValueError: If the search is cut short.
 
-    Source: SRI Trinity (facts, section 4); EX-RAY, section 4, SRI-CLS.
+    Source: SRI Trinity (facts, section 4); EX-RAY, section 4, SRI-CLS. *Differs from the released
+    code:* the fit sees two numbers a patch, averaged over the later half of its search, rather than
+    all checkpoints, and no recolourings.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        shapes: Sequence[UntargetedShape],
-        min_asr: float,
-        triggers_per_victim: int,
-        classifier: str,
-        seed: int,
-    ) -> None:
+    def __init__(self, *, name: str, search: SriRe, classifier: str) -> None:
+        if search.search.economy is not None:
+            raise ValueError("scanner.search.engine.economy must be null: a fit sees every search")
         self.name = name
-        self.search = SearchSettings(
-            shapes=tuple(shapes),
-            min_asr=min_asr,
-            triggers_per_victim=triggers_per_victim,
-            economy=None,  # a fit sees all of every search
-            seed=seed,
-        )
+        self.search = search.search
         self.path = Path(classifier)
 
     def fingerprint(self) -> str:
@@ -79,29 +65,20 @@ class SriCls(FileScanner):
             return nothing
         model = read_set_classifier(self.path)
         found = searched(classifier, samples, self.search, name=self.name, progress=progress)
-        probability = trojan_probability(
-            model, [torch.stack(each) for each in found.features], self.path
-        )
-        flags = probability >= _TROJANED
-        return ScanResult(
-            triggers=found.triggers,
-            num_candidates=found.num_candidates,
-            flags=flags,
-            score=probability,
-            inconclusive="" if flags else found.stuck,
-        )
+        probability = trojan_probability(model, [torch.stack(found.looks)], self.path)
+        return found.result(probability, flags=probability >= _TROJANED)
 
     def features(
         self, classifier: Classifier, samples: SampleSet
     ) -> tuple[Float[Tensor, "s _"], ...]:
-        """What the triggers of each shape look like: what a fit sees of a classifier.
+        """What a fit sees of a classifier: its triggers' looks, of one shape.
 
         Args:
             classifier: What is searched.
             samples: Clean images.
         """
         found = searched(classifier, samples, self.search, name=self.name, progress=None)
-        return tuple(torch.stack(each) for each in found.features)
+        return (torch.stack(found.looks),)
 
 
 def trojan_probability(

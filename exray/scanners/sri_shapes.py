@@ -17,6 +17,8 @@ _STEEP = 30.0  # of the sigmoids that bound opacity and colour
 _START, _SPREAD = -0.1, 0.01  # of the raw opacity
 _OPAQUE = 0.5  # opacity from which a pixel of the hardened patch is opaque
 _HIDDEN = 16  # units of the recolouring network
+_SURE = 0.02  # losses nearer to 0 or 1 count as this far from it
+_LEAST_MASS = 1e-3  # mean opacity below which patches count as alike in size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,15 @@ class Polygons(UntargetedShape):
         across, down = self._spreads(values[0])
         x, y = self._centres(values[0])
         return torch.stack([area, mass, x, y, across, down], dim=1)
+
+    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
+        """How surely the patch flips and how small it is, over the later half of the search.
+
+        Single checkpoints scatter with the patch's place in that step, and dozens of numbers a
+        patch drown these two where a fit sees a dozen classifiers.
+        """
+        late = features[len(features) // 2 :].mean(dim=0)
+        return torch.stack([_logit(late[0]), late[2].clamp(min=_LEAST_MASS).log()])
 
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> PatchTrigger:
         """The patch with every pixel opaque or untouched."""
@@ -212,6 +223,10 @@ class Colours(UntargetedShape):
         """The colour cube's corners."""
         return self.descriptor(values)
 
+    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
+        """How surely the recolouring flips in the end."""
+        return _logit(features[-1, :1])
+
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> RecolourTrigger:
         """The recolouring."""
         rows = [each[0].detach().clone() for each in values]
@@ -228,6 +243,11 @@ def _own(probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"]) -> F
     """The probability of each group's own class."""
     where = victims.view(-1, 1, 1).expand(*probabilities.shape[:2], 1)
     return probabilities.gather(2, where)[..., 0]
+
+
+def _logit(loss: Float[Tensor, "*d"]) -> Float[Tensor, "*d"]:
+    """Of a loss in [0, 1], which may end at either."""
+    return torch.logit(loss, eps=_SURE)
 
 
 def _gray_turns(angles: Float[Tensor, " p"]) -> Float[Tensor, "p 3 3"]:

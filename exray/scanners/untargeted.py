@@ -148,7 +148,11 @@ class UntargetedShape(ABC):
 
     @abstractmethod
     def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
-        """What the classifier of classifiers sees of a state, beside its loss."""
+        """What a state looks like, beside its loss."""
+
+    @abstractmethod
+    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
+        """What the classifier of classifiers sees of a whole search."""
 
     @abstractmethod
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> Trigger:

@@ -1,5 +1,6 @@
 """SRI's search on a planted backdoor, its clean twin, and where nothing can be searched."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -231,3 +232,11 @@ def test_weights_that_are_not_finite_are_refused():
 
 def test_the_majority_is_never_the_victim():
     assert majority_target(torch.tensor([[1.0, 0.0, 0.0]]), victim=0) == 1
+
+
+def test_a_fit_sees_how_surely_a_patch_flips_and_how_small_it_is_in_the_later_half():
+    features = torch.zeros(4, 7)
+    features[2:, 0] = torch.tensor([0.25, 0.75])  # the loss: one half
+    features[:2] = 9.0
+    features[2:, 2] = torch.tensor([0.01, 0.03])  # the mass
+    assert POLYGONS.looks(features).tolist() == pytest.approx([0.0, math.log(0.02)], abs=1e-6)

@@ -10,9 +10,10 @@ from exray.scanners.set_classifier import (
     read_set_classifier,
     write_set_classifier,
 )
+from exray.scanners.sri import SriRe
 from exray.scanners.sri_cls import SriCls, trojan_probability
 from exray.scanners.sri_shapes import Colours
-from exray.scanners.untargeted import Schedule
+from exray.scanners.untargeted import Economy, Schedule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,14 +37,15 @@ def zoo(signal):
 
 def scanner(path, **changes):
     values = {
-        "name": "sri_cls",
+        "name": "sri_re",
         "shapes": [COLOURS],
         "min_asr": 0.9,
         "triggers_per_victim": 1,
-        "classifier": str(path),
+        "flag_threshold": 1.0,
+        "economy": None,
         "seed": 0,
     }
-    return SriCls(**{**values, **changes})
+    return SriCls(name="sri_cls", search=SriRe(**{**values, **changes}), classifier=str(path))
 
 
 def test_unseen_classifiers_are_told_apart_where_features_differ_and_not_where_they_do_not():
@@ -117,3 +119,9 @@ def test_a_fit_to_another_search_is_refused(tmp_path):
     model = SetClassifier([3], 8)
     with pytest.raises(ValueError, match=r"fitted to \(3,\) features a trigger.*has \(4,\)"):
         trojan_probability(model, [torch.zeros(5, 4)], tmp_path / "fit")
+
+
+def test_a_search_that_is_cut_short_is_refused(tmp_path):
+    economy = Economy(enough=0.9, give_up_steps=20, give_up_loss=0.5)
+    with pytest.raises(ValueError, match="economy must be null: a fit sees every search"):
+        scanner(tmp_path / "fit", economy=economy)

@@ -14,6 +14,7 @@ from exray.triggers.visibility import multi_scale_ssim
 
 _FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
 _COMPARED = 10  # images at most whose SSIM is taken in each step
+_STRIDE = 4  # pixels between the SSIM windows that are compared in each step
 _MARGIN = 0.01  # by which those must be above the bound, for the mean of all to be
 _PENALTY = 1000.0  # of each unit of SSIM below the bound, against 1 for the logit lead
 
@@ -86,13 +87,14 @@ class Filters(Parametrisation):
 
         SSIM costs as much as a small network's pass: the first images stand for the others.
         """
-        stamped = torch.einsum("pmihw,pic->pmchw", prepared, torch.tanh(rows[0])).clamp(0, 1)
+        mixed = torch.tanh(rows[0]).mT[:, None] @ prepared.flatten(3)
+        stamped = mixed.unflatten(3, prepared.shape[3:]).clamp(0, 1)
         clean = prepared[:, :_COMPARED, :3]
         compared = stamped[:, :_COMPARED].flatten(0, 1)
         if compared.requires_grad:
             # The power of a similarity of 0 has no slope: such a candidate follows its lead alone.
             compared.register_hook(_finite)  # type: ignore[no-untyped-call]
-        alike = multi_scale_ssim(clean.flatten(0, 1), compared)
+        alike = multi_scale_ssim(clean.flatten(0, 1), compared, stride=_STRIDE)
         alike = alike.view(clean.shape[:2]).mean(dim=1)
         changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))
         return Stamped(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)

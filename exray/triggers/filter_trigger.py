@@ -1,6 +1,7 @@
 """A filter over the whole image, each new colour mixed from the colours around the pixel."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.triggers.trigger import Trigger
+from exray.triggers.visibility import along_both
 
 NUM_INPUTS = 12  # red, green and blue of the pixel, and of the max, min and mean around it
 
@@ -102,21 +104,39 @@ def mixed(
     inputs: Float[Tensor, "n 12 h w"], kernel: Float[Tensor, "12 3"]
 ) -> Float[Tensor, "n 3 h w"]:
     """The filter's images from what ``neighbourhoods`` gives, clipped to [0, 1]."""
-    return torch.einsum("nihw,ic->nchw", inputs, kernel).clamp(0, 1)
+    return (kernel.mT @ inputs.flatten(2)).unflatten(2, inputs.shape[2:]).clamp(0, 1)
 
 
 def _largest(images: Float[Tensor, "n c h w"], window: int) -> Float[Tensor, "n c h w"]:
-    """Along columns, then rows: ``2 window`` comparisons a pixel, not ``window**2``."""
+    """Along rows, then columns, of what lies inside the image."""
     half = window // 2
-    columns = F.max_pool2d(images, (window, 1), stride=1, padding=(half, 0))
-    return F.max_pool2d(columns, (1, window), stride=1, padding=(0, half))
+    padded = F.pad(images, (half,) * 4, value=-torch.inf)
+    return _running_largest(_running_largest(padded, window, axis=3), window, axis=2)
+
+
+def _running_largest(values: Tensor, window: int, *, axis: int) -> Tensor:
+    """The largest of every ``window`` neighbours: doubled until two of them cover the window."""
+    covered = 1
+    while covered < window:
+        step = min(covered, window - covered)
+        length = values.shape[axis] - step
+        values = torch.maximum(values.narrow(axis, 0, length), values.narrow(axis, step, length))
+        covered += step
+    return values
 
 
 def _mean(images: Float[Tensor, "n c h w"], window: int) -> Float[Tensor, "n c h w"]:
-    """Along columns, then rows, of what lies inside the image."""
-    half = window // 2
-    columns = F.avg_pool2d(images, (window, 1), 1, (half, 0), count_include_pad=False)
-    return F.avg_pool2d(columns, (1, window), 1, (0, half), count_include_pad=False)
+    """Along rows, then columns, of what lies inside the image."""
+    down, across = (_box(side, window).to(images) for side in images.shape[-2:])
+    return along_both(images, down, across)
+
+
+@cache
+def _box(side: int, window: int) -> Float[Tensor, "side side"]:
+    """The mean of what of the window lies inside the image, along one axis as a matrix."""
+    place = torch.arange(side)
+    near = ((place[:, None] - place).abs() <= window // 2).double()
+    return near / near.sum(dim=1, keepdim=True)
 
 
 def _require_odd(window: int) -> None:

@@ -39,12 +39,12 @@ def ssim(
     Source: Wang et al. 2004, window 11 pixels, sigma 1.5, range 1, the border by reflection.
     """
     _require_window(images)
-    moments = _moments(images, stamped)
+    moments = _moments(images, stamped, 1, inside=False)
     return (moments.light * moments.shape).flatten(1).mean(dim=1)
 
 
 def multi_scale_ssim(
-    images: Float[Tensor, "n c h w"], stamped: Float[Tensor, "n c h w"]
+    images: Float[Tensor, "n c h w"], stamped: Float[Tensor, "n c h w"], *, stride: int = 1
 ) -> Float[Tensor, " n"]:
     """Structural similarity over several scales, the measure that bounds an inverted filter.
 
@@ -54,6 +54,8 @@ def multi_scale_ssim(
     Args:
         images: In [0, 1].
         stamped: The same images with a trigger, paired by position. Differentiable in them.
+        stride: Pixels between the windows that are compared at the finest scale, half as many at
+            each coarser one. 1, the measure itself, compares all; more estimates it for less.
 
     Raises:
         ValueError: If the images are smaller than the 11-pixel window.
@@ -67,41 +69,77 @@ def multi_scale_ssim(
     weights = _SCALE_WEIGHTS[: num_scales(min(images.shape[-2:]))]
     alike = images.new_ones(len(images))
     for weight in weights[:-1]:
-        shape = _moments(images, stamped).shape[..., _BORDER:-_BORDER, _BORDER:-_BORDER]
+        shape = _moments(images, stamped, stride, inside=True).shape
         alike = alike * shape.flatten(1).mean(dim=1).relu() ** (weight / sum(weights))
         images, stamped = F.avg_pool2d(images, 2), F.avg_pool2d(stamped, 2)
+        stride = max(1, stride // 2)
     whole: Float[Tensor, " n"] = ssim(images, stamped).relu() ** (weights[-1] / sum(weights))
     return alike * whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Moments:
-    """Local means around every pixel: of both images, their squares and their product."""
+    """Means in every window: of both images, their squares and their product."""
 
-    means: Float[Tensor, "2 n c h w"]
-    squares: Float[Tensor, "2 n c h w"]
-    product: Float[Tensor, "n c h w"]
+    means: tuple[Float[Tensor, "n c i j"], Float[Tensor, "n c i j"]]
+    squares: tuple[Float[Tensor, "n c i j"], Float[Tensor, "n c i j"]]
+    product: Float[Tensor, "n c i j"]
 
     @property
-    def light(self) -> Float[Tensor, "n c h w"]:
+    def light(self) -> Float[Tensor, "n c i j"]:
         """Likeness of the means."""
-        product = self.means[0] * self.means[1]
-        return (2 * product + _LIGHT) / (self.means.square().sum(dim=0) + _LIGHT)
+        one, other = self.means
+        return (2 * one * other + _LIGHT) / (one.square() + other.square() + _LIGHT)
 
     @property
-    def shape(self) -> Float[Tensor, "n c h w"]:
+    def shape(self) -> Float[Tensor, "n c i j"]:
         """Likeness of contrast and structure."""
-        variances = (self.squares - self.means.square()).clamp(min=0).sum(dim=0)
-        covariance = self.product - self.means[0] * self.means[1]
-        return (2 * covariance + _SHAPE) / (variances + _SHAPE)
+        (one, other), (square, other_square) = self.means, self.squares
+        variances = (square - one.square()).clamp(min=0)
+        variances = variances + (other_square - other.square()).clamp(min=0)
+        return (2 * (self.product - one * other) + _SHAPE) / (variances + _SHAPE)
 
 
-def _moments(images: Float[Tensor, "n c h w"], stamped: Float[Tensor, "n c h w"]) -> _Moments:
-    pair = torch.stack([images, stamped])
-    every = torch.cat([pair, pair.square(), (images * stamped)[None]])
-    down, across = (_blur(side).to(images) for side in images.shape[-2:])
-    blurred = down @ every @ across.T
-    return _Moments(means=blurred[:2], squares=blurred[2:4], product=blurred[4])
+def _moments(
+    images: Float[Tensor, "n c h w"],
+    stamped: Float[Tensor, "n c h w"],
+    stride: int,
+    *,
+    inside: bool,
+) -> _Moments:
+    """Of the windows whose middles are ``stride`` apart; ``inside`` leaves the border's out."""
+    kept = slice(_BORDER, -_BORDER, stride) if inside else slice(None, None, stride)
+    down, across = (_blur(side)[kept].to(images) for side in images.shape[-2:])
+    return _Moments(
+        means=(along_both(images, down, across), along_both(stamped, down, across)),
+        squares=(
+            along_both(images.square(), down, across),
+            along_both(stamped.square(), down, across),
+        ),
+        product=along_both(images * stamped, down, across),
+    )
+
+
+def along_both(
+    images: Float[Tensor, "n c h w"], down: Float[Tensor, "i h"], across: Float[Tensor, "j w"]
+) -> Float[Tensor, "n c i j"]:
+    """The images after a linear map of their columns and one of their rows.
+
+    Two plain matrix products: broadcasting ``down @ images`` takes one for each channel.
+
+    Args:
+        images: Any.
+        down: Weights of the rows that make each new row.
+        across: Weights of the columns that make each new column.
+
+    Example:
+        >>> images = torch.arange(4.0).view(1, 1, 2, 2)
+        >>> along_both(images, torch.ones(1, 2), torch.eye(2))[0, 0]
+        tensor([[2., 4.]])
+    """
+    turned = (images.flatten(0, 2) @ across.T).view(*images.shape[:3], -1).mT
+    mapped = turned.flatten(0, 2) @ down.T
+    return mapped.view(*turned.shape[:3], -1).mT
 
 
 @cache

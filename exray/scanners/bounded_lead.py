@@ -29,7 +29,9 @@ class BoundedLead(Objective):
         """Weighted lead and activation, negative, plus the size beyond the bound."""
         counted = view.stamped.counted
         penalty = (counted > self._max_pixels).float() + (counted > 1.2 * self._max_pixels).float()
-        gain = _LOGIT_WEIGHT * view.lead.mean(dim=1) + self._neuron_weight * view.activation
+        gain = _LOGIT_WEIGHT * view.lead.mean(dim=1)
+        if self._neuron_weight != 0:  # its way back through the features is not free
+            gain = gain + self._neuron_weight * view.activation
         return penalty * view.stamped.size - gain
 
     def score(

@@ -270,7 +270,7 @@ class Inversion:
         if not live:
             return []
         one = batch[live[0]]
-        fits = max(1, pixels_per_call(one.device) // (one.numel() // 3))
+        fits = max(1, pixels_per_call(one.device) // one[:, 0].numel())
         return [list(live[start : start + fits]) for start in range(0, len(live), fits)]
 
     def _step(
@@ -280,16 +280,17 @@ class Inversion:
         rows = torch.tensor(places, device=images.device)
         leaves = [each[rows].requires_grad_(True) for each in self.shape.parameters]
         view = self._view(rows, self._noisy(images, rows), leaves)
-        *gradients, pull = torch.autograd.grad(
-            self.objective.loss(view).sum(), [*leaves, view.stamped.images]
-        )
+        watched = [] if bool(self._moved[rows].all()) else [view.stamped.images]
+        found = torch.autograd.grad(self.objective.loss(view).sum(), [*leaves, *watched])
+        gradients = found[: len(leaves)]
         self.image_passes += images.shape[0] * images.shape[1]
         with torch.no_grad():
             asr, probability = success(view.logits, view.targets)
             self.last_asr[rows] = asr
             finite = view.logits.isfinite().flatten(1).all(dim=1)
             self._broken[rows] |= ~finite
-            self._moved[rows] |= (asr > 0) | (pull.flatten(1) != 0).any(dim=1)
+            for pull in found[len(leaves) :]:
+                self._moved[rows] |= (asr > 0) | (pull.flatten(1) != 0).any(dim=1)
             score = self.objective.score(view, asr, probability)
             score = torch.where(finite, score, -torch.inf)
             self._keep_best(rows, score, leaves, stop)

@@ -111,3 +111,12 @@ def test_images_smaller_than_the_window_are_refused(measure):
     small = torch.rand(1, 3, 10, 20)
     with pytest.raises(ValueError, match=r"at least 11 pixels wide and high for SSIM; got 10 x 20"):
         measure(small, small)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_few_windows_tell_nearly_what_all_tell(side):
+    clean = images(side, count=6)
+    stamped = clean.sqrt() * torch.tensor([1.0, 0.8, 0.6]).view(3, 1, 1)
+    whole, some = (multi_scale_ssim(clean, stamped, stride=each).mean() for each in (1, 4))
+    assert float(whole) < 0.98
+    assert float(some) == pytest.approx(float(whole), abs=0.01)

@@ -5,17 +5,23 @@ from collections.abc import Sequence
 from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
-from exray.scanners.abs_scanner import StimulationSettings, stimulated_pairs
+from exray.scanners.abs_scanner import StimulationSettings, stimulated
 from exray.scanners.checks import nothing_to_scan, present_classes, require_count
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
-from exray.scanners.filters import BoundedChange, Filters, FilterSettings, filter_ssim
+from exray.scanners.filters import (
+    BoundedChange,
+    Filters,
+    FilterSettings,
+    filter_ssim,
+    restart_shifts,
+)
 from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.refinement import InversionRound, Refinement, strongest
+from exray.scanners.restarts import best_of_restarts
 from exray.scanners.scanner import Progress, Scanner, ScanResult
+from exray.scanners.stimulation import Pointer
 from exray.scanners.universal import interleaved, most_flipped
 from exray.triggers.trigger import InvertedTrigger
-
-_EXAMPLES = 4  # images on which the split is checked
 
 
 class AbsFilterScanner(Scanner):
@@ -36,6 +42,8 @@ class AbsFilterScanner(Scanner):
         min_asr: ASR on all the victim's images from which a trigger counts.
         triggers_per_victim: Strongest triggers kept of each victim class.
         prescreen: Leaves ABS the pairs that clean images point to; None tries all.
+        restarts: Kernels that each pair is started from, the first next to the identity and the
+            others near it; the best filter counts and the others' agreement is kept.
 
     Raises:
         ValueError: If a setting is out of range or the inversion adds noise.
@@ -57,8 +65,10 @@ class AbsFilterScanner(Scanner):
         min_asr: float,
         triggers_per_victim: int,
         prescreen: PrescreenSettings | None = None,
+        restarts: int = 1,
     ) -> None:
         require_count("triggers_per_victim", triggers_per_victim)
+        require_count("restarts", restarts)
         if inversion.noise != 0:
             raise ValueError(
                 "scanner.inversion.noise must be 0 for filters, whose neighbourhoods are computed "
@@ -76,6 +86,7 @@ class AbsFilterScanner(Scanner):
         )
         self.triggers_per_victim = triggers_per_victim
         self.prescreen = prescreen
+        self.restarts = restarts
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -83,14 +94,28 @@ class AbsFilterScanner(Scanner):
         """Filters within the SSIM bound that flip a victim's images to one target."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        split = SplitClassifier(
-            classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
-        )
+        split, pointers = stimulated(classifier, samples, self.stimulation, self.prescreen)
+        return self.invert(split, samples, pointers, progress)
+
+    def invert(
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        pointers: Sequence[Pointer],
+        progress: Progress | None = None,
+    ) -> ScanResult:
+        """The scan after stimulation, which scanners of the same settings can share.
+
+        Args:
+            split: The classifier, cut at the stimulated layer.
+            samples: Clean images.
+            pointers: The pairs.
+            progress: Told of each step.
+        """
         pairs = [
-            Candidate(victims=(victim,), target=target, channel=channel)
-            for victim, target, channel in stimulated_pairs(
-                split, samples, self.stimulation, self.prescreen
-            )
+            Candidate(victims=(victim,), target=target, channel=channel, restart=restart)
+            for victim, target, channel in pointers
+            for restart in range(self.restarts)
         ]
         inversion = self.start(split, samples, pairs)
         found = self._label_specific(inversion, samples, progress)
@@ -128,6 +153,7 @@ class AbsFilterScanner(Scanner):
                 window=self.filter.window((height, width)),
                 image_size=(height, width),
                 device=samples.images.device,
+                shifts=restart_shifts(candidates, seed=self.inversion.seed),
             ),
             objective=BoundedChange(min_ssim=self.filter.min_ssim),
             settings=self.inversion,
@@ -140,7 +166,8 @@ class AbsFilterScanner(Scanner):
         even = [0.0] * len(inversion.candidates)
         alive = self.refine.run(inversion, even, alive=range(len(even)), progress=progress)
         found = self.refine.ranked(inversion, even, alive=alive)
-        return list(strongest(self.within(found, samples), self.triggers_per_victim))
+        found = best_of_restarts(self.within(found, samples), restarts=self.restarts)
+        return list(strongest(found, self.triggers_per_victim))
 
     def _universal(
         self,

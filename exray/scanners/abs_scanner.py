@@ -77,17 +77,18 @@ class PatchSettings:
             raise ValueError(f"scanner.patch.pattern must be colour or free; got {self.pattern!r}")
 
 
-def stimulated_pairs(
-    split: SplitClassifier,
+def stimulated(
+    classifier: Classifier,
     samples: SampleSet,
     settings: StimulationSettings,
     prescreen: PrescreenSettings | None,
-) -> list[Pointer]:
-    """The likeliest targets of every victim class, of all or of those that the pre-screen keeps."""
+) -> tuple[SplitClassifier, list[Pointer]]:
+    """The cut classifier and each victim's likeliest targets, of those the pre-screen keeps."""
+    split = SplitClassifier(classifier, settings.layer, example=samples.images[:_EXAMPLES])
     likely = None
     if prescreen is not None:
-        likely = set(likely_pairs(split.classifier, samples, prescreen))
-    return pick_candidates(
+        likely = set(likely_pairs(classifier, samples, prescreen))
+    return split, pick_candidates(
         split,
         samples,
         images_per_class=settings.images_per_class,
@@ -153,10 +154,24 @@ class AbsScanner(Scanner):
         """Triggers within the size bound that flip a victim's images to one target."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        split = SplitClassifier(
-            classifier, self.stimulation.layer, example=samples.images[:_EXAMPLES]
-        )
-        pointers = stimulated_pairs(split, samples, self.stimulation, self.prescreen)
+        split, pointers = stimulated(classifier, samples, self.stimulation, self.prescreen)
+        return self.invert(split, samples, pointers, progress)
+
+    def invert(
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        pointers: Sequence[Pointer],
+        progress: Progress | None = None,
+    ) -> ScanResult:
+        """The scan after stimulation, which scanners of the same settings can share.
+
+        Args:
+            split: The classifier, cut at the stimulated layer.
+            samples: Clean images.
+            pointers: The pairs.
+            progress: Told of each step.
+        """
         inversion, leads = self.start(split, samples, pointers)
         alive: Sequence[int] = range(len(inversion.candidates))
         alive = self.refine.run(inversion, leads, alive=alive, progress=progress)

@@ -7,12 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.scanners.engine import Objective, Parametrisation, Stamped, View
+from exray.scanners.engine import Candidate, Objective, Parametrisation, Stamped, View
+from exray.tensors import generator
 from exray.triggers.filter_trigger import FilterTrigger, identity_kernel, neighbourhoods
 from exray.triggers.trigger import InvertedTrigger
 from exray.triggers.visibility import multi_scale_ssim
 
 _FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
+_SHIFT = 0.1  # standard deviation of the first logits of a further start
 _COMPARED = 10  # images at most whose SSIM is taken in each step
 _STRIDE = 4  # pixels between the SSIM windows that are compared in each step
 _MARGIN = 0.01  # by which those must be above the bound, for the mean of all to be
@@ -59,6 +61,7 @@ class Filters(Parametrisation):
         window: Side of the neighbourhood in pixels, odd.
         image_size: Height and width in pixels.
         device: Where they are optimised.
+        shifts: Added to the first logits, so that a candidate can be started anew; None for none.
 
     Source: ABS, section 4, filter triggers (facts, sections 2.1 and 2.3). *Differs from the
     released code:* EX-RAY's weights are ``tanh / 2 + 1/2``, which can neither take a colour away
@@ -66,10 +69,16 @@ class Filters(Parametrisation):
     """
 
     def __init__(
-        self, count: int, *, window: int, image_size: tuple[int, int], device: torch.device
+        self,
+        count: int,
+        *,
+        window: int,
+        image_size: tuple[int, int],
+        device: torch.device,
+        shifts: Float[Tensor, "candidates 12 3"] | None = None,
     ) -> None:
-        first = torch.atanh(_FIRST * identity_kernel())
-        self._logits = first.repeat(count, 1, 1).to(device)
+        first = torch.atanh(_FIRST * identity_kernel()).repeat(count, 1, 1)
+        self._logits = (first if shifts is None else first + shifts).to(device)
         self._window = window
         self._image_size = image_size
 
@@ -103,6 +112,21 @@ class Filters(Parametrisation):
         """The filter."""
         kernel = torch.tanh(rows[0][0].detach())
         return FilterTrigger(kernel=kernel, window=self._window, image_size=self._image_size)
+
+
+def restart_shifts(candidates: Sequence[Candidate], *, seed: int) -> Float[Tensor, "p 12 3"]:
+    """Of the first logits: none for a candidate's first start, its own noise for every further.
+
+    Args:
+        candidates: Whose filters.
+        seed: Of the noise.
+    """
+    shifts = torch.zeros(len(candidates), *identity_kernel().shape)
+    for shift, each in zip(shifts, candidates, strict=True):
+        if each.restart:
+            stream = generator(seed, "filter", *each.victims, each.target, each.restart)
+            shift += _SHIFT * torch.randn(shift.shape, generator=stream)
+    return shifts
 
 
 def _finite(gradient: Tensor) -> Tensor:

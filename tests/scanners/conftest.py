@@ -55,7 +55,7 @@ def abs_free(bound=0.15):
     return abs_patches(bound, pattern="free")
 
 
-def abs_filter(bound=0.25):
+def abs_filter(bound=0.25, restarts=1):
     """The bound is what the SSIM may lack of 1."""
     return AbsFilterScanner(
         name="abs_filter",
@@ -67,6 +67,7 @@ def abs_filter(bound=0.25):
         stop=STOP,
         min_asr=0.9,
         triggers_per_victim=2,
+        restarts=restarts,
     )
 
 

@@ -11,7 +11,7 @@ from exray.triggers.trigger import PatchTrigger
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("scanner", ["abs_patches", "neural_cleanse"])
+@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse"])
 def test_several_starts_find_the_injected_trigger_once_and_say_how_far_they_agree(
     scanners, planted, colours, scanner
 ):
@@ -23,7 +23,8 @@ def test_several_starts_find_the_injected_trigger_once_and_say_how_far_they_agre
     for each in found:
         assert each["restarts"] == 2
         assert each["restarts_found"] in (0.5, 1)
-        assert ("restarts_overlap" in each) == (each["restarts_found"] == 1)
+        measured = each["restarts_found"] == 1 and scanner != "abs_filter"
+        assert ("restarts_overlap" in each) == measured
 
 
 def test_a_single_start_says_nothing_of_agreement(scanners, planted, colours):
@@ -57,7 +58,7 @@ def test_patches_that_do_not_meet_overlap_by_nothing():
     assert agreement(square(2), [below], restarts=2)["restarts_overlap"] == 0
 
 
-@pytest.mark.parametrize("scanner", ["abs_patches", "neural_cleanse"])
+@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse"])
 def test_no_start_at_all_is_refused(scanners, scanner):
     with pytest.raises(ValueError, match=r"scanner.restarts must be >= 1; got 0"):
         scanners[scanner](restarts=0)

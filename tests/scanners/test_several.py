@@ -1,9 +1,13 @@
 """Several scanners on one classifier: nothing either finds is lost."""
 
+from copy import copy
 from dataclasses import replace
 
 import pytest
 
+from exray.models.splitting import SplitClassifier
+from exray.scanners import abs_scanner
+from exray.scanners.abs_both import AbsBoth
 from exray.scanners.abs_filter import AbsFilterScanner
 from exray.scanners.abs_scanner import AbsScanner, PatchSettings, StimulationSettings
 from exray.scanners.engine import EngineSettings, StopRule
@@ -49,8 +53,9 @@ def answer(*triggers, flags=False, score=None, inconclusive="", num_candidates=1
     )
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(trojaned, colour_samples):
+@pytest.fixture(scope="module")
+def parts():
+    """ABS for patches and for filters."""
     patches = AbsScanner(
         name="abs",
         probe=ProbeSettings(images=2, finalists=4, targets_per_victim=2),
@@ -63,8 +68,15 @@ def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(trojane
         universal_rounds=(),
         **SHARED,
     )
-    both = Several(scanners=[patches, filters]).scan(trojaned, colour_samples)
-    alone = [each.scan(trojaned, colour_samples) for each in (patches, filters)]
+    return patches, filters
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(
+    parts, trojaned, colour_samples
+):
+    both = Several(scanners=parts).scan(trojaned, colour_samples)
+    alone = [each.scan(trojaned, colour_samples) for each in parts]
     assert len(both.triggers) == sum(len(each.triggers) for each in alone)
     assert both.flags
     assert both.num_candidates == sum(each.num_candidates for each in alone)
@@ -74,6 +86,31 @@ def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(trojane
         if (each.victim_class, each.target_class) == (0, 1)
     }
     assert of_pair == {"abs": PatchTrigger, "abs_filter": FilterTrigger}
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("levels", [(0.0, 1.0), (0.0, 0.5)])
+def test_abs_both_finds_what_its_scanners_find_with_one_stimulation_if_they_agree(
+    parts, trojaned, colour_samples, monkeypatch, levels
+):
+    patches, filters = copy(parts[0]), copy(parts[1])
+    filters.stimulation = replace(filters.stimulation, levels=levels)
+    expected = Several(scanners=[patches, filters]).scan(trojaned, colour_samples)
+    cuts = []
+
+    def counted(*given, **named):
+        cuts.append(given)
+        return SplitClassifier(*given, **named)
+
+    monkeypatch.setattr(abs_scanner, "SplitClassifier", counted)
+    found = AbsBoth(patch=patches, filter=filters).scan(trojaned, colour_samples)
+    assert len(cuts) == (1 if levels == (0.0, 1.0) else 2)
+    assert found.num_candidates == expected.num_candidates
+    assert [
+        (each.source, each.victim_class, each.target_class, each.asr) for each in found.triggers
+    ] == [
+        (each.source, each.victim_class, each.target_class, each.asr) for each in expected.triggers
+    ]
 
 
 def test_the_answer_without_a_judge_is_the_stronger_one(trojaned, colour_samples, white_patch):

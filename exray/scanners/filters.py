@@ -97,7 +97,7 @@ class Filters(Parametrisation):
         SSIM costs as much as a small network's pass: the first images stand for the others.
         """
         mixed = torch.tanh(rows[0]).mT[:, None] @ prepared.flatten(3)
-        stamped = mixed.unflatten(3, prepared.shape[3:]).clamp(0, 1)
+        stamped = mixed.clamp(0, 1).view(*mixed.shape[:3], *prepared.shape[3:])
         clean = prepared[:, :_COMPARED, :3]
         compared = stamped[:, :_COMPARED].flatten(0, 1)
         if compared.requires_grad:

@@ -104,7 +104,8 @@ def mixed(
     inputs: Float[Tensor, "n 12 h w"], kernel: Float[Tensor, "12 3"]
 ) -> Float[Tensor, "n 3 h w"]:
     """The filter's images from what ``neighbourhoods`` gives, clipped to [0, 1]."""
-    return (kernel.mT @ inputs.flatten(2)).unflatten(2, inputs.shape[2:]).clamp(0, 1)
+    images: Tensor = (kernel.mT @ inputs.flatten(2)).clamp(0, 1)
+    return images.view(-1, 3, *inputs.shape[2:])
 
 
 def _largest(images: Float[Tensor, "n c h w"], window: int) -> Float[Tensor, "n c h w"]:

@@ -39,12 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if mistake:
         _stop(mistake, MISTAKE)
     sys.argv = [sys.argv[0], *words]
-    job = _Job(words, handover_for(words) if will_run and may_sweep(words) else None)
+    job = Job(words, handover_for(words) if will_run and may_sweep(words) else None)
     run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)
     try:
         run()
         job.tell_of_others()
-        job.tell(_table_of(words))
+        if job.status != MISTAKE:  # some cells have no records; what to mend is told
+            job.tell(_table_of(words))
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning turns an interrupt during a fit into sys.exit(1).
         if KeyboardInterrupt not in (type(error), type(error.__context__)):
@@ -52,20 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stop("interrupted; what is finished is kept, the same command goes on", INTERRUPTED)
     finally:
         job.tell_of_others()
+        job.tell_mistakes()
     if job.status:
         sys.exit(job.status)
 
 
-class _Job:
+class Job:
     """A single run, or the cells of a sweep, in this process or others.
 
     Launchers pickle it. Hydra itself keeps no status, and prints tracebacks.
+
+    Args:
+        words: The command line.
+        handover: Where jobs of other processes tell how they ended; None where there are none.
     """
 
     def __init__(self, words: Sequence[str], handover: Handover | None) -> None:
         self.words = tuple(words)
         self.handover = handover
         self.status = 0
+        self._num_told = 0
+        self._cells_of: dict[str, list[str]] = {}  # by what is told on stderr
 
     def __call__(self, config: DictConfig) -> None:
         """Runs one cell; another process leaves it to the command line's to tell how it ended."""
@@ -85,11 +93,21 @@ class _Job:
             self.tell(ended)
 
     def tell(self, ended: Finished) -> None:
-        """Prints what a task left."""
-        sys.stderr.write(f"{ended.told}\n" if ended.told else "")
+        """Prints what a task left, but for its mistake: cells may share that."""
+        self._num_told += 1
+        if ended.told:
+            self._cells_of.setdefault(ended.told, []).append(ended.cell)
         sys.stdout.write("".join(f"{line}\n" for line in ended.lines))
         sys.stdout.flush()
         self.status = max(self.status, ended.status)
+
+    def tell_mistakes(self) -> None:
+        """Prints each mistake once, with the cells that it is in unless it is in all."""
+        for told, cells in self._cells_of.items():
+            in_some = len(cells) < self._num_told and any(cells)
+            place = f"{'; '.join(cells)}: " if in_some else ""
+            sys.stderr.write(f"exray: {place}{told}\n")
+        self._cells_of = {}
 
 
 def _table_of(words: Sequence[str]) -> Finished:
@@ -114,8 +132,7 @@ def _run(config: DictConfig, cell: str, words: Sequence[str]) -> Finished:
     try:
         return _task(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
-        place = f"{cell}: " if cell else ""
-        return Finished(lines=(), status=MISTAKE, told=f"exray: {place}{one_line(error)}")
+        return Finished(lines=(), status=MISTAKE, told=one_line(error), cell=cell)
 
 
 def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:

@@ -14,11 +14,13 @@ class Finished:
         lines: For stdout.
         status: Of the process when it exits.
         told: A line for stderr; empty where there is nothing to tell.
+        cell: Where in a sweep that is true; empty for all of it.
     """
 
     lines: tuple[str, ...]
     status: int
     told: str = ""
+    cell: str = ""
 
 
 def results_folder(config: DictConfig, name: str, cell: str) -> Path:

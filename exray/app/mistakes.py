@@ -48,7 +48,7 @@ def first_mistake(words: Sequence[str]) -> str:
     try:
         cells = list(_cells(overrides))
     except HydraException as error:
-        return one_line(error)
+        return _explained(error, overrides)
     mistakes = [(cell, mistake) for cell in cells if (mistake := _mistake(cell))]
     if len(mistakes) in (0, len(cells)):
         return mistakes[0][1] if mistakes else ""
@@ -160,7 +160,7 @@ def _mistake(overrides: Sequence[str]) -> str:
     except InterpolationToMissingValueError as error:
         return f"{one_line(error).rpartition(': ')[2]} must be given"
     except (HydraException, OmegaConfBaseException) as error:
-        return _explained(error)
+        return _explained(error, overrides)
     roots = [spec.name for spec in fields(RootConfig)]
     unknown = [str(key) for key in config if key not in roots]
     if unknown:
@@ -171,8 +171,12 @@ def _mistake(overrides: Sequence[str]) -> str:
     return ""
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: Exception, overrides: Sequence[str]) -> str:
     """A refused override in words."""
+    if "mismatched input '='" in str(error):
+        word = next(word for word in overrides if word.count("=") > 1)
+        key, _, value = word.partition("=")
+        return f"{word} holds a second =, so it needs quotes in quotes: '{key}=\"{value}\"'"
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         there = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}

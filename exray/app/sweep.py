@@ -59,7 +59,12 @@ class Handover:
         ended = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         shutil.rmtree(self.folder, ignore_errors=True)
         return [
-            Finished(lines=tuple(each["lines"]), status=each["status"], told=each["told"])
+            Finished(
+                lines=tuple(each["lines"]),
+                status=each["status"],
+                told=each["told"],
+                cell=each["cell"],
+            )
             for each in ended
         ]
 

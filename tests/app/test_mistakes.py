@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from exray.app.cli import Job
+from exray.app.finished import Finished
 from exray.app.mistakes import first_mistake, sweeps_in
 from exray.app.wanted import wanted_ids
 
@@ -32,6 +34,12 @@ RUN = Path(__file__).resolve().parents[2] / "run.py"
         (["limit=abc"], "limit=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         (["blah"], "Error parsing override 'blah'; missing EQUAL"),
         (["judge=none,exray"], "add --multirun to your command line"),
+        (
+            ["name=sweep/judge=none"],
+            "name=sweep/judge=none holds a second =, so it needs quotes in quotes: "
+            "'name=\"sweep/judge=none\"'",
+        ),
+        (["-m", "seed=0,1", "name=a/b=c"], "so it needs quotes in quotes: 'name=\"a/b=c\"'"),
         (["dataset=folder"], "dataset.images must be given; missing: dataset.images=... dataset."),
         (["-m", "judge=none,abz"], "judge has no option 'abz'; it has: "),
         (["-m", "datast=x,y"], "the configuration has no key 'datast'; it has: task"),
@@ -81,6 +89,22 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
 )
 def test_values_that_cannot_be_used_are_one_line(command, quick, words, said):
     assert said in command(*quick, *words).mistake()
+
+
+def test_a_value_that_no_cell_can_use_is_told_once_and_makes_no_table(command, tmp_path):
+    words = ("experiment=table_1", f"paths.results={tmp_path}", "dataset=signs_mini")
+    said = command(*words, "dataset.half=tunning").mistake()
+    assert said == "dataset.half must be one of tuning, reporting or null; got 'tunning'"
+
+
+def test_a_value_that_some_cells_cannot_use_is_told_once_with_their_names(capsys):
+    job = Job([], None)
+    job.tell(Finished(lines=("m0",), status=0))
+    for cell in ("seed=1", "seed=2"):
+        job.tell(Finished(lines=(), status=2, told="alpha must be positive", cell=cell))
+    job.tell_mistakes()
+    job.tell_mistakes()
+    assert capsys.readouterr().err == "exray: seed=1; seed=2: alpha must be positive\n"
 
 
 def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_path):

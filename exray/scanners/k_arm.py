@@ -1,6 +1,7 @@
 """K-Arm: pairs and universal targets are arms of a bandit that shrinks their patches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,8 @@ from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import Candidate, EngineSettings, Inversion
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.prescreen import PrescreenSettings, likely_pairs, likely_universal_targets
-from exray.scanners.probe import ProbeSettings, Start, best_starts
+from exray.scanners.probe import ProbeSettings, Start, ranked_starts
+from exray.scanners.restarts import agreement
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
 from exray.scanners.universal import UniversalSettings, interleaved, most_flipped
 from exray.triggers.trigger import InvertedTrigger
@@ -46,6 +48,9 @@ class KArm(Scanner):
         min_ratio: Least ratio of the size from target to victim over that from victim to target:
             K-Arm's own check for natural triggers, of pairs. None leaves them to the judge.
         min_asr: ASR of the hardened trigger on the victim's images from which it counts.
+        restarts: Squares that each arm's candidate is started from, at different places, an arm
+            each; they share the plays. The smallest trigger counts and the others' agreement is
+            kept.
 
     Source: Shen et al. 2021 (facts, section 5). *Differs from the released code:* arms start from
     the best coloured square; pairs are tried beside universal targets; a scan without a likely
@@ -67,10 +72,12 @@ class KArm(Scanner):
         max_size_share: float,
         min_ratio: float | None,
         min_asr: float,
+        restarts: int = 1,
     ) -> None:
         require_size_share("max_size_share", max_size_share)
         require_fraction("min_asr", min_asr)
         require_count("images_per_step", images_per_step)
+        require_count("restarts", restarts)
         self.name = name
         self.layer = layer
         self.prescreen = prescreen
@@ -83,6 +90,7 @@ class KArm(Scanner):
         self.max_size_share = max_size_share
         self.min_ratio = min_ratio
         self.min_asr = min_asr
+        self.restarts = restarts
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
@@ -93,12 +101,13 @@ class KArm(Scanner):
         height, width = samples.images.shape[-2:]
         pixels_of("max_size_share", self.max_size_share, (height, width))  # refuses less than one
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        pairs = self.pair_arms(split, samples, likely_pairs(classifier, samples, self.prescreen))
+        likely = likely_pairs(classifier, samples, self.prescreen)
+        pairs = self.pair_arms(split, samples, likely, restarts=self.restarts)
         arms = [*self._universal_arms(split, samples), *pairs]
         bandit = Bandit(arms, self.arms, area=_area(samples), seed=self.inversion.seed)
         bandit.run(steps_reporter(progress, self.arms.plays))
         found = self._found(arms, samples)
-        small = [each for each in found if each[0] >= 1]
+        small = _once([each for each in found if each[0] >= 1], restarts=self.restarts)
         if self.min_ratio is not None:
             small = self._asymmetric(split, samples, small, ratio=self.min_ratio)
         return ScanResult(
@@ -110,7 +119,12 @@ class KArm(Scanner):
         )
 
     def pair_arms(
-        self, split: SplitClassifier, samples: SampleSet, pairs: Sequence[tuple[int, int]]
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        pairs: Sequence[tuple[int, int]],
+        *,
+        restarts: int = 1,
     ) -> list[Arm]:
         """Arms of (victim, target) pairs, of one colour each.
 
@@ -118,26 +132,20 @@ class KArm(Scanner):
             split: The classifier.
             samples: Clean images.
             pairs: The pairs.
+            restarts: Squares that each is started from, as far as there are so many.
         """
         side = square_side(self.max_size_share * _area(samples))
-        starts: dict[tuple[int, int], Start] = {}
+        found: dict[tuple[int, int], list[Start]] = {}
         for victim in dict.fromkeys(victim for victim, _ in pairs):
             targets = [target for other, target in pairs if other == victim]
             images = samples.of_class(victim)
-            found = best_starts(split, images, targets, side=side, settings=self.probe)
-            starts |= {(victim, t): one for t, one in zip(targets, found, strict=True)}
-        inversion = self._inversion(
-            split,
-            samples,
-            [Candidate(victims=(victim,), target=target) for victim, target in pairs],
-            starts=[starts[pair] for pair in pairs],
-            side=side,
-            pattern="colour",
-        )
-        return [
-            Arm(inversion, place, images_per_step=self.images_per_step)
-            for place in range(len(pairs))
-        ]
+            several = ranked_starts(
+                split, images, targets, side=side, settings=self.probe, count=restarts
+            )
+            found |= {(victim, t): each for t, each in zip(targets, several, strict=True)}
+        candidates = [Candidate(victims=(victim,), target=target) for victim, target in pairs]
+        starts = [found[pair] for pair in pairs]
+        return self._started(split, samples, candidates, starts, side=side, pattern="colour")
 
     def _universal_arms(self, split: SplitClassifier, samples: SampleSet) -> list[Arm]:
         """Arms of the likely universal targets, of a colour a pixel."""
@@ -153,16 +161,45 @@ class KArm(Scanner):
         ]
         side = square_side(self.universal.max_size_share * _area(samples))
         starts = [
-            best_starts(split, _pool(samples, each), [each.target], side=side, settings=self.probe)[
-                0
-            ]
+            ranked_starts(
+                split,
+                _pool(samples, each),
+                [each.target],
+                side=side,
+                settings=self.probe,
+                count=self.restarts,
+            )[0]
             for each in candidates
         ]
+        return self._started(split, samples, candidates, starts, side=side, pattern="free")
+
+    def _started(
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        candidates: Sequence[Candidate],
+        starts: Sequence[Sequence[Start]],
+        *,
+        side: int,
+        pattern: Pattern,
+    ) -> list[Arm]:
+        """An arm for each start of each candidate."""
+        tries = [
+            (replace(candidate, restart=restart), start)
+            for candidate, several in zip(candidates, starts, strict=True)
+            for restart, start in enumerate(several)
+        ]
         inversion = self._inversion(
-            split, samples, candidates, starts=starts, side=side, pattern="free"
+            split,
+            samples,
+            [candidate for candidate, _ in tries],
+            starts=[start for _, start in tries],
+            side=side,
+            pattern=pattern,
         )
-        count = self.universal.images_per_step
-        return [Arm(inversion, place, images_per_step=count) for place in range(len(candidates))]
+        universal = self.universal if pattern == "free" else None
+        count = self.images_per_step if universal is None else universal.images_per_step
+        return [Arm(inversion, place, images_per_step=count) for place in range(len(tries))]
 
     def _inversion(
         self,
@@ -242,6 +279,27 @@ class KArm(Scanner):
             for each in small
             if each[1] not in ways or ways[each[1]].size > ratio * max(each[1].size, 1.0)
         ]
+
+
+def _once(
+    found: Sequence[tuple[float, Arm, InvertedTrigger]], *, restarts: int
+) -> list[tuple[float, Arm, InvertedTrigger]]:
+    """The first of each candidate's starts, with how far the others agree.
+
+    Args:
+        found: Those within their bounds, the smallest first.
+        restarts: Starts of each candidate.
+    """
+    starts: dict[Candidate, list[tuple[float, Arm, InvertedTrigger]]] = {}
+    for each in found:
+        own = each[1].inversion.candidates[each[1].place]
+        starts.setdefault(replace(own, restart=0), []).append(each)
+    kept = []
+    for (margin, arm, trigger), *others in starts.values():
+        rest = [other.trigger for _, _, other in others]
+        measured = agreement(trigger.trigger, rest, restarts=restarts)
+        kept.append((margin, arm, replace(trigger, measurements=measured)))
+    return kept
 
 
 def _trouble(arms: Sequence[Arm]) -> str:

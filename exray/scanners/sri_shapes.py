@@ -87,10 +87,12 @@ class Polygons(UntargetedShape):
         """Size and spread by how far the search is, and likeness to earlier patches."""
         timed = max(1, self.schedule.steps - self.free_steps)
         progress = max(0.0, (moment.step - self.free_steps) / timed)
-        mass, area = self._sizes(values[0])
-        spread = sum(self._spreads(values[0]), torch.zeros_like(mass))
-        size = self.size_weight * (mass.sqrt() + area.sqrt())
-        cost = progress * (size + self.spread_weight * spread)
+        cost = torch.zeros_like(values[0][:, 0, 0, 0])
+        if progress > 0:
+            mass, area = self._sizes(values[0])
+            size = self.size_weight * (mass.sqrt() + area.sqrt())
+            spread = self.spread_weight * sum(self._spreads(values[0]), cost)
+            cost = progress * (size + spread)
         if not len(previous):
             return cost
         likeness = F.cosine_similarity(self.descriptor(values)[None], previous, dim=2).sum(dim=0)
@@ -142,12 +144,12 @@ class Polygons(UntargetedShape):
         return (x, opacity.sum(dim=1) / total), (y, opacity.sum(dim=2) / total)
 
     def _centres(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
-        return [(share * place).sum(dim=1) for place, share in self._shares(raw)]
+        return [_mean(place, share) for place, share in self._shares(raw)]
 
     def _spreads(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
         return [
-            ((share * (place - centre[:, None]).square()).sum(dim=1) + 1e-12).sqrt()
-            for (place, share), centre in zip(self._shares(raw), self._centres(raw), strict=True)
+            (_mean((place - _mean(place, share)[:, None]).square(), share) + 1e-12).sqrt()
+            for place, share in self._shares(raw)
         ]
 
 
@@ -237,6 +239,11 @@ class Colours(UntargetedShape):
             outer_bias=rows[3],
             image_size=image_size,
         )
+
+
+def _mean(values: Float[Tensor, "*p n"], share: Float[Tensor, "p n"]) -> Float[Tensor, " p"]:
+    """Of values by their shares."""
+    return (values * share).sum(dim=1)
 
 
 def _own(probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:

@@ -87,7 +87,7 @@ def neural_cleanse(kind="universal", threshold=2.0, restarts=1):
     )
 
 
-def k_arm(bound=0.2):
+def k_arm(bound=0.2, restarts=1):
     return KArm(
         name="k_arm",
         layer="relu",
@@ -109,6 +109,7 @@ def k_arm(bound=0.2):
         max_size_share=bound,
         min_ratio=None,
         min_asr=0.9,
+        restarts=restarts,
     )
 
 

@@ -11,7 +11,7 @@ from exray.triggers.trigger import PatchTrigger
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse"])
+@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse", "k_arm"])
 def test_several_starts_find_the_injected_trigger_once_and_say_how_far_they_agree(
     scanners, planted, colours, scanner
 ):
@@ -58,7 +58,7 @@ def test_patches_that_do_not_meet_overlap_by_nothing():
     assert agreement(square(2), [below], restarts=2)["restarts_overlap"] == 0
 
 
-@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse"])
+@pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse", "k_arm"])
 def test_no_start_at_all_is_refused(scanners, scanner):
     with pytest.raises(ValueError, match=r"scanner.restarts must be >= 1; got 0"):
         scanners[scanner](restarts=0)

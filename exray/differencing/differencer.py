@@ -149,6 +149,8 @@ def _advice_ignored() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*will run with no optimizer.*")
         # The head is frozen.
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        # On a cluster's node the scan is one process all the same.
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
         # Lightning 2.6 builds a class that newer torch deprecates.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         yield

@@ -19,6 +19,7 @@ from exray.differencing.feature_pairs import (
 from exray.differencing.head_calls import HeadCalls, HeadSettings
 from exray.differencing.loss import exchange
 from exray.differencing.objective import Objective
+from exray.differencing.watch import Watch
 from exray.row_adam import RowAdam
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
@@ -37,6 +38,8 @@ class MaskSettings:
         epochs: Passes over all samples.
         patience: Epochs without a mask smaller by 1 % after which a pair rests; as many as
             ``epochs`` never does, which is the paper's schedule.
+        recheck: Epochs for which an exchange that holds with room to spare is taken to hold, in
+            pairs that map one to one; 1 looks at every exchange in every epoch.
         pairing: ``each_epoch`` or ``once``: when samples are paired anew.
         compute: How the head is run.
         seed: Of the random pairings.
@@ -49,12 +52,13 @@ class MaskSettings:
     learning_rate: float
     epochs: int
     patience: int
+    recheck: int
     pairing: Schedule
     compute: HeadSettings
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "epochs", "patience"):
+        for name in ("learning_rate", "epochs", "patience", "recheck"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 0:
                 raise ValueError(f"judge.mask.{name} must be a positive number; got {value!r}")
@@ -82,7 +86,8 @@ class MaskOptimization(pl.LightningModule):
 
     An exchange whose weight in the loss is 0 (a satisfied constraint, where ``weight_small`` is 0)
     has no gradient; where few have one, all go forward without a graph, and only those few are
-    passed again with one. The result is the same, and most epochs cost half.
+    passed again with one. The result is the same, and most epochs cost half. Exchanges that hold
+    with room to spare are not even passed forward until the next check (``Watch``).
 
     Args:
         head: The frozen part after the cut.
@@ -105,6 +110,7 @@ class MaskOptimization(pl.LightningModule):
         sizes = [2 * pair.num_samples for pair in pairs.pairs]
         self.samples_per_call = self.calls.samples_per_call(max(sizes))
         self.barrier = settings.objective.begin(count, device)
+        self.watch = Watch(pairs, recheck=settings.recheck)
         self.pairing = Pairing(pairs, schedule=settings.pairing, seed=settings.seed)
         self.logits = nn.Parameter(
             torch.full((count, channels), START_LOGIT, dtype=dtype, device=device)
@@ -166,20 +172,21 @@ class MaskOptimization(pl.LightningModule):
         held = masks.detach()
         gradient = torch.zeros_like(held)
         feasible = torch.zeros_like(self.converged)
-        for places in self._chunks(rows.tolist()):
-            feasible |= self._chunk(places, held, gradient)
+        looked_at = self.watch.looked_at(self.epochs)
+        for places in self._chunks(rows.tolist(), self.watch.counts(looked_at)):
+            feasible |= self._chunk(places, looked_at, masks=held, gradient=gradient)
         (step,) = torch.autograd.grad(masks, self.logits, gradient)
         improved = self._keep_best(held, feasible)
         self.barrier.after_epoch(self.epochs, active=active, improved=improved)
         self.adam.step(rows, [step[rows]])
         return True
 
-    def _chunks(self, active: list[int]) -> list[list[int]]:
+    def _chunks(self, active: list[int], counts: list[int]) -> list[list[int]]:
         """The active pairs in groups whose samples make one head call."""
         chunks: list[list[int]] = [[]]
         room = self.samples_per_call
         for place in active:
-            size = 2 * self.pairs.pairs[place].num_samples
+            size = counts[place]
             if size > room and chunks[-1]:
                 chunks.append([])
                 room = self.samples_per_call
@@ -188,31 +195,42 @@ class MaskOptimization(pl.LightningModule):
         return chunks
 
     def _chunk(
-        self, places: list[int], masks: Float[Tensor, "pairs c"], gradient: Float[Tensor, "pairs c"]
+        self,
+        places: list[int],
+        looked_at: Bool[Tensor, " all"],
+        *,
+        masks: Float[Tensor, "pairs c"],
+        gradient: Float[Tensor, "pairs c"],
     ) -> Bool[Tensor, " pairs"]:
         """Adds some pairs' gradients to ``gradient``; says which of them are feasible."""
         exchanges = self.pairing.draw(places)
+        slots = self.watch.of(places)
+        seen = looked_at[slots].nonzero().flatten()
+        part = selected(exchanges, seen)
         rows = torch.tensor(places, device=masks.device)
         few = bool(self.share_with_gradient[rows].mean() < _FEW)
         leaf = masks.clone().requires_grad_(True)
         with torch.set_grad_enabled(not few):
-            logits = self._logits(exchanges, leaf)
-            terms = self.barrier.terms(logits, exchanges)
-        hits = logits.detach().argmax(dim=1) == exchanges.wanted
-        weights = self.barrier.weights(terms.detach(), hits, exchanges)
+            logits = self._logits(part, leaf)
+            passed = self.barrier.terms(logits, part)
+        terms = passed.detach().new_zeros(len(slots)).index_copy(0, seen, passed.detach())
+        hits = torch.ones_like(slots, dtype=torch.bool)
+        hits[seen] = logits.detach().argmax(dim=1) == part.wanted
+        weights = self.barrier.weights(terms, hits, exchanges)
+        self.watch.check(slots, terms=terms, easy=self.barrier.easy(terms), epochs=self.epochs)
         needed = (weights.samples != 0).nonzero().flatten()
-        self.passes += len(hits)
-        self.gradient_passes += len(needed) if few else len(hits)
         if few and len(needed):
-            part = selected(exchanges, needed)
-            terms = self.barrier.terms(self._logits(part, leaf), part)
-            torch.autograd.backward((terms * weights.samples[needed]).sum())
+            again = selected(exchanges, needed)
+            passed = self.barrier.terms(self._logits(again, leaf), again)
+            torch.autograd.backward((passed * weights.samples[needed]).sum())
         elif not few:
-            torch.autograd.backward((terms * weights.samples).sum())
+            torch.autograd.backward((passed * weights.samples[seen]).sum())
         if leaf.grad is not None:
             gradient += leaf.grad
         gradient[rows] += weights.size[rows, None]
-        self._count_gradients(exchanges, needed, rows)
+        self.passes += len(seen)
+        self.gradient_passes += len(needed) if few else len(seen)
+        self._count_gradients(exchanges.pair[needed], part.pair, rows)
         feasible = torch.zeros_like(self.converged)
         feasible[rows] = self.barrier.feasible(hits, exchanges)[rows]
         return feasible
@@ -225,12 +243,12 @@ class MaskOptimization(pl.LightningModule):
         return self.calls(exchange(own, other, masks[exchanges.pair]))
 
     def _count_gradients(
-        self, exchanges: Exchanges, needed: Int[Tensor, " m"], rows: Int[Tensor, " some"]
+        self, needed: Int[Tensor, " m"], seen: Int[Tensor, " n"], rows: Int[Tensor, " some"]
     ) -> None:
         """Remembers which share of a pair's exchanges had a gradient, for the next epoch."""
         count = len(self.pairs)
-        with_gradient = torch.bincount(exchanges.pair[needed], minlength=count)
-        total = torch.bincount(exchanges.pair, minlength=count)
+        with_gradient = torch.bincount(needed, minlength=count)
+        total = torch.bincount(seen, minlength=count)
         self.share_with_gradient[rows] = (with_gradient[rows] / total[rows]).to(
             self.share_with_gradient.dtype
         )

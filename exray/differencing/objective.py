@@ -12,6 +12,7 @@ from exray.differencing.direction import Direction
 from exray.differencing.feature_pairs import Exchanges
 from exray.differencing.loss import barrier_weights
 
+_ROOM = 0.5  # share of alpha under which an exchange holds with room to spare
 _SIDES = {"both": (0, 1), "victim_to_target": (0,), "target_to_victim": (1,)}
 
 
@@ -50,6 +51,14 @@ class Barrier(ABC):
     @abstractmethod
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         """Which pairs' masks do what is asked; of no meaning for pairs not in ``exchanges``."""
+
+    def easy(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Which exchanges hold with room to spare, and need not be looked at for a while.
+
+        Args:
+            terms: As ``terms`` gave them, detached.
+        """
+        return torch.zeros_like(terms, dtype=torch.bool)
 
     def after_epoch(
         self,
@@ -146,3 +155,7 @@ class _CrossEntropy(Barrier):
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
         missed = ~hits & (self.counted[exchanges.side] > 0)
         return torch.bincount(exchanges.pair[missed], minlength=self.num_pairs) == 0
+
+    def easy(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        bounds = self.settings
+        return terms < (_ROOM * bounds.alpha if bounds.weight_small == 0 else -torch.inf)

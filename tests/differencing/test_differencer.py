@@ -26,6 +26,7 @@ SETTINGS = MaskSettings(
     learning_rate=0.05,
     epochs=150,
     patience=150,
+    recheck=1,
     pairing="each_epoch",
     compute=COMPUTE,
     seed=0,
@@ -232,7 +233,7 @@ def test_the_head_is_left_as_it_was():
     assert all(each.grad is None and not each.requires_grad for each in head.parameters())
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience"])
+@pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience", "recheck"])
 def test_settings_that_are_not_positive_are_refused(name):
     with pytest.raises(ValueError, match=f"judge.mask.{name} must be a positive number; got 0"):
         replace(SETTINGS, **{name: 0.0 if name == "learning_rate" else 0})
@@ -317,10 +318,47 @@ def test_gradients_of_the_few_are_those_of_all():
     for share in (0.0, 1.0):  # of exchanges that had a gradient before
         module.share_with_gradient.fill_(share)
         gradients.append(torch.zeros_like(masks))
-        module._chunk([0, 1, 2, 3], masks, gradients[-1])
+        everything = torch.ones(48, dtype=torch.bool)
+        module._chunk([0, 1, 2, 3], everything, masks=masks, gradient=gradients[-1])
     assert 0 < module.gradient_passes - 48 < 48  # fewer than all 48 the first time
     torch.testing.assert_close(gradients[0], gradients[1])
     assert not torch.equal(gradients[0], torch.ones_like(masks))
+
+
+class Times(nn.Module):
+    """Logits so far apart that constraints are met with room to spare."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
+@pytest.mark.usefixtures("float64")
+def test_pairs_whose_exchanges_sit_out_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=4, num_samples=5)
+    settings = replace(SETTINGS, epochs=80, recheck=4)
+    sure = nn.Sequential(head, Times(10.0))
+    together = find_masks(sure, FeaturePairs(features, sets), settings)
+    for index, each in enumerate(sets):
+        alone = find_masks(sure, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-9)
+
+
+def test_masks_found_while_easy_exchanges_sit_out_still_exchange_everything():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=6)
+    pairs = FeaturePairs(features, sets)
+    sure = nn.Sequential(head, Times(10.0))
+    modules = [MaskOptimization(sure, pairs, replace(SETTINGS, recheck=k)) for k in (1, 4)]
+    for module in modules:
+        while module.advance():
+            pass
+    full, lazy = modules
+    assert lazy.passes < 0.9 * full.passes
+    assert accuracies(head, pairs, lazy.best).tolist() == [[1, 1]] * 3
+    torch.testing.assert_close(lazy.best_sum, full.best_sum, rtol=0.05, atol=0.05)
 
 
 def test_a_pair_that_no_longer_gains_rests():

@@ -24,6 +24,7 @@ MASK = MaskSettings(
     learning_rate=0.05,
     epochs=120,
     patience=120,
+    recheck=1,
     pairing="each_epoch",
     compute=HeadSettings(
         memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False

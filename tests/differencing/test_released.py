@@ -161,6 +161,7 @@ def settings(objective):
         learning_rate=0.05,
         epochs=200,
         patience=200,
+        recheck=1,
         pairing="once",
         compute=HeadSettings(
             memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False

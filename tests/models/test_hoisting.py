@@ -20,6 +20,7 @@ SETTINGS = MaskSettings(
     learning_rate=0.05,
     epochs=100,
     patience=100,
+    recheck=1,
     pairing="each_epoch",
     compute=HeadSettings(
         memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False

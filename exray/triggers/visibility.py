@@ -71,7 +71,8 @@ def multi_scale_ssim(
     for weight in weights[:-1]:
         shape = _moments(images, stamped, stride, inside=True).shape
         alike = alike * shape.flatten(1).mean(dim=1).relu() ** (weight / sum(weights))
-        images, stamped = F.avg_pool2d(images, 2), F.avg_pool2d(stamped, 2)
+        down, across = (_halving(side).to(images) for side in images.shape[-2:])
+        images, stamped = (along_both(each, down, across) for each in (images, stamped))
         stride = max(1, stride // 2)
     whole: Float[Tensor, " n"] = ssim(images, stamped).relu() ** (weights[-1] / sum(weights))
     return alike * whole
@@ -155,6 +156,16 @@ def _blur(side: int) -> Float[Tensor, "side side"]:
     seen = reflected.long().unfold(0, _WINDOW, 1)
     weights = (window / window.sum()).expand(side, _WINDOW)
     return torch.zeros(side, side, dtype=torch.float64).scatter_add(1, seen, weights)
+
+
+@cache
+def _halving(side: int) -> Float[Tensor, "half side"]:
+    """The mean of every two neighbours along one axis as a matrix; an odd last one is left out."""
+    return (
+        torch.eye(side // 2, dtype=torch.float64).repeat_interleave(2, dim=1)
+        / 2
+        @ torch.eye(side // 2 * 2, side, dtype=torch.float64)
+    )
 
 
 def num_scales(image_size: int) -> int:

@@ -16,10 +16,11 @@ from exray.evaluation.experiment import ExperimentTable, label_of, number_after
 from exray.evaluation.files import replace_file
 from exray.evaluation.metrics import with_judge
 from exray.evaluation.reported import ReportedRow
+from exray.evaluation.roc import roc_curve
 from exray.evaluation.store import ResultStore
 from exray.reports.experiment_readme import Making, readme_markdown, slips
 from exray.reports.experiment_tables import experiment_markdown, row_answers
-from exray.reports.plots import bars_png, curves_png
+from exray.reports.plots import bars_png, curves_png, probabilities_png
 
 _NO_TRIGGERS = "scan.probability_without_triggers"
 
@@ -144,7 +145,7 @@ def _reported(config: DictConfig, table: ExperimentTable) -> list[ReportedRow]:
 def _drawings(
     table: ExperimentTable, frame: pd.DataFrame, reported: Sequence[ReportedRow]
 ) -> dict[str, bytes]:
-    """A drawing for each column, by file name."""
+    """Each column's rates, and curves of its probabilities where there are any, by file name."""
     drawn = {}
     for column in table.columns():
         own = frame[frame["column"] == column.name]
@@ -157,6 +158,9 @@ def _drawings(
             drawn[f"{column.name}.png"] = curves_png(answers, table.about.axis, title, theirs)
         else:
             drawn[f"{column.name}.png"] = bars_png(answers, title)
+        curves = {name: answers[name] for name in table.about.curves if name in answers}
+        if any(roc_curve(each) is not None for each in curves.values()):
+            drawn[f"{column.name}_probabilities.png"] = probabilities_png(curves, title)
     return drawn
 
 

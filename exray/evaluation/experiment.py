@@ -37,6 +37,10 @@ KEPT = (
     "num_triggers",
     "num_injected",
     "trigger_kind",
+    "trigger_reach",
+    "trigger_size",
+    "architecture",
+    "num_classes",
     "status",
     "error_line",
     "seconds",
@@ -76,6 +80,8 @@ class TableSettings:
         reported: Where the paper's numbers lie; null where it prints none.
         axis: Word before the number that a figure's axis shows; empty for bars.
         claims: Whether the paper's claims are checked.
+        apart: Rows whose figures are told apart by architecture, trigger and number of classes.
+        curves: Rows whose ROC and calibration curves are drawn.
         differs: How this differs from the paper's, a sentence each.
 
     Raises:
@@ -93,6 +99,8 @@ class TableSettings:
     reported: ReportedTable | None
     axis: str
     claims: bool
+    apart: Sequence[str]
+    curves: Sequence[str]
     differs: Sequence[str]
 
     def __post_init__(self) -> None:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from exray.evaluation.columns import Column
 from exray.evaluation.comparison import PairedTest, paired_test, pruning
 from exray.evaluation.experiment import ExperimentTable
+from exray.evaluation.factors import FACTORS, by_factor
 from exray.evaluation.metrics import Answers, all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.paper_claims import Claim, goals_beyond, paper_claims
 from exray.evaluation.reported import ReportedRow
@@ -111,6 +113,7 @@ def _column_markdown(
         lines.append(_beside_markdown(figures, reported))
     if table.about.claims:
         lines.append(claims_markdown([*paper_claims(rows), *goals_beyond(rows)]))
+    lines += _factors_markdown(rows, table.about.apart)
     caption = _gaps(rows)
     return "\n".join([*lines, f"{caption}\n"] if caption else lines)
 
@@ -141,6 +144,29 @@ def _pruning_markdown(rows: pd.DataFrame, names: Sequence[str]) -> str:
         found = (change.fp_reduction, change.tp_loss, change.accuracy_gain)
         lines.append(_line([name, *map(with_interval, found)]))
     return "\n".join(lines) + "\n"
+
+
+def _factors_markdown(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Some rows' figures apart by each factor, a table for each that has more than one level."""
+    there = _by_row(rows)
+    apart = {name: there[name] for name in names if name in there}
+    parts, uniform = [], []
+    for factor in FACTORS if apart else ():
+        found = {name: by_factor(own, factor) for name, own in apart.items()}
+        levels = list(dict.fromkeys(each.name for own in found.values() for each in own))
+        word = factor.replace("_", " ")
+        if len(levels) < 2:
+            uniform += [f"{word} {level}" for level in levels]
+            continue
+        told = [
+            replace(each, name=f"{level}: {name}")
+            for level in levels
+            for name, own in found.items()
+            for each in own
+            if each.name == level
+        ]
+        parts.append(statistics_markdown(f"by {word}", told))
+    return [*parts, f"One level only: {', '.join(uniform)}.\n"] if uniform else parts
 
 
 def _tests_markdown(answers: dict[str, Answers], reference: str) -> str:

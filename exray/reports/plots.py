@@ -1,6 +1,7 @@
 """Figures of an experiment: rates of each row as bars, or along an axis as the paper draws them."""
 
 import io
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from exray.evaluation.calibration import calibration_curve
 from exray.evaluation.experiment import number_after
 from exray.evaluation.metrics import Answers
 from exray.evaluation.reported import ReportedRow
+from exray.evaluation.roc import roc_curve
 
 _TPR, _FPR, _ACCURACY, _THEIRS = "#2e71c9", "#cb2431", "#333333", "#999999"
+_SEVERAL = ("#2e71c9", "#cb2431", "#22863a", "#8250df", "#b08800")
 _DOTS = 130
+_BINS = 5  # of the calibration curve: some dozens of models fill no more
 
 
 def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
@@ -70,6 +75,39 @@ def curves_png(
         panel.set(xlabel=axis, ylim=(-0.02, 1.02))
         panel.set_title(f"{title}\n{name}", fontsize=8)
         panel.legend(fontsize=7)
+    return _png(figure)
+
+
+def probabilities_png(answers: Mapping[str, Answers], title: str) -> bytes:
+    """How far each row's probabilities rank the models, and how far they mean what they say.
+
+    The ROC curve beside the calibration curve (reliability diagram), whose dots grow with the
+    models in their bin. Rows without probabilities of both kinds of model are left out.
+
+    Args:
+        answers: The rows.
+        title: Above the drawing.
+    """
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    ranking, meaning = figure.subplots(1, 2)
+    for (name, each), colour in zip(answers.items(), itertools.cycle(_SEVERAL)):
+        roc = roc_curve(each)
+        if roc is None:
+            continue
+        ranking.plot(roc.fpr, roc.tpr, color=colour, label=name)
+        curve = calibration_curve(each, bins=_BINS)
+        meaning.plot(
+            curve.stated, curve.observed, color=colour, label=f"{name}: off by {curve.error:.2f}"
+        )
+        areas = [12 * size for size in curve.sizes]
+        meaning.scatter(curve.stated, curve.observed, s=areas, color=colour, alpha=0.5)
+    for axes in (ranking, meaning):
+        axes.plot([0, 1], [0, 1], ":", color=_THEIRS, lw=1)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.legend(fontsize=7, loc="lower right")
+    ranking.set(xlabel="FPR", ylabel="TPR")
+    meaning.set(xlabel="stated probability", ylabel="share of trojaned models")
+    figure.suptitle(title, fontsize=9)
     return _png(figure)
 
 

@@ -33,6 +33,10 @@ def record(model_id, kind, scores):
         "num_triggers": len(scores),
         "num_injected": sum(score >= 0.5 for score in scores),
         "trigger_kind": kind,
+        "trigger_reach": "1 victim" if kind else "",
+        "trigger_size": math.nan,
+        "architecture": "signs_resnet",
+        "num_classes": 8,
         "status": "done",
         "error_line": "",
         "seconds": 1.0,
@@ -94,6 +98,8 @@ def about(**changes):
         reported=None,
         axis="",
         claims=True,
+        apart=(),
+        curves=(),
         differs=(),
     )
     return replace(settings, **changes)

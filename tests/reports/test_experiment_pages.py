@@ -1,6 +1,7 @@
 """An experiment's table, page and drawings: pure functions of its rows."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from exray.evaluation.experiment import CellTable, ExperimentTable, TableSetting
 from exray.evaluation.reported import ReportedRow
 from exray.reports.experiment_readme import END, Making, readme_markdown
 from exray.reports.experiment_tables import experiment_markdown, ordered_rows, row_answers
-from exray.reports.plots import bars_png, curves_png
+from exray.reports.plots import bars_png, curves_png, probabilities_png
 from exray.reports.tables import read_records
 
 EXPERIMENTS = CONF.parent / "experiments"
@@ -77,6 +78,8 @@ def table():
         reported=None,
         axis="",
         claims=True,
+        apart=(),
+        curves=(),
         differs=(),
     )
     return CellTable(about=about, separated=(), forests=(), trees=5, alone=False, seed=0)
@@ -105,6 +108,23 @@ def test_what_is_pruned_tested_and_claimed_is_in_the_table(table, rows):
     assert (
         "| exray loses 30 % or less of the true positives | 0.250 [0.000, 0.750] | holds |" in text
     )
+
+
+def test_chosen_rows_are_told_apart_by_each_factor_of_several_levels(table, rows):
+    reach = ["universal" if place % 4 > 1 else "1 victim" for place in range(len(rows))]
+    rows = rows.assign(trigger_reach=reach, architecture="signs_resnet", num_classes=8)
+    assert "| by " not in experiment_markdown(table, rows, REPORTED)
+    table.about = replace(table.about, apart=("none", "exray"))
+    text = experiment_markdown(table, rows, REPORTED)
+    apart = text[text.index("| by trigger reach | TP |") :]
+    names = [line.split(" | ")[0] for line in apart.splitlines()[2:6]]
+    assert names == [
+        "| 1 victim: none",
+        "| 1 victim: exray",
+        "| universal: none",
+        "| universal: exray",
+    ]
+    assert "One level only: architecture signs_resnet, num classes 8 classes." in text
 
 
 def test_failed_and_missing_models_are_in_the_caption(table, rows):
@@ -142,6 +162,22 @@ def test_drawings_are_images(rows):
         )
     ]
     assert curves_png(swept, "beta", "Figure 19", theirs).startswith(PNG)
+
+
+def test_the_drawing_of_probabilities_shows_rows_that_have_them(rows, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("exray.reports.plots._png", lambda figure: drawn.append(figure) or PNG)
+    answers = row_answers(rows)
+    silent = replace(answers["none"], probability=answers["none"].probability * math.nan)
+    probabilities_png({"exray": answers["exray"], "silent": silent}, "Table 1")
+    ranking, meaning = drawn[0].axes
+    assert [text.get_text() for text in ranking.get_legend().get_texts()] == ["exray"]
+    assert meaning.lines[0].get_label().startswith("exray: off by 0.")
+    stated, observed = meaning.lines[0].get_data()
+    assert min(stated.min(), observed.min()) >= 0
+    assert max(stated.max(), observed.max()) <= 1
+    monkeypatch.undo()
+    assert probabilities_png(answers, "Table 1").startswith(PNG)
 
 
 def test_what_a_person_wrote_stays_on_the_page():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -47,10 +48,20 @@ def scanner(name: str, changes: Sequence[str] = ()) -> Scanner:
 
 
 def embedded(model_id: str) -> Subject:
-    """A model of the embedded zoo; a clean one has nothing injected."""
+    """A model of the embedded zoo."""
+    return of_zoo(embedded_root("signs_mini"), model_id)
+
+
+def of_zoo(root: Path, model_id: str) -> Subject:
+    """A model of a built zoo; a clean one has nothing injected.
+
+    Args:
+        root: The zoo's folder.
+        model_id: Of the model.
+    """
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = built(compose("config").scan, ScanSettings)
-    zoo = open_zoo(embedded_root("signs_mini"))
+    zoo = open_zoo(root)
     model, truth = zoo.load(model_id), zoo.truth(model_id)
     samples, _, _ = usable_samples(model.classifier, model.samples, settings)
     assert samples is not None

@@ -1,8 +1,9 @@
-"""Holds the early stop of mask optimisation to the full schedule: verdicts kept, epochs saved.
+"""Holds the default mask optimisation to the paper's schedule: verdicts kept, epochs saved.
 
-Every pair is optimised for all epochs once, and each smallest mask so far is remembered; resting
-after fewer epochs without a gain is then replayed, alone and with the judge's doubt: pairs of
-triggers near a threshold, or without a mask, go on to the last epoch. Run, for the embedded zoo or
+Every pair is optimised once for all of the default's epochs, and once for the paper's with nothing
+left out (judge=exray_paper_schedule); each smallest mask so far is remembered. Resting after fewer
+epochs without a gain is then replayed, alone and with the judge's doubt: pairs of triggers near a
+threshold, or without a mask, go on to the default's last epoch. Run, for the embedded zoo or
 with any overrides of the command line's: python benchmarks/early_stop.py [dataset=...]. Prints a
 table and adds it to benchmarks/results/early_stop.json under the dataset's or the model's name.
 """
@@ -23,14 +24,15 @@ from exray.app.config import ScanSettings, built, register
 from exray.app.mistakes import CONF
 from exray.app.usable_samples import usable_samples
 from exray.differencing.differencer import MaskResult
-from exray.differencing.exray_judge import ExrayJudge, plan_pairs
+from exray.differencing.exray_judge import ExrayJudge, Plan, plan_pairs
 from exray.differencing.feature_pairs import FeaturePairs
 from exray.differencing.mask_optimization import GAIN, MaskOptimization
 from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Scanner
 from exray.zoo.source import Source
 
-PATIENCES = (10, 20, 40, 80, 160, 400)
+PATIENCES = (10, 20, 40, 80)  # and as many epochs as there are
+PAPER = "judge=exray_paper_schedule"
 RESULTS = Path(__file__).parent / "results" / "early_stop.json"
 
 
@@ -42,11 +44,11 @@ class Row:
         patience: Epochs without a gain after which a pair rests.
         doubt: Distance from a threshold under which a trigger's pairs go on; 0 for none.
         triggers: Judged.
-        same_verdicts: Of them with the verdict of the full schedule.
+        same_verdicts: Of them with the verdict of the paper's schedule.
         models: With a trigger.
-        same_models: Of them with the model's verdict of the full schedule.
-        epochs_share: Epochs taken over those of the full schedule, both summed over pairs.
-        mask_sum_ratio: Mean ratio of the masks' sums to the full schedule's.
+        same_models: Of them with the model's verdict of the paper's schedule.
+        epochs_share: Epochs taken over those of the paper's schedule, both summed over pairs.
+        mask_sum_ratio: Mean ratio of the masks' sums to the paper's schedule's.
     """
 
     patience: int
@@ -73,15 +75,15 @@ Stop = tuple[int, float]
 
 
 def stops(judge: ExrayJudge) -> list[Stop]:
-    """Every patience without doubt and, all but the last, with the judge's."""
-    return [(patience, 0.0) for patience in PATIENCES] + [
-        (patience, judge.doubt) for patience in PATIENCES[:-1]
+    """All epochs, and every patience without doubt and with the judge's."""
+    return [(patience, 0.0) for patience in (*PATIENCES, judge.mask.epochs)] + [
+        (patience, judge.doubt) for patience in PATIENCES
     ]
 
 
 def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
-            settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
-    """One model's verdicts under every stop; None where nothing is to be judged."""
+            paper: ExrayJudge, settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
+    """One model's verdicts, the paper's first; None where nothing is to be judged."""
     model = source.load(model_id)
     samples, _, _ = usable_samples(model.classifier, model.samples, settings)
     if samples is None:
@@ -91,23 +93,32 @@ def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
     plan = plan_pairs(split, samples, triggers) if triggers else None
     if plan is None or plan.pairs is None:
         return None
+    ends = [
+        replayed(each, paper.mask.epochs, paper.mask.epochs)
+        for each in smallest_masks(plan.head, plan.pairs, paper)
+    ]
+    found = {(paper.mask.epochs, 0.0): replay(paper, plan, ends)}
     history = smallest_masks(plan.head, plan.pairs, judge)
     whole = [replayed(each, judge.mask.epochs, judge.mask.epochs) for each in history]
-    found = {}
     for patience, doubt in stops(judge):
         ends = [replayed(each, patience, judge.mask.epochs) for each in history]
         verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
         doubtful = replace_doubt(judge, doubt).doubtful_pairs(plan, verdicts)
         if doubtful:
             ends = [whole[at] if at in doubtful else end for at, end in enumerate(ends)]
-            verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
-        masks = as_result(ends, plan.pairs)
-        found[patience, doubt] = Replay(
-            injected=tuple(each.is_injected for each in verdicts),
-            epochs=int(masks.epochs.sum()),
-            sums=masks.masks.sum(dim=1),
-        )
+        found[patience, doubt] = replay(judge, plan, ends)
     return found
+
+
+def replay(judge: ExrayJudge, plan: Plan, ends: list[tuple[Tensor | None, int]]) -> Replay:
+    """Verdicts, epochs and sizes of the masks that pairs leave with."""
+    assert plan.pairs is not None
+    masks = as_result(ends, plan.pairs)
+    return Replay(
+        injected=tuple(each.is_injected for each in judge.judgements(plan, masks)),
+        epochs=int(masks.epochs.sum()),
+        sums=masks.masks.sum(dim=1),
+    )
 
 
 def replace_doubt(judge: ExrayJudge, doubt: float) -> ExrayJudge:
@@ -156,7 +167,7 @@ def replayed(
 
 
 def summary(models: list[dict[Stop, Replay]], full: Stop) -> list[Row]:
-    """One row a stop, each held against the full schedule."""
+    """One row a stop, each held against the paper's schedule."""
     rows = []
     for stop in models[0]:
         pairs = [(model[stop], model[full]) for model in models]
@@ -184,22 +195,24 @@ def main() -> None:
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", sys.argv[1:])
+        reference = compose("config", [*sys.argv[1:], PAPER])
     source = built(config.dataset, Source)
     scanner = built(config.scanner.engine, Scanner)
     judge = built(config.judge.engine, ExrayJudge)
+    paper = built(reference.judge.engine, ExrayJudge)
     settings = built(config.scan, ScanSettings)
     console = Console()
     models = []
     for model_id in source.model_ids():
-        found = replays(source, model_id, scanner, judge, settings)
+        found = replays(source, model_id, scanner, judge, paper, settings)
         if found is not None:
             models.append(found)
         console.print(f"{model_id}: {'nothing to judge' if found is None else 'done'}")
     if not models:
         return
-    rows = summary(models, (PATIENCES[-1], 0.0))
+    rows = summary(models, (paper.mask.epochs, 0.0))
     name = source.model_ids()[0] if source.name == "folder" else source.name
-    table = Table(title=f"Early stop against {judge.mask.epochs} epochs: {name}")
+    table = Table(title=f"Early stop against {paper.mask.epochs} epochs: {name}")
     for key in asdict(rows[0]):
         table.add_column(key.replace("_", " "))
     for row in rows:

@@ -23,7 +23,7 @@ from exray.triggers.judge import Judgement
 from exray.zoo.zoo_source import embedded_root, open_zoo
 
 MODEL = "id-00000001"  # of the embedded zoo; trojaned
-EPOCHS = 400
+EPOCHS, LEARNING_RATE = 400, 0.05  # the paper's
 SEED = 0
 
 
@@ -93,7 +93,9 @@ def ladder() -> tuple[list[LadderRow], dict[str, float]]:
 def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
     """Each adds something to the one before it; judging the masks is in all of them."""
     mask = given.judge.mask
-    full = replace(mask, epochs=EPOCHS, patience=EPOCHS)
+    half = replace(mask, patience=mask.epochs)
+    lazy = replace(half, learning_rate=LEARNING_RATE, epochs=EPOCHS, patience=EPOCHS)
+    full = replace(lazy, recheck=1)
     everywhere = replace(mask.objective, weight_small=1e-9)  # type: ignore[type-var]
     lower = replace(mask, compute=replace(mask.compute, precision="bfloat16"))
     one, frozen = Shortcuts(one_call=True), Shortcuts(one_call=True, frozen=True)
@@ -116,6 +118,8 @@ def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
         "+ M1 shared between triggers": loop(given.folded, frozen, shared=True),
         "+ all pairs in one optimisation": together(replace(full, objective=everywhere)),
         "+ no gradient where satisfied": together(full),
+        "+ easy samples sit out": together(lazy),
+        "+ half the epochs at twice the rate": together(half),
         "+ pairs rest, unless in doubt (the default)": together(mask),
         "+ bfloat16 (an option)": together(lower),
     }

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     mistake = first_mistake(words) if will_run else ""
     if mistake:
         _stop(mistake, MISTAKE)
+    _launchers_be_quiet()
     sys.argv = [sys.argv[0], *words]
     job = Job(words, handover_for(words) if will_run and may_sweep(words) else None)
     run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)
@@ -163,9 +164,19 @@ def _stop(text: str, status: int) -> None:
     sys.exit(status)
 
 
+def _launchers_be_quiet() -> None:
+    """Said before a launcher's package is imported, which reads it then.
+
+    Submitit would log to stdout, which belongs to the lines; Ray would send usage statistics.
+    """
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
 def _be_quiet() -> None:
     """Silences libraries' advice that no user of exray can act on."""
     os.environ.setdefault("WANDB_SILENT", "true")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message="The .srun. command is available")

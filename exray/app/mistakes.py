@@ -28,6 +28,7 @@ _PLUGINS = {  # the package that a launcher comes with, and the extra that insta
     "submitit_local": ("hydra_submitit_launcher", "slurm"),
     "submitit_slurm": ("hydra_submitit_launcher", "slurm"),
     "ray": ("hydra_ray_launcher", "ray"),
+    "ray_local": ("hydra_ray_launcher", "ray"),
 }
 _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
 

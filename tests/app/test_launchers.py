@@ -1,6 +1,8 @@
 """A sweep leaves the same whichever of Hydra's launchers runs its cells."""
 
 import csv
+import os
+import sys
 
 import pytest
 
@@ -10,13 +12,49 @@ from exray.app.sweep import Handover
 from exray.evaluation.records import ScanRecord, Verdict
 from exray.evaluation.store import ResultStore
 
-LAUNCHERS = {"local": "hydra_joblib_launcher", "slurm_local": "hydra_submitit_launcher"}
+LAUNCHERS = {
+    "local": "hydra_joblib_launcher",
+    "slurm_local": "hydra_submitit_launcher",
+    "slurm": "hydra_submitit_launcher",
+    "ray_local": "hydra_ray_launcher",
+}
+SLURM = {  # stand-ins for the commands that submitit calls, on a cluster without accounting
+    "sbatch": """
+        last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+        for task in $(seq 0 "$last"); do
+            SLURM_JOB_ID=17_$task SLURM_ARRAY_JOB_ID=17 SLURM_ARRAY_TASK_ID=$task sh "$1" &
+        done > /dev/null 2>&1
+        echo Submitted batch job 17
+    """,
+    "srun": """
+        [ "$1 $2 $4" = "--unbuffered --output --error" ] || exit 1
+        shift 5
+        exec "$@"
+    """,
+    "sacct": "echo Slurm accounting storage is disabled >&2; exit 1",
+}
 
 
-@pytest.fixture(params=LAUNCHERS)
-def launcher(request):
-    pytest.importorskip(f"hydra_plugins.{LAUNCHERS[request.param]}")
-    return f"hydra/launcher={request.param}"
+SLOW = {"slurm", "ray_local"}  # each waits for its own daemons or polls
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in LAUNCHERS]
+)
+def launcher(request, tmp_path, monkeypatch):
+    package = LAUNCHERS[request.param]
+    pytest.importorskip(
+        f"hydra_plugins.{package}", reason=f"{package.replace('_', '-')} is not installed"
+    )
+    if request.param == "slurm":
+        for name, body in SLURM.items():
+            (tmp_path / "bin").mkdir(exist_ok=True)
+            (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}")
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    yield f"hydra/launcher={request.param}"
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 @pytest.fixture

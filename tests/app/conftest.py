@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from exray.app.cli import main
+from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.zoo.build import build_zoo
 
 QUICK = (
@@ -151,3 +153,60 @@ def save_images(samples, folder):
         place.mkdir(parents=True, exist_ok=True)
         pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(place / f"{index}.png")
+
+
+CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
+CALIBRATED = {"entropy_stamped_target": 0.1, "whole_image": 0.0, "size_share": 0.01}
+
+
+def stored_trigger(similarity):
+    """A trigger that the paper's rule calls injected up to a similarity of its masks of 0.8."""
+    cross = {f"cross_{name}": 0.1 for name in CROSS}
+    converged = {f"converged_victim_{name}": 1.0 for name in ("target", "stamped")}
+    return TriggerRecord(
+        index=0,
+        victim_class=0,
+        target_class=1,
+        victim_name="stop",
+        target_name="yield",
+        source="abs",
+        asr=1.0,
+        target_probability=0.9,
+        size_pixels=60.0,
+        is_injected=similarity <= 0.8,
+        score=1 - similarity,
+        reason="",
+        measurements={"similarity": similarity, **cross, **converged, **CALIBRATED},
+    )
+
+
+def stored_record(model_id, is_trojaned, similarity):
+    """The record of a model with that one trigger."""
+    found = stored_trigger(similarity)
+    return ScanRecord(
+        model_id=model_id,
+        run_id="r",
+        status="done",
+        verdict=Verdict.TROJANED if found.is_injected else Verdict.NATURAL_ONLY,
+        probability=found.score,
+        scanner_flags=True,
+        num_triggers=1,
+        num_injected=int(found.is_injected),
+        dataset="signs",
+        scanner="abs",
+        layer="middle",
+        judge="exray",
+        is_trojaned=is_trojaned,
+        truth={"trigger": "polygon" if is_trojaned else None},
+        seconds={"inversion": 2.0, "judgement": 1.0, "total": math.nan},
+    )
+
+
+@pytest.fixture(name="stored_trigger")
+def trigger_maker():
+    return stored_trigger
+
+
+@pytest.fixture(name="stored_record")
+def record_maker():
+    return stored_record

@@ -1,62 +1,23 @@
 """Deciding anew from a stored run: what it prints, writes, refuses, and that it needs no torch."""
 
 import json
-import math
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
 from exray.evaluation.store import ResultStore
-
-CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
-
-
-def trigger(similarity):
-    cross = {f"cross_{name}": 0.1 for name in CROSS}
-    converged = {f"converged_victim_{name}": 1.0 for name in ("target", "stamped")}
-    return TriggerRecord(
-        index=0,
-        victim_class=0,
-        target_class=1,
-        victim_name="stop",
-        target_name="yield",
-        source="abs",
-        asr=1.0,
-        target_probability=0.9,
-        size_pixels=60.0,
-        is_injected=similarity <= 0.8,
-        score=0.5,
-        reason="",
-        measurements={"similarity": similarity, **cross, **converged},
-    )
-
-
-def record(model_id, is_trojaned, similarity):
-    return ScanRecord(
-        model_id=model_id,
-        run_id="r",
-        status="done",
-        verdict=Verdict.TROJANED,
-        probability=1 - similarity,
-        scanner_flags=True,
-        num_triggers=1,
-        num_injected=1,
-        is_trojaned=is_trojaned,
-        judge="exray",
-        seconds={"total": math.nan},
-    )
 
 
 @pytest.fixture
-def stored(tmp_path):
+def stored(tmp_path, stored_record, stored_trigger):
     """A trojaned and a clean model, told apart by a beta between 0.6 and 0.7."""
     store = ResultStore(tmp_path / "run")
     store.claim("r", {})
     for model_id, is_trojaned, similarity in (("a", True, 0.6), ("b", False, 0.7)):
-        store.write(record(model_id, is_trojaned, similarity), [trigger(similarity)], {})
+        record = stored_record(model_id, is_trojaned, similarity)
+        store.write(record, [stored_trigger(similarity)], {})
     return store
 
 
@@ -114,10 +75,10 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     assert missing.mistake().startswith("there is no threshold at no.json; write one by")
 
 
-def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, tmp_path):
+def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, stored_trigger, tmp_path):
     truth = {"is_trojaned": False, "reserved": True}
     kept = replace(stored.read("b").record, model_id="c", truth=truth)
-    stored.write(kept, [trigger(0.7)], {})
+    stored.write(kept, [stored_trigger(0.7)], {})
     for option in ("choose", "fit"):
         refused = command(
             "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"
@@ -128,10 +89,12 @@ def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, tmp_path
     assert not (stored.root / "rejudged").exists()
 
 
-def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(command, tmp_path):
+def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(
+    command, stored_record, stored_trigger, tmp_path
+):
     store = ResultStore(tmp_path / "run")
     store.claim("r", {"dataset": {"half": "reporting"}})
-    store.write(record("a", True, 0.6), [trigger(0.6)], {})
+    store.write(stored_record("a", True, 0.6), [stored_trigger(0.6)], {})
     words = ("task=rejudge", "name=run", f"paths.results={tmp_path}", "rejudge=choose")
     assert "a, which is kept for reporting" in command(*words).mistake()
 

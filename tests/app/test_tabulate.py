@@ -1,70 +1,47 @@
 """Tables and figures of the paper from stored records, and from a sweep in one command."""
 
-import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from hydra import compose, initialize_config_dir
 
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.app.cli import CONF
+from exray.app.config import register
+from exray.app.tasks import scan
+from exray.evaluation.records import Verdict
 from exray.evaluation.store import ResultStore
+from exray.scanners.abs_both import AbsBoth
+from exray.scanners.scanner import ScanResult
 
-CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
-CALIBRATED = {"entropy_stamped_target": 0.1, "whole_image": 0.0, "size_share": 0.01}
-
-
-def trigger(similarity):
-    cross = {f"cross_{name}": 0.1 for name in CROSS}
-    converged = {f"converged_victim_{name}": 1.0 for name in ("target", "stamped")}
-    return TriggerRecord(
-        index=0,
-        victim_class=0,
-        target_class=1,
-        victim_name="stop",
-        target_name="yield",
-        source="abs",
-        asr=1.0,
-        target_probability=0.9,
-        size_pixels=60.0,
-        is_injected=similarity <= 0.8,
-        score=1 - similarity,
-        reason="",
-        measurements={"similarity": similarity, **cross, **converged, **CALIBRATED},
-    )
-
-
-def store_cell(root, judge, models, *, zoo="signs", seed=100, reserved=False):
-    store = ResultStore(root / f"judge={judge}")
-    recipe = {"num_clean": 2, "num_polygon": 2, "num_filter": 3, "num_classes": 8, "seed": seed}
-    settings = {"scan": {"probability_without_triggers": 0.1}, "dataset": {"recipe": recipe}}
-    store.claim("r", settings)
-    for model_id, is_trojaned, similarity in models:
-        found = trigger(similarity)
-        record = ScanRecord(
-            model_id=model_id,
-            run_id="r",
-            status="done",
-            verdict=Verdict.TROJANED if found.is_injected else Verdict.NATURAL_ONLY,
-            probability=found.score,
-            scanner_flags=True,
-            num_triggers=1,
-            num_injected=int(found.is_injected),
-            dataset=zoo,
-            scanner="abs",
-            layer="middle",
-            judge=judge,
-            is_trojaned=is_trojaned,
-            truth={"trigger": "polygon" if is_trojaned else None, "reserved": reserved},
-            seconds={"inversion": 2.0, "judgement": 1.0, "total": math.nan},
-        )
-        store.write(record, [found], {})
+SHORT = ("table.about.shown=[polygon]", "table.about.apart=[]", "table.about.curves=[]")
+MODELS = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0.95)]
 
 
 @pytest.fixture
-def words(tmp_path):
-    models = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0.95)]
+def store_cell(stored_record, stored_trigger):
+    """Writes a cell of models given as id, truth and similarity of their trigger's masks."""
+
+    def write(root, judge, models, *, zoo="signs", seed=100, reserved=False):
+        store = ResultStore(root / f"judge={judge}")
+        recipe = {"num_clean": 2, "num_polygon": 2, "num_filter": 3, "num_classes": 8, "seed": seed}
+        settings = {"scan": {"probability_without_triggers": 0.1}, "dataset": {"recipe": recipe}}
+        store.claim("r", settings)
+        for model_id, is_trojaned, similarity in models:
+            record = stored_record(model_id, is_trojaned, similarity)
+            truth = {**record.truth, "reserved": reserved}
+            record = replace(record, dataset=zoo, judge=judge, truth=truth)
+            store.write(record, [stored_trigger(similarity)], {})
+        return store
+
+    return write
+
+
+@pytest.fixture
+def words(tmp_path, store_cell):
     for judge in ("none", "exray"):
-        store_cell(tmp_path / "results" / "table_1", judge, models)
+        store_cell(tmp_path / "results" / "table_1", judge, MODELS)
     return (f"paths.results={tmp_path / 'results'}", f"paths.experiments={tmp_path / 'out'}")
 
 
@@ -99,21 +76,23 @@ def test_a_table_of_a_sweep_is_made_once_from_its_cells(command, words, tmp_path
 
 
 def test_frozen_thresholds_are_of_the_tuning_run_and_the_page_names_its_zoo(
-    command, words, tmp_path
+    command, words, store_cell, tmp_path
 ):
     tuning = [("a", True, 0.6), ("b", False, 0.75)]
     store_cell(tmp_path / "results" / "table_1_tuning", "exray", tuning, zoo="other", seed=900)
-    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *words)
+    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
     assert ran.status == 0, ran.err
     assert "polygon\texray, frozen threshold\t1\t0\t2\t1\t0.7500" in ran.out.splitlines()
     page = (tmp_path / "out" / "table_1" / "README.md").read_text()
     assert "- thresholds chosen on: other, 2 of its 7 models (1 clean, 1 polygon), seed 900" in page
 
 
-def test_thresholds_are_not_taken_from_models_kept_for_reporting(command, words, tmp_path):
+def test_thresholds_are_not_taken_from_models_kept_for_reporting(
+    command, words, store_cell, tmp_path
+):
     root = tmp_path / "results" / "table_1_tuning"
     store_cell(root, "exray", [("a", True, 0.6)], reserved=True)
-    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *words)
+    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
     assert "a, which is kept for reporting; choose on a run of another zoo" in ran.mistake()
 
 
@@ -122,6 +101,65 @@ def test_a_table_without_records_or_without_a_table_is_refused(command, tmp_path
     missing = command("experiment=table_2", place).mistake()
     assert missing.endswith("holds no records of this table's cells; scan first")
     assert "choose one, as in experiment=table_1" in command("task=tabulate", place).mistake()
+
+
+def test_a_failed_model_stops_no_table_and_is_named_in_its_caption_and_on_its_page(
+    command, words, tmp_path, stored_record
+):
+    store = ResultStore(tmp_path / "results" / "table_1" / "judge=exray")
+    failed = replace(
+        stored_record("e", None, 0.6),
+        status="failed",
+        verdict=Verdict.FAILED,
+        error="Traceback\n  boom",
+        error_line="RuntimeError: boom",
+        truth={},
+    )
+    store.write(failed, [], {})
+    ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
+    assert ran.status == 1, ran.err
+    folder = tmp_path / "out" / "table_1"
+    assert (
+        "judge=exray: 5 of 5 models recorded, 1 failed (e)." in (folder / "README.md").read_text()
+    )
+    table = (folder / "table.md").read_text()
+    assert "exray: failed e." in table
+    assert "none: 4 of 5 models." in table
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the scanner is asked about; it finds nothing."""
+    found = []
+
+    def nothing(scanner, classifier, samples, progress=None):
+        del scanner, samples, progress
+        found.append(classifier)
+        return ScanResult(triggers=(), num_candidates=0, flags=False)
+
+    monkeypatch.setattr(AbsBoth, "scan", nothing)
+    return found
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
+    places = (f"dataset.root={zoo}", f"paths.results={tmp_path}", "trainer=cpu", "logger=none")
+
+    register()
+
+    def scanned(*words):
+        before = len(asked)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            given = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=2", *words, *places]
+            config = compose("config", overrides=given)
+        assert scan(config, "cell").status == 0
+        return len(asked) - before
+
+    assert scanned("experiment=table_1", "judge=none") == 4
+    assert scanned("experiment=table_11", "layer=last_conv", "limit=2") == 0
+    alpha = "judge.engine.mask.objective.alpha=0.8"
+    assert scanned("experiment=figure_18", "kinds=[polygon]", alpha, "limit=3") == 0
+    assert scanned("experiment=figure_18", "name=other", "seed=1", "limit=1") == 1
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -1,5 +1,6 @@
 """Judges side by side on one page: who is wrong, what is missing, and nothing from elsewhere."""
 
+import math
 import re
 
 import pytest
@@ -90,6 +91,28 @@ def test_what_is_wrong_disputed_or_missing_can_be_told(stores, tmp_path):
     assert "none: 2 of 2 models recorded, none failed." in page
     assert page.count('id="model-') == 3
     assert page.count("data:image/png") == 3 * 7
+
+
+def test_a_failed_model_is_named_with_its_error_and_counted_for_no_judge(stores, tmp_path):
+    failed = ScanRecord(
+        model_id="m3",
+        run_id="exray",
+        status="failed",
+        verdict=Verdict.FAILED,
+        probability=math.nan,
+        judge="exray",
+        error="Traceback\n  boom",
+        error_line="CheckpointError: boom",
+    )
+    stores["exray"].write(failed, [], {})
+    page = page_of(stores, tmp_path)
+    assert "exray: 4 of 4 models recorded, 1 failed (m3)." in page
+    assert re.search(r'class="filtered is-unknown[^"]* broken"><td><a href="[^"]*">m3', page)
+    assert re.search(
+        r'<span class="cell failed"[^>]*title="exray: [^"]*CheckpointError: boom', page
+    )
+    row = re.search(r'<tr class="(?:j\d|) *main">(.*?)</tr>', page, re.DOTALL)[1]
+    assert re.sub(r"<[^>]*>|\s+", " ", row).split()[:5] == ["exray", "1", "0", "2", "0"]
 
 
 def test_without_ground_truth_nothing_is_counted(sweep, tmp_path):

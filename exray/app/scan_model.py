@@ -1,5 +1,6 @@
 """Scans one classifier: accuracy first, then triggers, then judgements, into records."""
 
+import itertools
 import time
 import traceback
 from collections.abc import Sequence
@@ -162,8 +163,17 @@ def _scan(
         progress("masks", 0, 1)
     judgements = pipeline.judge.judge(classifier, usable, found.triggers)
     judged = time.perf_counter()
+    seconds = _seconds((start, loaded, inverted, judged), answer)
+    record = replace(_judged(record, found, judgements, pipeline), seconds=seconds)
+    return _outcome(record, usable, found, judgements)
+
+
+def _judged(
+    record: ScanRecord, found: ScanResult, judgements: Sequence[Judgement], pipeline: Pipeline
+) -> ScanRecord:
+    """The record with what scanner and judge say."""
     verdict, probability = _verdict(found, judgements, _without_triggers(pipeline))
-    record = replace(
+    return replace(
         record,
         verdict=verdict,
         probability=probability,
@@ -173,15 +183,15 @@ def _scan(
         num_candidates=found.num_candidates,
         num_triggers=len(found.triggers),
         num_injected=sum(judgement.is_injected for judgement in judgements),
-        seconds={
-            "load": loaded - start,
-            "inversion": inverted - loaded,
-            "judgement": judged - inverted,
-            "total": judged - start,
-            **({} if answer.kept_seconds is None else {"kept_inversion": answer.kept_seconds}),
-        },
     )
-    return _outcome(record, usable, found, judgements)
+
+
+def _seconds(marks: Sequence[float], answer: Found) -> dict[str, float]:
+    """Seconds of each stage between the marks, and what a kept inversion took when it was made."""
+    stages = (after - before for before, after in itertools.pairwise(marks))
+    seconds = dict(zip(("load", "inversion", "judgement"), stages, strict=True))
+    kept = {} if answer.kept_seconds is None else {"kept_inversion": answer.kept_seconds}
+    return {**seconds, "total": marks[-1] - marks[0], **kept}
 
 
 def _outcome(

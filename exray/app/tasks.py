@@ -54,26 +54,13 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     """
     console = _console()
     source = built(config.dataset, Source)
-    pipeline = Pipeline(
-        scanner=built(config.scanner.engine, Scanner),
-        judge=built(config.judge.engine, Judge),
-        settings=built(config.scan, ScanSettings),
-        device=device_of(config.trainer.accelerator),
-        cache=_scan_cache(config),
-    )
+    pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
     ids = of_kinds(source, config.kinds)
     wanted = wanted_ids(ids, shard=config.shard, limit=config.limit)
     decided = identity(config, _input_hash(source, pipeline))
-    labels = Labels(
-        run_id=run_id(decided),
-        dataset=source.name,
-        scanner=config.scanner.name,
-        judge=config.judge.name,
-        layer=config.layer.name,
-        seed=config.seed,
-    )
+    labels = _labels(config, source, run_id(decided))
     name = config.name or _own_name(source)
     store = ResultStore(results_folder(config, name, cell))
     store.claim(labels.run_id, flatten(decided))
@@ -94,6 +81,29 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
     expected = all_shards(ids, shard=config.shard, limit=config.limit)
     run_logger.finish(collect(store, expected=wanted))
     return _finish(store, expected, wanted, name, console)
+
+
+def _pipeline(config: DictConfig) -> Pipeline:
+    """What finds and judges triggers."""
+    return Pipeline(
+        scanner=built(config.scanner.engine, Scanner),
+        judge=built(config.judge.engine, Judge),
+        settings=built(config.scan, ScanSettings),
+        device=device_of(config.trainer.accelerator),
+        cache=_scan_cache(config),
+    )
+
+
+def _labels(config: DictConfig, source: Source, run: str) -> Labels:
+    """What the run's records say about it."""
+    return Labels(
+        run_id=run,
+        dataset=source.name,
+        scanner=config.scanner.name,
+        judge=config.judge.name,
+        layer=config.layer.name,
+        seed=config.seed,
+    )
 
 
 def _input_hash(source: Source, pipeline: Pipeline) -> str:

@@ -179,4 +179,5 @@ def _be_quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message="The .srun. command is available")  # a login node
     warnings.filterwarnings("ignore", message="The .srun. command is available")

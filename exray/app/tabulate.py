@@ -1,6 +1,6 @@
 """The task that makes a table or figure of the paper from stored records. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +46,7 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
         raise ValueError(f"{root} holds no records of this table's cells; scan first")
     cells = {name: _cell(root, name, each, table.about.axis) for name, each in found.items()}
     made = ResultStore(root / next(iter(found))).config()
-    tuning, chosen_on = _tuning(config, table)
+    tuning, chosen_on = _tuning(config, table, made, found)
     frame, notes = table.frame(list(cells.values()), tuning)
     reported = _reported(config, table)
     folder = Path(config.paths.experiments) / str(config.name)
@@ -117,23 +117,42 @@ def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
     )
 
 
-def _tuning(config: DictConfig, table: ExperimentTable) -> tuple[dict[str, Cell], dict[str, str]]:
+def _tuning(
+    config: DictConfig,
+    table: ExperimentTable,
+    made: Mapping[str, object],
+    reported: Mapping[str, Collection],
+) -> tuple[dict[str, Cell], dict[str, str]]:
     """The cells of the run whose models choose thresholds, and what its zoo is; empty without one.
 
     Raises:
-        ValueError: If its models are kept for reporting.
+        ValueError: If its models are kept for reporting, or are reported on here.
     """
     if table.about.tuning in (None, table.about.run or config.name):
         return {}, {}
     root = results_folder(config, str(table.about.tuning), "")
     found = _collections(root, table.about.cells)
     for name, each in found.items():
-        refuse_reserved(each, ResultStore(root / name))
+        store = ResultStore(root / name)
+        refuse_reserved(each, store)
+        if made.get("input") and store.config().get("input") == made["input"]:
+            _refuse_shared(each, reported, root)
     if not found:
         return {}, {}
     cells = [_cell(root, name, each, table.about.axis) for name, each in found.items()]
     chosen_on = zoo(found, ResultStore(root / next(iter(found))).config())
     return {cell.name: cell for cell in cells}, {"thresholds chosen on": chosen_on}
+
+
+def _refuse_shared(chosen_on: Collection, reported: Mapping[str, Collection], root: Path) -> None:
+    """Refuses thresholds of the very models that the table reports on."""
+    ids = {model_id for each in reported.values() for model_id in each.found}
+    for model_id in chosen_on.found:
+        if model_id in ids:
+            raise ValueError(
+                f"{root} holds {model_id}, which is reported on here; choose thresholds on other "
+                "models, or give table.about.tuning=null"
+            )
 
 
 def _reported(config: DictConfig, table: ExperimentTable) -> list[ReportedRow]:

@@ -23,10 +23,11 @@ MODELS = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0
 def store_cell(stored_record, stored_trigger):
     """Writes a cell of models given as id, truth and similarity of their trigger's masks."""
 
-    def write(root, judge, models, *, zoo="signs", seed=100, reserved=False):
+    def write(root, judge, models, *, zoo="signs", seed=100, reserved=False, hashed=""):
         store = ResultStore(root / f"judge={judge}")
         recipe = {"num_clean": 2, "num_polygon": 2, "num_filter": 3, "num_classes": 8, "seed": seed}
         settings = {"scan": {"probability_without_triggers": 0.1}, "dataset": {"recipe": recipe}}
+        settings["input"] = hashed
         store.claim("r", settings)
         for model_id, is_trojaned, similarity in models:
             record = stored_record(model_id, is_trojaned, similarity)
@@ -94,6 +95,14 @@ def test_thresholds_are_not_taken_from_models_kept_for_reporting(
     store_cell(root, "exray", [("a", True, 0.6)], reserved=True)
     ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
     assert "a, which is kept for reporting; choose on a run of another zoo" in ran.mistake()
+
+
+def test_thresholds_are_not_taken_from_models_that_are_reported_on(command, store_cell, tmp_path):
+    for name, models in (("table_1", MODELS), ("table_1_tuning", MODELS[:1])):
+        store_cell(tmp_path / name, "exray", models, hashed="of the zoo")
+    words = ("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT)
+    said = command(*words, f"paths.results={tmp_path}", f"paths.experiments={tmp_path}").mistake()
+    assert "a, which is reported on here; choose thresholds on other models" in said
 
 
 def test_a_table_without_records_or_without_a_table_is_refused(command, tmp_path):

@@ -42,12 +42,20 @@ def write_choice(decided: Choosing, collection: Collection, store: ResultStore) 
     path = Path(decided.file or store.root / "rejudged" / f"{decided.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     told = provenance(collection, store.config(), choice.how)
-    command = f"python run.py task=rejudge rejudge={decided.name} name={store.root.name}"
+    command = f"python run.py task=rejudge rejudge={decided.name} {_name_of(store)}"
     replace_file(
         path, to_json({**choice.content, "provenance": {**told, "command": command}}, indent=1)
     )
     logger.info("written to %s", path)
     return choice.answers
+
+
+def _name_of(store: ResultStore) -> str:
+    """The argument that names a run, or a cell of a sweep, as one types it."""
+    folder = store.root.name
+    if "=" not in folder:
+        return f"name={folder}"
+    return f"\"name='{store.root.parent.name}/{folder}'\""
 
 
 def provenance(

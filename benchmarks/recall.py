@@ -295,8 +295,8 @@ def main() -> None:
     parser.add_argument("--scanners", nargs="+", default=[], help="what to scan with")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     words = sys.argv[1:]
-    overrides = [word for word in words if "=" in word]
-    given = parser.parse_args([word for word in words if "=" not in word])
+    overrides = [word for word in words if "=" in word and not Path(word).is_dir()]
+    given = parser.parse_args([word for word in words if word not in overrides])
     folders = [Path(each) for each in given.stored]
     folders += scanned(given.scanners, given.seeds, overrides)
     if not folders:

@@ -102,7 +102,7 @@ class CrossEntropyBarrier(Objective):
     Source: EX-RAY, section 3.1, equations (3) and (4). *Differs from the paper:* the sum over the
     sample pairs is divided by their number, which changes no minimum and keeps one learning rate
     right for any number of samples. The paper leaves both weights open; those of
-    ``conf/judge/exray.yaml`` were chosen in ``experiments/mask_weights``.
+    ``conf/mask/exray.yaml`` were chosen in ``experiments/mask_weights``.
     """
 
     alpha: float

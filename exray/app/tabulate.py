@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from exray.app.chosen import refuse_reserved
 from exray.app.config import built
+from exray.app.failing import failing_drawings
 from exray.app.finished import Finished, results_folder
 from exray.app.making import commands, costs, facts, scanning_seconds, zoo
 from exray.evaluation.collect import Collection, collect
@@ -55,7 +56,8 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
     replace_file(folder / "records.csv", content.encode())
     frame = read_rows(folder / "records.csv")
     replace_file(folder / "table.md", experiment_markdown(table, frame, reported).encode())
-    drawings = _drawings(table, frame, reported)
+    failing, told = failing_drawings(table, cells, root)
+    drawings = _drawings(table, frame, reported) | failing
     for name, drawing in drawings.items():
         replace_file(folder / name, drawing)
     making = Making(
@@ -65,7 +67,7 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
         differs=[*table.about.differs, *slips(reported)],
         costs=costs(cells),
         scanning=scanning_seconds(found.values()),
-        notes=[*(f"{name}: {each.caption}" for name, each in cells.items()), *notes],
+        notes=[*(f"{name}: {each.caption}" for name, each in cells.items()), *notes, *told],
         figures=list(drawings),
     )
     page = folder / "README.md"

@@ -82,6 +82,7 @@ class TableSettings:
         claims: Whether the paper's claims are checked.
         apart: Rows whose figures are told apart by architecture, trigger and number of classes.
         curves: Rows whose ROC and calibration curves are drawn.
+        failures: Cells whose wrong models are drawn, by the images of the deciding triggers.
         differs: How this differs from the paper's, a sentence each.
 
     Raises:
@@ -101,6 +102,7 @@ class TableSettings:
     claims: bool
     apart: Sequence[str]
     curves: Sequence[str]
+    failures: Sequence[str]
     differs: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -143,8 +145,8 @@ class ExperimentTable(ABC):
         """
         frames: list[pd.DataFrame] = []
         notes: list[str] = []
-        judged = self._with_derived(cells)
-        others = {cell.name: cell for cell in self._with_derived(list(tuning.values()))}
+        judged = self.with_derived(cells)
+        others = {cell.name: cell for cell in self.with_derived(list(tuning.values()))}
         for column in self.columns():
             for cell in judged:
                 part = cell.restricted(column)
@@ -158,8 +160,12 @@ class ExperimentTable(ABC):
             raise ValueError("no column has both trojaned and clean models of known ground truth")
         return pd.concat(frames, ignore_index=True)[list(KEPT)], notes
 
-    def _with_derived(self, cells: Sequence[Cell]) -> list[Cell]:
-        """The cells, and those that their measurements make, unless they were run themselves."""
+    def with_derived(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells, and those that their measurements make, unless they were run themselves.
+
+        Args:
+            cells: The stored records.
+        """
         run = {cell.name for cell in cells}
         derived = [
             cell.redecided(each.rule, each.name)

@@ -114,12 +114,7 @@ def trigger_card(trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generi
         trigger: The trigger.
         tensors: The classifier's stored tensors, by name.
     """
-    prefix = f"trigger_{trigger.index}/"
-    mine = {
-        name.removeprefix(prefix): values
-        for name, values in tensors.items()
-        if name.startswith(prefix)
-    }
+    mine = tensors_of(tensors, trigger.index)
     measured = sorted(trigger.measurements.items())
     thresholds = [(f"threshold: {name}", value) for name, value in trigger.thresholds.items()]
     return TriggerCard(
@@ -130,6 +125,23 @@ def trigger_card(trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generi
         remarks=_remarks(trigger),
         numbers=[(name, number(value, 4)) for name, value in [*measured, *thresholds]],
     )
+
+
+def tensors_of(
+    tensors: Mapping[str, NDArray[np.generic]], index: int
+) -> dict[str, NDArray[np.generic]]:
+    """One trigger's tensors, without the trigger's prefix.
+
+    Args:
+        tensors: A classifier's stored tensors, by name.
+        index: The trigger's place among the classifier's triggers.
+    """
+    prefix = f"trigger_{index}/"
+    return {
+        name.removeprefix(prefix): values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def images_of(

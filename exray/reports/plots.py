@@ -39,7 +39,7 @@ def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
     axes.set_xlim(0, 1)
     axes.set_title(title, fontsize=9)
     axes.legend(fontsize=7, loc="upper right", bbox_to_anchor=(1, 1.12), ncols=2, frameon=False)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def curves_png(
@@ -75,7 +75,7 @@ def curves_png(
         panel.set(xlabel=axis, ylim=(-0.02, 1.02))
         panel.set_title(f"{title}\n{name}", fontsize=8)
         panel.legend(fontsize=7)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def probabilities_png(answers: Mapping[str, Answers], title: str) -> bytes:
@@ -108,7 +108,7 @@ def probabilities_png(answers: Mapping[str, Answers], title: str) -> bytes:
     ranking.set(xlabel="FPR", ylabel="TPR")
     meaning.set(xlabel="stated probability", ylabel="share of trojaned models")
     figure.suptitle(title, fontsize=9)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def series_of(axis: str, name: str) -> str:
@@ -135,7 +135,12 @@ def _draw_reported(panel: Axes, axis: str, reported: Sequence[ReportedRow]) -> N
         panel.plot(places, values, "--", color=_THEIRS, lw=1, label=label)
 
 
-def _png(figure: Figure) -> bytes:
+def figure_png(figure: Figure) -> bytes:
+    """A drawing as the content of a PNG file, without the version of what drew it.
+
+    Args:
+        figure: The drawing.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
     return buffer.getvalue()

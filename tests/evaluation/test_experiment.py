@@ -100,6 +100,7 @@ def about(**changes):
         claims=True,
         apart=(),
         curves=(),
+        failures=(),
         differs=(),
     )
     return replace(settings, **changes)

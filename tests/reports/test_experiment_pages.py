@@ -80,6 +80,7 @@ def table():
         claims=True,
         apart=(),
         curves=(),
+        failures=(),
         differs=(),
     )
     return CellTable(about=about, separated=(), forests=(), trees=5, alone=False, seed=0)
@@ -166,7 +167,9 @@ def test_drawings_are_images(rows):
 
 def test_the_drawing_of_probabilities_shows_rows_that_have_them(rows, monkeypatch):
     drawn = []
-    monkeypatch.setattr("exray.reports.plots._png", lambda figure: drawn.append(figure) or PNG)
+    monkeypatch.setattr(
+        "exray.reports.plots.figure_png", lambda figure: drawn.append(figure) or PNG
+    )
     answers = row_answers(rows)
     silent = replace(answers["none"], probability=answers["none"].probability * math.nan)
     probabilities_png({"exray": answers["exray"], "silent": silent}, "Table 1")

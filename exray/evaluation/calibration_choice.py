@@ -82,22 +82,7 @@ class CalibrationChoice(Choosing):
                 "the stored triggers lack the measurements of every set in rejudge.sets; scan "
                 "again with this version of judge=exray"
             )
-        found = [
-            np.mean(
-                [
-                    left_out_probabilities(
-                        examples, features, penalty, folds=self.folds, seed=self.seed + cut
-                    )
-                    for cut in range(self.repeats)
-                ],
-                axis=0,
-            )
-            for features, penalty in tried
-        ]
-        answers = [
-            _answers(examples, each, f"{' + '.join(features)}, C {penalty:g}, left out")
-            for (features, penalty), each in zip(tried, found, strict=True)
-        ]
+        answers = [self._left_out(examples, features, penalty) for features, penalty in tried]
         best = _smallest_of_the_best([len(features) for features, _ in tried], answers)
         features, penalty = tried[best]
         everything = np.ones(len(examples.model_ids), dtype=bool)
@@ -117,6 +102,17 @@ class CalibrationChoice(Choosing):
         calibration = _frozen(fit, features, unconverged)
         shown = [with_judge(records, OWN), *_one_a_set(tried, answers, best)]
         return Choice(answers=shown, content=calibration.to_dict(), how=how)
+
+    def _left_out(self, examples: Examples, features: Sequence[str], penalty: float) -> Answers:
+        """Answers about every model by fits without it, the mean over the cuts."""
+        cuts = [
+            left_out_probabilities(
+                examples, features, penalty, folds=self.folds, seed=self.seed + cut
+            )
+            for cut in range(self.repeats)
+        ]
+        name = f"{' + '.join(features)}, C {penalty:g}, left out"
+        return _answers(examples, np.mean(cuts, axis=0), name)
 
 
 class CalibratedRejudgement(Rejudgement):

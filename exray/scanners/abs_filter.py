@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from exray.data.samples import SampleSet
-from exray.models.classifier import Classifier
 from exray.models.splitting import SplitClassifier
-from exray.scanners.abs_scanner import StimulationSettings, stimulated
-from exray.scanners.checks import nothing_to_scan, present_classes, require_count
+from exray.scanners.abs_scanner import StimulatedScanner, StimulationSettings
+from exray.scanners.checks import present_classes, require_count
 from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
 from exray.scanners.filters import (
     BoundedChange,
@@ -18,13 +17,13 @@ from exray.scanners.filters import (
 from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.refinement import InversionRound, Refinement, strongest
 from exray.scanners.restarts import best_of_restarts
-from exray.scanners.scanner import Progress, Scanner, ScanResult
+from exray.scanners.scanner import Progress, ScanResult
 from exray.scanners.stimulation import Pointer
 from exray.scanners.universal import interleaved, most_flipped
 from exray.triggers.trigger import InvertedTrigger
 
 
-class AbsFilterScanner(Scanner):
+class AbsFilterScanner(StimulatedScanner):
     """ABS for filter triggers, label-specific and universal, within a bound on their SSIM.
 
     A universal filter is searched for every target on images of all other classes in turn. One that
@@ -88,15 +87,6 @@ class AbsFilterScanner(Scanner):
         self.prescreen = prescreen
         self.restarts = restarts
 
-    def scan(
-        self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
-        """Filters within the SSIM bound that flip a victim's images to one target."""
-        if (nothing := nothing_to_scan(classifier, samples)) is not None:
-            return nothing
-        split, pointers = stimulated(classifier, samples, self.stimulation, self.prescreen)
-        return self.invert(split, samples, pointers, progress)
-
     def invert(
         self,
         split: SplitClassifier,
@@ -104,14 +94,7 @@ class AbsFilterScanner(Scanner):
         pointers: Sequence[Pointer],
         progress: Progress | None = None,
     ) -> ScanResult:
-        """The scan after stimulation, which scanners of the same settings can share.
-
-        Args:
-            split: The classifier, cut at the stimulated layer.
-            samples: Clean images.
-            pointers: The pairs.
-            progress: Told of each step.
-        """
+        """The scan after stimulation."""
         pairs = [
             Candidate(victims=(victim,), target=target, channel=channel, restart=restart)
             for victim, target, channel in pointers

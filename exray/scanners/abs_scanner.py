@@ -1,5 +1,6 @@
 """ABS: stimulates neurons to find likely (victim, target) pairs, then inverts their triggers."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,7 +99,40 @@ def stimulated(
     )
 
 
-class AbsScanner(Scanner):
+class StimulatedScanner(Scanner):
+    """A scanner whose candidates come from one stimulation, which others can share."""
+
+    stimulation: StimulationSettings
+    prescreen: PrescreenSettings | None
+
+    def scan(
+        self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
+    ) -> ScanResult:
+        """Triggers within the bound that flip a victim's images to one target."""
+        if (nothing := nothing_to_scan(classifier, samples)) is not None:
+            return nothing
+        split, pointers = stimulated(classifier, samples, self.stimulation, self.prescreen)
+        return self.invert(split, samples, pointers, progress)
+
+    @abstractmethod
+    def invert(
+        self,
+        split: SplitClassifier,
+        samples: SampleSet,
+        pointers: Sequence[Pointer],
+        progress: Progress | None = None,
+    ) -> ScanResult:
+        """The scan after stimulation.
+
+        Args:
+            split: The classifier, cut at the stimulated layer.
+            samples: Clean images.
+            pointers: The pairs.
+            progress: Told of each step.
+        """
+
+
+class AbsScanner(StimulatedScanner):
     """ABS for patch triggers, as its TrojAI versions do it, with early rounds on few images.
 
     Args:
@@ -148,15 +182,6 @@ class AbsScanner(Scanner):
         self.prescreen = prescreen
         self.restarts = restarts
 
-    def scan(
-        self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
-        """Triggers within the size bound that flip a victim's images to one target."""
-        if (nothing := nothing_to_scan(classifier, samples)) is not None:
-            return nothing
-        split, pointers = stimulated(classifier, samples, self.stimulation, self.prescreen)
-        return self.invert(split, samples, pointers, progress)
-
     def invert(
         self,
         split: SplitClassifier,
@@ -164,14 +189,7 @@ class AbsScanner(Scanner):
         pointers: Sequence[Pointer],
         progress: Progress | None = None,
     ) -> ScanResult:
-        """The scan after stimulation, which scanners of the same settings can share.
-
-        Args:
-            split: The classifier, cut at the stimulated layer.
-            samples: Clean images.
-            pointers: The pairs.
-            progress: Told of each step.
-        """
+        """The scan after stimulation."""
         inversion, leads = self.start(split, samples, pointers)
         alive: Sequence[int] = range(len(inversion.candidates))
         alive = self.refine.run(inversion, leads, alive=alive, progress=progress)

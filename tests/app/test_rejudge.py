@@ -69,6 +69,15 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     assert provenance["command"] == "python run.py task=rejudge rejudge=choose name=run"
     assert (provenance["num_models"], provenance["num_trojaned"]) == (2, 1)
     assert provenance["run_ids"] == ["r"]
+    (tmp_path / "sweep").mkdir()
+    stored.root.rename(tmp_path / "sweep" / "judge=exray")
+    of_cell = command("task=rejudge", "name='sweep/judge=exray'", place, "rejudge=choose", *grid)
+    assert of_cell.status == 0, of_cell.err
+    path = tmp_path / "sweep" / "judge=exray" / "rejudged" / "choose.json"
+    told = json.loads(path.read_text())["provenance"]["command"]
+    assert told == """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
+    (tmp_path / "sweep" / "judge=exray").rename(stored.root)
+    path = stored.root / "rejudged" / "choose.json"
     froze = command("task=rejudge", "name=run", place, "rejudge=frozen", f"rejudge.file={path}")
     assert froze.out.splitlines()[3] == "frozen (beta 0.65, gamma 0.8)\t1\t0\t1\t0\t1.0000"
     missing = command("task=rejudge", "name=run", place, "rejudge=frozen", "rejudge.file=no.json")

@@ -156,6 +156,13 @@ def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():
     assert abs(mini.recipe.seed - tuning.recipe.seed) > sizes
 
 
+def test_a_strangers_model_is_judged_by_the_calibrated_judge_unless_another_is_asked_for():
+    words = ("dataset=folder", "dataset.model=a.pt", "dataset.images=b")
+    assert composed(*words).judge.name == "exray_calibrated"
+    assert composed(*words, "judge=exray").judge.name == "exray"
+    assert composed().judge.name == "exray"
+
+
 def test_debugging_keeps_out_of_real_results():
     config = composed("debug=fast", "name=table_1")
     assert composed("debug=fast").name == "debug"

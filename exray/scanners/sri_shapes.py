@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from exray.scanners.blending import blended
 from exray.scanners.untargeted import Moment, UntargetedShape
 from exray.triggers.recolour_trigger import RecolourTrigger, recoloured
 from exray.triggers.trigger import PatchTrigger
@@ -52,19 +53,20 @@ class Polygons(UntargetedShape):
     def start(
         self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """Next to transparent, of no colour in particular."""
+        """Next to transparent, of no colour in particular; opacity first, then the colour."""
         drawn = torch.stack([torch.randn(4, *image_size, generator=each) for each in streams])
-        return _START + _SPREAD * drawn[:, :1], _SPREAD * drawn[:, 1:]
+        raw = _SPREAD * drawn
+        raw[:, 0] += _START
+        return (raw,)
 
     def stamp(
         self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
     ) -> Float[Tensor, "p m 3 h w"]:
         """The images with the moved patches blended in."""
-        patch = torch.cat([torch.sigmoid(_STEEP * each) for each in values], dim=1)
+        patch = torch.sigmoid(_STEEP * values[0])
         grid = F.affine_grid(self._moves(moment.draws), list(patch.shape), align_corners=False)
         moved = F.grid_sample(patch, grid, align_corners=False)  # zeros, transparent, outside
-        opacity, colour = moved[:, None, :1], moved[:, None, 1:]
-        return images + opacity * (colour - images)
+        return blended(images, moved)
 
     def _moves(self, draws: Float[Tensor, "p 4"]) -> Float[Tensor, "p 2 3"]:
         scale = 1 + self.scale * draws[:, 0]
@@ -89,10 +91,9 @@ class Polygons(UntargetedShape):
         progress = max(0.0, (moment.step - self.free_steps) / timed)
         cost = torch.zeros_like(values[0][:, 0, 0, 0])
         if progress > 0:
-            mass, area = self._sizes(values[0])
+            area, mass, _, _, across, down = self._form(values[0][:, 0])
             size = self.size_weight * (mass.sqrt() + area.sqrt())
-            spread = self.spread_weight * sum(self._spreads(values[0]), cost)
-            cost = progress * (size + spread)
+            cost = progress * (size + self.spread_weight * (across + down))
         if not len(previous):
             return cost
         likeness = F.cosine_similarity(self.descriptor(values)[None], previous, dim=2).sum(dim=0)
@@ -100,15 +101,12 @@ class Polygons(UntargetedShape):
 
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
         """Opaque colours, pixel by pixel."""
-        opacity, colour = (torch.sigmoid(_STEEP * each) for each in values)
-        return (opacity * (colour - 0.5)).flatten(1)
+        patch = torch.sigmoid(_STEEP * values[0])
+        return (patch[:, :1] * (patch[:, 1:] - 0.5)).flatten(1)
 
     def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
         """Area, mass, centre and deviation along both axes."""
-        mass, area = self._sizes(values[0])
-        across, down = self._spreads(values[0])
-        x, y = self._centres(values[0])
-        return torch.stack([area, mass, x, y, across, down], dim=1)
+        return torch.stack(self._form(values[0][:, 0]), dim=1)
 
     def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
         """How surely the patch flips and how small it is, over the later half of the search.
@@ -122,35 +120,19 @@ class Polygons(UntargetedShape):
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> PatchTrigger:
         """The patch with every pixel opaque or untouched."""
         del image_size
-        opacity, colour = (torch.sigmoid(_STEEP * each[0].detach()) for each in values)
-        return PatchTrigger(mask=(opacity[0] > _OPAQUE).to(colour.dtype), pattern=colour)
+        patch = torch.sigmoid(_STEEP * values[0][0].detach())
+        return PatchTrigger(mask=(patch[0] > _OPAQUE).to(patch.dtype), pattern=patch[1:])
 
     @staticmethod
-    def _sizes(raw: Float[Tensor, "p 1 h w"]) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
-        """Mean opacity, and share of pixels that are touched at all."""
-        mass = torch.sigmoid(_STEEP * raw).flatten(1).mean(dim=1)
-        touched = torch.sigmoid(2 * _STEEP * raw - 2 * _STEEP * _START)
-        return mass, touched.flatten(1).mean(dim=1)
-
-    @staticmethod
-    def _shares(
-        raw: Float[Tensor, "p 1 h w"],
-    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Coordinates in [-1, 1] with the opacity's share at each, along x and along y."""
-        opacity = torch.sigmoid(_STEEP * raw)[:, 0]
-        total = opacity.flatten(1).sum(dim=1)[:, None] + 1e-12
-        x = torch.linspace(-1, 1, raw.shape[3], device=raw.device)
-        y = torch.linspace(-1, 1, raw.shape[2], device=raw.device)
-        return (x, opacity.sum(dim=1) / total), (y, opacity.sum(dim=2) / total)
-
-    def _centres(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
-        return [_mean(place, share) for place, share in self._shares(raw)]
-
-    def _spreads(self, raw: Float[Tensor, "p 1 h w"]) -> list[Float[Tensor, " p"]]:
-        return [
-            (_mean((place - _mean(place, share)[:, None]).square(), share) + 1e-12).sqrt()
-            for place, share in self._shares(raw)
-        ]
+    def _form(raw: Float[Tensor, "p h w"]) -> tuple[Float[Tensor, " p"], ...]:
+        """Share of pixels touched at all, mean opacity, its centre and deviation along x and y."""
+        opacity = torch.sigmoid(_STEEP * raw)
+        touched = torch.sigmoid(2 * _STEEP * (raw - _START)).flatten(1).mean(dim=1)
+        across, down = opacity.sum(dim=1), opacity.sum(dim=2)
+        total = down.sum(dim=1)
+        x, width = _placed(across, total)
+        y, height = _placed(down, total)
+        return touched, total / raw[0].numel(), x, y, width, height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,9 +223,15 @@ class Colours(UntargetedShape):
         )
 
 
-def _mean(values: Float[Tensor, "*p n"], share: Float[Tensor, "p n"]) -> Float[Tensor, " p"]:
-    """Of values by their shares."""
-    return (values * share).sum(dim=1)
+def _placed(
+    masses: Float[Tensor, "p n"], total: Float[Tensor, " p"]
+) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+    """Mean place and deviation, in [-1, 1], of masses along one axis."""
+    place = torch.linspace(-1, 1, masses.shape[1], device=masses.device)
+    share = masses / (total[:, None] + 1e-12)
+    mean = share @ place
+    variance = (share * (place - mean[:, None]).square()).sum(dim=1)
+    return mean, (variance + 1e-12).sqrt()
 
 
 def _own(probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:

@@ -190,7 +190,8 @@ class UntargetedSearch:
         self.victims = [index for index, count in enumerate(samples.counts()) if count]
         count = shape.schedule.images_per_class
         pools = [samples.of_class(victim) for victim in self.victims]
-        self._images = torch.stack([pool[torch.arange(count) % len(pool)] for pool in pools])
+        images = torch.stack([pool[torch.arange(count) % len(pool)] for pool in pools])
+        self._images = images.permute(0, 1, 3, 4, 2).contiguous()  # as networks take them fastest
         self._size = (samples.images.shape[-2], samples.images.shape[-1])
         self._logits = FastLogits(classifier, samples.images[:_EXAMPLES])
         none = torch.zeros(len(self.victims), dtype=torch.bool, device=self._images.device)
@@ -252,10 +253,11 @@ class UntargetedSearch:
         )
         self.num_begun += len(state.rows)
         lowest = values[0].new_full((len(self.victims),), torch.inf)
+        chunks = self._chunks(state.rows)
         for step in range(schedule.steps):
             losses = torch.full_like(lowest, torch.nan)
-            for rows in self._chunks(state.rows):
-                losses[rows] = self._step(state, rows, step)
+            for chunk in chunks:
+                losses[chunk.rows] = self._step(state, chunk, step)
             lowest = torch.fmin(lowest, losses)
             if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == schedule.steps:
                 with torch.no_grad():
@@ -263,32 +265,45 @@ class UntargetedSearch:
                 state.features.append(torch.cat([losses[:, None], shown], 1))
             if self.economy is not None and step + 1 == self.economy.give_up_steps:
                 state.rows = state.rows[lowest[state.rows] < self.economy.give_up_loss]
+                chunks = self._chunks(state.rows)
             on_step()
         return state
 
-    def _chunks(self, rows: Int[Tensor, " p"]) -> list[Int[Tensor, " q"]]:
+    def _chunks(self, rows: Int[Tensor, " p"]) -> "list[_Chunk]":
         """Classes that go through the network together, as many each time."""
         if not len(rows):
             return []
         fits = max(1, pixels_per_call(self._images.device) * 3 // self._images[0].numel())
-        return list(torch.tensor_split(rows, -(-len(rows) // fits)))
+        victims = torch.tensor(self.victims, device=rows.device)
+        return [
+            _Chunk(rows=some, victims=victims[some], images=self._images[some])
+            for some in torch.tensor_split(rows, max(1, round(len(rows) / fits)))
+        ]
 
-    def _step(self, state: "_Round", rows: Int[Tensor, " p"], step: int) -> Float[Tensor, " p"]:
+    def _step(self, state: "_Round", chunk: "_Chunk", step: int) -> Float[Tensor, " p"]:
         """One step of some classes; gives their flip losses."""
+        rows, images = chunk.rows, chunk.images.permute(0, 1, 4, 2, 3)
         moment = Moment(round_index=state.index, step=step, draws=state.draws[rows, step])
         leaves = [each[rows].requires_grad_(True) for each in state.values]
-        images = self._images[rows]
         stamped = self.shape.stamp(images, leaves, moment)
         logits = self._logits(stamped.flatten(0, 1)).view(*images.shape[:2], -1)
-        victims = torch.tensor(self.victims, device=images.device)[rows]
-        flip = self.shape.flip_loss(logits.softmax(dim=2), victims, moment)
+        flip = self.shape.flip_loss(logits.softmax(dim=2), chunk.victims, moment)
         cost = self.shape.penalty(leaves, state.earlier[:, rows], moment)
         *gradients, pull = torch.autograd.grad((flip + cost).sum(), [*leaves, stamped])
-        total = pull.flatten(1).abs().sum(dim=1)
+        total = torch.linalg.vector_norm(pull.permute(0, 1, 3, 4, 2).flatten(1), ord=1, dim=1)
         self.moved[rows] |= (total > 0) & total.isfinite()
         self.broken[rows] |= ~total.isfinite()
         state.adam.step(rows, [torch.nan_to_num(each) for each in gradients])
         return flip.detach()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """Classes that go through the network together, with their images."""
+
+    rows: Int[Tensor, " p"]
+    victims: Int[Tensor, " p"]
+    images: Float[Tensor, "p m h w 3"]
 
 
 @dataclass(kw_only=True)

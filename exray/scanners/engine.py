@@ -216,6 +216,7 @@ class Inversion:
         self._moved = torch.zeros(len(self.candidates), dtype=torch.bool, device=device)
         self._broken = torch.zeros_like(self._moved)
         self._noise = torch.empty(0, device=device)
+        self._stacked = torch.empty(0, device=device)
         self._layout = fastest_layout(split, self.pools[0])
         self.last_asr = torch.zeros(len(self.candidates), device=device)
         self.image_passes = 0  # images that went forward and backward
@@ -247,7 +248,7 @@ class Inversion:
         live = list(alive)
         for _ in range(steps):
             for part in self._chunks(live, batch):
-                self._step(part, torch.stack([batch[place] for place in part]), stop)
+                self._step(part, self._together([batch[place] for place in part]), stop)
             if stop is not None:
                 live = [place for place in live if not self._stopped(place, stop)]
             if on_step is not None:
@@ -272,6 +273,12 @@ class Inversion:
         one = batch[live[0]]
         fits = max(1, pixels_per_call(one.device) // one[:, 0].numel())
         return [list(live[start : start + fits]) for start in range(0, len(live), fits)]
+
+    def _together(self, images: Sequence[Tensor]) -> Tensor:
+        """Stacked in memory that all steps share, since new memory costs more than the copy."""
+        if self._stacked.shape[1:] != images[0].shape or len(self._stacked) < len(images):
+            self._stacked = images[0].new_empty(len(images), *images[0].shape)
+        return torch.stack(list(images), out=self._stacked[: len(images)])
 
     def _step(
         self, places: Sequence[int], images: Float[Tensor, "p m c h w"], stop: StopRule | None

@@ -4,14 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from exray.scanners.engine import Candidate, Objective, Parametrisation, Stamped, View
 from exray.tensors import generator
-from exray.triggers.filter_trigger import FilterTrigger, identity_kernel, neighbourhoods
+from exray.triggers.filter_trigger import (
+    NUM_INPUTS,
+    FilterTrigger,
+    identity_kernel,
+    neighbourhoods,
+)
 from exray.triggers.trigger import InvertedTrigger
-from exray.triggers.visibility import multi_scale_ssim
+from exray.triggers.visibility import (
+    clean_scales,
+    likeness,
+    multi_scale_ssim,
+    packed,
+    unpacked,
+)
 
 _FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
 _SHIFT = 0.1  # standard deviation of the first logits of a further start
@@ -81,30 +93,31 @@ class Filters(Parametrisation):
         self._logits = (first if shifts is None else first + shifts).to(device)
         self._window = window
         self._image_size = image_size
+        self._scales = clean_scales(torch.zeros(1, 3, *image_size, device=device), stride=_STRIDE)
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
         """Logits of the kernels."""
         return (self._logits,)
 
-    def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m 12 h w"]:
-        """What a kernel mixes."""
-        return neighbourhoods(images, window=self._window)
+    def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m c h w"]:
+        """What a kernel mixes, and behind it what SSIM takes from the clean images."""
+        numbers = packed(clean_scales(images, stride=_STRIDE))
+        numbers = F.pad(numbers, (0, -numbers.shape[1] % images[0, 0].numel()))
+        planes = numbers.view(len(images), -1, *images.shape[2:])
+        return torch.cat([neighbourhoods(images, window=self._window), planes], dim=1)
 
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
         """The filtered images; their measure is the SSIM of the first, their size what it lacks.
 
         SSIM costs as much as a small network's pass: the first images stand for the others.
         """
-        mixed = torch.tanh(rows[0]).mT[:, None] @ prepared.flatten(3)
+        mixed = torch.tanh(rows[0]).mT[:, None] @ prepared[:, :, :NUM_INPUTS].flatten(3)
         stamped = mixed.clamp(0, 1).view(*mixed.shape[:3], *prepared.shape[3:])
-        clean = prepared[:, :_COMPARED, :3]
-        compared = stamped[:, :_COMPARED].flatten(0, 1)
-        if compared.requires_grad:
-            # The power of a similarity of 0 has no slope: such a candidate follows its lead alone.
-            compared.register_hook(_finite)  # type: ignore[no-untyped-call]
-        alike = multi_scale_ssim(clean.flatten(0, 1), compared, stride=_STRIDE)
-        alike = alike.view(clean.shape[:2]).mean(dim=1)
+        clean = prepared[:, :_COMPARED].flatten(0, 1)
+        scales = unpacked(clean[:, :3], clean[:, NUM_INPUTS:].flatten(1), like=self._scales)
+        alike = likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))
+        alike = alike.view(len(stamped), -1).mean(dim=1)
         changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))
         return Stamped(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)
 
@@ -127,10 +140,6 @@ def restart_shifts(candidates: Sequence[Candidate], *, seed: int) -> Float[Tenso
             stream = generator(seed, "filter", *each.victims, each.target, each.restart)
             shift += _SHIFT * torch.randn(shift.shape, generator=stream)
     return shifts
-
-
-def _finite(gradient: Tensor) -> Tensor:
-    return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class BoundedChange(Objective):

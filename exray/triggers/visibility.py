@@ -1,17 +1,14 @@
 """How alike a clean and a stamped image look: the size of triggers that change every pixel."""
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-_WINDOW = 11  # pixels: the Gaussian window of sigma 1.5 that SSIM is defined with
-_BORDER = _WINDOW // 2
-_SIGMA = 1.5
-_LIGHT, _SHAPE = 0.01**2, 0.03**2  # what steadies both quotients, for the range 1
+from exray.triggers.similarity import WINDOW, CleanScale, clean_scale, halved
+
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # fine to coarse, Wang et al. 2003
 # Sides in pixels from which on 1 to 5 scales leave the window in the coarsest; 99 is torchmetrics'
 # bar for 4, where 88 would do.
@@ -39,8 +36,7 @@ def ssim(
     Source: Wang et al. 2004, window 11 pixels, sigma 1.5, range 1, the border by reflection.
     """
     _require_window(images)
-    moments = _moments(images, stamped, 1, inside=False)
-    return (moments.light * moments.shape).flatten(1).mean(dim=1)
+    return clean_scale(images, stride=1, inside=False, light=True).compared(stamped)
 
 
 def multi_scale_ssim(
@@ -65,60 +61,83 @@ def multi_scale_ssim(
     of the other scales, four times in all (facts, section 2.4); here once, so that bounds given
     for the released number are looser here than they were there.
     """
+    return likeness(clean_scales(images, stride=stride), stamped)
+
+
+def clean_scales(images: Float[Tensor, "n c h w"], *, stride: int = 1) -> tuple[CleanScale, ...]:
+    """What multi-scale SSIM takes from the clean images alone, fine to coarse.
+
+    Args:
+        images: In [0, 1].
+        stride: As for ``multi_scale_ssim``.
+
+    Raises:
+        ValueError: If the images are smaller than the 11-pixel window.
+    """
     _require_window(images)
-    weights = _SCALE_WEIGHTS[: num_scales(min(images.shape[-2:]))]
-    alike = images.new_ones(len(images))
-    for weight in weights[:-1]:
-        shape = _moments(images, stamped, stride, inside=True).shape
-        alike = alike * shape.flatten(1).mean(dim=1).relu() ** (weight / sum(weights))
-        down, across = (_halving(side).to(images) for side in images.shape[-2:])
-        images, stamped = (along_both(each, down, across) for each in (images, stamped))
-        stride = max(1, stride // 2)
-    whole: Float[Tensor, " n"] = ssim(images, stamped).relu() ** (weights[-1] / sum(weights))
-    return alike * whole
+    scales: list[CleanScale] = []
+    for _ in range(num_scales(min(images.shape[-2:])) - 1):
+        scales.append(clean_scale(images, stride=stride, inside=True, light=False))
+        images, stride = halved(images), max(1, stride // 2)
+    return (*scales, clean_scale(images, stride=1, inside=False, light=True))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Moments:
-    """Means in every window: of both images, their squares and their product."""
+def likeness(
+    scales: Sequence[CleanScale], stamped: Float[Tensor, "n c h w"]
+) -> Float[Tensor, " n"]:
+    """Multi-scale SSIM of stamped images with clean ones of which ``clean_scales`` were taken.
 
-    means: tuple[Float[Tensor, "n c i j"], Float[Tensor, "n c i j"]]
-    squares: tuple[Float[Tensor, "n c i j"], Float[Tensor, "n c i j"]]
-    product: Float[Tensor, "n c i j"]
+    Its slope is 0 where a scale's likeness is not above 0, at which powers have none.
 
-    @property
-    def light(self) -> Float[Tensor, "n c i j"]:
-        """Likeness of the means."""
-        one, other = self.means
-        return (2 * one * other + _LIGHT) / (one.square() + other.square() + _LIGHT)
-
-    @property
-    def shape(self) -> Float[Tensor, "n c i j"]:
-        """Likeness of contrast and structure."""
-        (one, other), (square, other_square) = self.means, self.squares
-        variances = (square - one.square()).clamp(min=0)
-        variances = variances + (other_square - other.square()).clamp(min=0)
-        return (2 * (self.product - one * other) + _SHAPE) / (variances + _SHAPE)
+    Args:
+        scales: Of the clean images.
+        stamped: The same images with a trigger, paired by position. Differentiable in them.
+    """
+    weights = _SCALE_WEIGHTS[: len(scales)]
+    alike = stamped.new_ones(len(stamped))
+    for scale, weight in zip(scales, weights, strict=True):
+        stamped = stamped if scale is scales[0] else halved(stamped)
+        found = scale.compared(stamped)
+        power = torch.where(found > 0, found, 1) ** (weight / sum(weights))
+        alike = alike * torch.where(found > 0, power, 0)
+    return alike
 
 
-def _moments(
-    images: Float[Tensor, "n c h w"],
-    stamped: Float[Tensor, "n c h w"],
-    stride: int,
-    *,
-    inside: bool,
-) -> _Moments:
-    """Of the windows whose middles are ``stride`` apart; ``inside`` leaves the border's out."""
-    kept = slice(_BORDER, -_BORDER, stride) if inside else slice(None, None, stride)
-    down, across = (_blur(side)[kept].to(images) for side in images.shape[-2:])
-    return _Moments(
-        means=(along_both(images, down, across), along_both(stamped, down, across)),
-        squares=(
-            along_both(images.square(), down, across),
-            along_both(stamped.square(), down, across),
-        ),
-        product=along_both(images * stamped, down, across),
-    )
+def packed(scales: Sequence[CleanScale]) -> Float[Tensor, "n floats"]:
+    """All numbers of the scales, a row for each image; of the finest without the images.
+
+    Args:
+        scales: Of the clean images.
+    """
+    parts = [part for each in scales for part in (each.images, each.means, each.variances)]
+    return torch.cat([each.flatten(1) for each in parts[1:]], dim=1)
+
+
+def unpacked(
+    images: Float[Tensor, "n c h w"], numbers: Float[Tensor, "n _"], like: Sequence[CleanScale]
+) -> tuple[CleanScale, ...]:
+    """The scales that were packed, of these images.
+
+    Args:
+        images: The clean images.
+        numbers: Rows that ``packed`` gave; what follows in them is left alone.
+        like: Scales of any images of that size and of the same stride.
+    """
+    begun = 0
+    scales: list[CleanScale] = []
+
+    def taken(shaped: Tensor) -> Tensor:
+        nonlocal begun
+        end = begun + shaped[0].numel()
+        part, begun = numbers[:, begun:end], end
+        return part.reshape(-1, *shaped.shape[1:])
+
+    for scale in like:
+        images = taken(scale.images) if scales else images
+        means = taken(scale.means)
+        variances = taken(scale.variances)
+        scales.append(replace(scale, images=images, means=means, variances=variances))
+    return tuple(scales)
 
 
 def along_both(
@@ -143,31 +162,6 @@ def along_both(
     return mapped.view(*turned.shape[:3], -1).mT
 
 
-@cache
-def _blur(side: int) -> Float[Tensor, "side side"]:
-    """The Gaussian along one axis as a matrix, reflected at both ends.
-
-    The window is separable, and two small matrix products are faster than convolutions of a
-    channel each: on a CPU 4 times at 64 pixels and 3 times at 224, gradient included.
-    """
-    place = torch.arange(_WINDOW, dtype=torch.float64) - _BORDER
-    window = torch.exp(-place.square() / (2 * _SIGMA**2))
-    reflected = F.pad(torch.arange(side).double()[None], (_BORDER, _BORDER), mode="reflect")[0]
-    seen = reflected.long().unfold(0, _WINDOW, 1)
-    weights = (window / window.sum()).expand(side, _WINDOW)
-    return torch.zeros(side, side, dtype=torch.float64).scatter_add(1, seen, weights)
-
-
-@cache
-def _halving(side: int) -> Float[Tensor, "half side"]:
-    """The mean of every two neighbours along one axis as a matrix; an odd last one is left out."""
-    return (
-        torch.eye(side // 2, dtype=torch.float64).repeat_interleave(2, dim=1)
-        / 2
-        @ torch.eye(side // 2 * 2, side, dtype=torch.float64)
-    )
-
-
 def num_scales(image_size: int) -> int:
     """How many scales, one to five, images of that side allow.
 
@@ -179,9 +173,9 @@ def num_scales(image_size: int) -> int:
 
 
 def _require_window(images: Tensor) -> None:
-    if min(images.shape[-2:]) < _WINDOW:
+    if min(images.shape[-2:]) < WINDOW:
         height, width = images.shape[-2:]
         raise ValueError(
-            f"images must be at least {_WINDOW} pixels wide and high for SSIM; "
+            f"images must be at least {WINDOW} pixels wide and high for SSIM; "
             f"got {height} x {width}"
         )

@@ -106,14 +106,18 @@ def test_filters_begin_next_to_the_identity():
 
 
 def test_images_that_are_turned_inside_out_leave_gradients_finite():
-    shape = Filters(1, window=3, image_size=(16, 16), device=torch.device("cpu"))
-    prepared = shape.prepared(torch.rand(4, 3, 16, 16))[None]
-    logits = torch.zeros(1, 12, 3)
+    shape = Filters(2, window=3, image_size=(16, 16), device=torch.device("cpu"))
+    prepared = shape.prepared(torch.rand(4, 3, 16, 16)).expand(2, -1, -1, -1, -1)
+    logits = torch.zeros(2, 12, 3)
     logits[0, :3] = -2 * torch.eye(3)
     logits[0, 3:6] = 2 * torch.eye(3)
+    logits[1, :3] = torch.eye(3)
     logits.requires_grad_(True)
-    shape.stamp(prepared, (logits,)).size.sum().backward()
-    assert logits.grad.isfinite().all()
+    (slopes,) = torch.autograd.grad(shape.stamp(prepared, (logits,)).size.sum(), logits)
+    assert slopes.isfinite().all()
+    alone = shape.stamp(prepared[1:], (logits[1:],)).size.sum()
+    torch.testing.assert_close(slopes[1], torch.autograd.grad(alone, logits)[0][1])
+    assert (slopes[1] != 0).any()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 1.5])

@@ -9,7 +9,15 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from exray.triggers.visibility import multi_scale_ssim, num_scales, ssim
+from exray.triggers.visibility import (
+    clean_scales,
+    likeness,
+    multi_scale_ssim,
+    num_scales,
+    packed,
+    ssim,
+    unpacked,
+)
 
 
 def reference(one, other):
@@ -120,3 +128,23 @@ def test_a_few_windows_tell_nearly_what_all_tell(side):
     whole, some = (multi_scale_ssim(clean, stamped, stride=each).mean() for each in (1, 4))
     assert float(whole) < 0.98
     assert float(some) == pytest.approx(float(whole), abs=0.01)
+
+
+def test_scales_of_clean_images_tell_the_same_after_they_were_packed():
+    clean = torch.rand(3, 3, 44, 50, dtype=torch.float64)
+    stamped = clean.square()
+    like = clean_scales(torch.zeros_like(clean[:1]), stride=4)
+    numbers = torch.nn.functional.pad(packed(clean_scales(clean, stride=4)), (0, 7))
+    found = likeness(unpacked(clean, numbers, like), stamped)
+    torch.testing.assert_close(found, multi_scale_ssim(clean, stamped, stride=4))
+
+
+def test_images_without_a_slope_of_their_own_leave_the_others_alone():
+    clean = images(32, count=3)
+    stamped = (0.8 * clean + 0.1).requires_grad_(True)
+    weights = torch.tensor([0.0, 2.0, 1.0], dtype=torch.float64)
+    whole, some = (
+        torch.autograd.grad((multi_scale_ssim(clean, stamped) * each).sum(), stamped)[0]
+        for each in (torch.ones_like(weights), weights)
+    )
+    torch.testing.assert_close(some, whole * weights.view(-1, 1, 1, 1))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from exray.app.config import ScanSettings
+from exray.app.pictures import pictures
 from exray.app.scan_cache import BusyError, Found, ScanCache
 from exray.app.usable_samples import usable_samples
 from exray.data.samples import SampleSet
@@ -22,10 +22,8 @@ from exray.models.look import look_at
 from exray.models.splitting import SplitClassifier
 from exray.scanners.scanner import Progress, Scanner, ScanResult
 from exray.triggers.judge import Judge, Judgement
-from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+from exray.triggers.trigger import InvertedTrigger
 from exray.zoo.source import LoadedModel, Source, Truth
-
-_GRAY = 0.5  # what shows through where a trigger is transparent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,33 +256,6 @@ def _trigger_record(
         measurements={**trigger.measurements, **judgement.measurements},
         thresholds=dict(judgement.thresholds),
     )
-
-
-def pictures(
-    index: int, samples: SampleSet, trigger: InvertedTrigger, judgement: Judgement
-) -> dict[str, NDArray[np.generic]]:
-    """What a report draws of one trigger, by name."""
-    victim = samples.of_class(trigger.victim_class)[:1]
-    stamped = trigger.trigger.apply(victim)
-    drawn = {
-        "victim_image": _bytes(victim[0]),
-        "stamped_image": _bytes(stamped[0]),
-        "target_image": _bytes(samples.of_class(trigger.target_class)[0]),
-    }
-    if isinstance(trigger.trigger, PatchTrigger):
-        drawn["trigger_image"] = _bytes(trigger.trigger.apply(torch.full_like(victim, _GRAY))[0])
-    arrays: dict[str, NDArray[np.generic]] = {
-        f"trigger_{index}/{name}": image for name, image in drawn.items()
-    }
-    for name, tensor in judgement.tensors.items():
-        arrays[f"trigger_{index}/{name}"] = tensor.detach().cpu().numpy().astype(np.float32)
-    return arrays
-
-
-def _bytes(image: Tensor) -> NDArray[np.uint8]:
-    pixels = (image.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    array: NDArray[np.uint8] = pixels.permute(1, 2, 0).contiguous().cpu().numpy()
-    return array
 
 
 def _with_truth(outcome: Outcome, truth: Truth) -> Outcome:

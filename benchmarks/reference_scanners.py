@@ -26,7 +26,7 @@ from exray.scanners.patches import random_patches, square_patches, square_side
 from exray.scanners.probe import Start
 from exray.scanners.scanner import Scanner
 from exray.scanners.sri import SriRe, majority_target
-from exray.scanners.untargeted import NUM_DRAWS, Moment, UntargetedShape
+from exray.scanners.untargeted_shape import NUM_DRAWS, Moment, UntargetedShape
 from exray.tensors import generator
 from exray.triggers.trigger import InvertedTrigger, Trigger
 

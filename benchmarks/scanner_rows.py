@@ -54,7 +54,12 @@ class Network:
 
 NETWORKS = {
     "mini": Network(changes={}, passes=300, plain_share=6),
-    "resnet18": Network(changes=SHORTER, passes=40, plain_share=6),
+    # SRI's schedule as it is: cut short, it would stop before size counts and classes drop out.
+    "resnet18": Network(
+        changes={name: SHORTER[name] for name in ("neural_cleanse", "k_arm")},
+        passes=40,
+        plain_share=6,
+    ),
     "tiny": Network(changes=SHORTER, passes=12, plain_share=6),  # to see that everything runs
 }
 

@@ -15,8 +15,10 @@ from exray.scanners.checks import (
     require_count,
     require_fraction,
 )
+from exray.scanners.economy import Economy
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter
-from exray.scanners.untargeted import Economy, Generated, UntargetedSearch, UntargetedShape
+from exray.scanners.untargeted import Generated, UntargetedSearch
+from exray.scanners.untargeted_shape import UntargetedShape
 from exray.triggers.trigger import InvertedTrigger
 
 
@@ -99,19 +101,18 @@ def searched(
         name: Recorded as the triggers' source.
         progress: Told of each step.
     """
-    schedules = [shape.schedule for shape in settings.shapes]
-    report = steps_reporter(progress, sum(each.rounds * each.steps for each in schedules))
-    searches, found, looks = [], [], []
-    for shape in settings.shapes:
-        search = UntargetedSearch(
-            classifier, samples, shape, seed=settings.seed, economy=settings.economy
-        )
+    searches = [
+        UntargetedSearch(classifier, samples, shape, seed=settings.seed, economy=settings.economy)
+        for shape in settings.shapes
+    ]
+    report = steps_reporter(progress, sum(each.num_steps for each in searches))
+    found, looks = [], []
+    for shape, search in zip(settings.shapes, searches, strict=True):
         triggers, shown = [], []
         for generated in search.run(report):
             triggers.append(_measured(classifier, samples, generated, name=name))
             shown.append(shape.looks(generated.features))
             search.note(generated.victim, triggers[-1].target_probability)
-        searches.append(search)
         found.append(triggers)
         looks.append(tuple(shown))
     area = samples.images.shape[-2] * samples.images.shape[-1]

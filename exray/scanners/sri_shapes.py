@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.scanners.blending import blended
-from exray.scanners.untargeted import Moment, UntargetedShape
+from exray.scanners.untargeted_shape import Moment, UntargetedShape
 from exray.triggers.recolour_trigger import RecolourTrigger, recoloured
 from exray.triggers.trigger import PatchTrigger
 
@@ -41,6 +42,8 @@ class Polygons(UntargetedShape):
 
     Source: SRI, ``extract_fv_v17r.py`` (facts, section 4).
     """
+
+    shrinks: ClassVar[bool] = True
 
     free_steps: int
     size_weight: float
@@ -99,6 +102,10 @@ class Polygons(UntargetedShape):
         likeness = F.cosine_similarity(self.descriptor(values)[None], previous, dim=2).sum(dim=0)
         return cost + self.likeness_weight * likeness
 
+    def size_shares(self, values: Sequence[Tensor]) -> Float[Tensor, " p"]:
+        """Mean opacity."""
+        return torch.sigmoid(_STEEP * values[0][:, 0]).flatten(1).mean(dim=1)
+
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
         """Opaque colours, pixel by pixel."""
         patch = torch.sigmoid(_STEEP * values[0])
@@ -150,6 +157,8 @@ class Colours(UntargetedShape):
     the hue turns about the gray axis of RGB.
     """
 
+    shrinks: ClassVar[bool] = False
+
     weight_decay: float
     diversity_weight: float
     variation: float
@@ -196,6 +205,10 @@ class Colours(UntargetedShape):
         squares = torch.stack([each.flatten(1).square().sum(dim=1) for each in values]).sum(dim=0)
         gaps = (self.descriptor(values)[None] - previous).square().mean(dim=2)
         return self.weight_decay * squares - self.diversity_weight * gaps.sum(dim=0)
+
+    def size_shares(self, values: Sequence[Tensor]) -> Float[Tensor, " p"]:
+        """All of it."""
+        return torch.ones_like(values[-1][:, 0])
 
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
         """What becomes of the eight corners of the colour cube."""

@@ -1,8 +1,7 @@
 """SRI's search: a trigger for each class whose images shall be taken for anything else."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -12,29 +11,14 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.row_adam import RowAdam
 from exray.scanners.calls import pixels_per_call
-from exray.scanners.checks import require_count, require_fraction
+from exray.scanners.economy import Economy
 from exray.scanners.fast_logits import FastLogits
+from exray.scanners.untargeted_shape import NUM_DRAWS, Moment, UntargetedShape
 from exray.tensors import generator
 from exray.triggers.trigger import Trigger
 
-NUM_DRAWS = 4  # random numbers that an augmentation may use in a step
 CHECKPOINT_STEPS = 5  # features are taken every so many steps
 _EXAMPLES = 4  # images on which the faster network is checked
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """How far a search is.
-
-    Args:
-        round_index: Of the searches from other starts.
-        step: Within the round, from 0.
-        draws: Random numbers of each class for this step, in [-1, 1].
-    """
-
-    round_index: int
-    step: int
-    draws: Float[Tensor, "p 4"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,113 +34,6 @@ class Generated:
     victim: int
     trigger: Trigger
     features: Float[Tensor, "checkpoints f"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How a search runs.
-
-    Args:
-        rounds: Searches from other starts, each told to differ from those before.
-        steps: Adam steps of each.
-        images_per_class: Images that a class sees in a step.
-        learning_rate: Adam's.
-        betas: Adam's.
-    """
-
-    rounds: int
-    steps: int
-    images_per_class: int
-    learning_rate: float
-    betas: tuple[float, float]
-
-    def __post_init__(self) -> None:
-        for name in ("rounds", "steps", "images_per_class"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"scanner.{name} must be >= 1; got {getattr(self, name)!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"scanner.learning_rate must be positive; got {self.learning_rate!r}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Economy:
-    """Which searches are cut short, because they are settled or hopeless.
-
-    Args:
-        enough: Mean probability of the target, of a hardened trigger on all of the victim's images,
-            from which its class is searched in no later round.
-        give_up_steps: Steps after which a hopeless class rests until the next round.
-        give_up_loss: It is hopeless if its flip loss never was below this.
-
-    Raises:
-        ValueError: If a number is out of its range.
-    """
-
-    enough: float
-    give_up_steps: int
-    give_up_loss: float
-
-    def __post_init__(self) -> None:
-        require_fraction("economy.enough", self.enough)
-        require_count("economy.give_up_steps", self.give_up_steps)
-        require_fraction("economy.give_up_loss", self.give_up_loss)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UntargetedShape(ABC):
-    """What is optimised for each class, how it changes images and what for.
-
-    Args:
-        schedule: Rounds, steps and Adam's numbers.
-    """
-
-    schedule: Schedule
-
-    @abstractmethod
-    def start(
-        self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
-    ) -> tuple[Tensor, ...]:
-        """First values, a row for each stream."""
-
-    @abstractmethod
-    def stamp(
-        self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
-    ) -> Float[Tensor, "p m 3 h w"]:
-        """The images with the triggers, augmented."""
-
-    @abstractmethod
-    def flip_loss(
-        self,
-        probabilities: Float[Tensor, "p m k"],
-        victims: Int[Tensor, " p"],
-        moment: Moment,
-    ) -> Float[Tensor, " p"]:
-        """Low where images are not taken for their own class."""
-
-    @abstractmethod
-    def penalty(
-        self,
-        values: Sequence[Tensor],
-        previous: Float[Tensor, "r p d"],
-        moment: Moment,
-    ) -> Float[Tensor, " p"]:
-        """What size, form and likeness to the earlier rounds' triggers cost."""
-
-    @abstractmethod
-    def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
-        """What tells two triggers apart."""
-
-    @abstractmethod
-    def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
-        """What a state looks like, beside its loss."""
-
-    @abstractmethod
-    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
-        """What the classifier of classifiers sees of a whole search."""
-
-    @abstractmethod
-    def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> Trigger:
-        """The hardened trigger of one class' rows."""
 
 
 class UntargetedSearch:
@@ -187,6 +64,8 @@ class UntargetedSearch:
         self.shape = shape
         self.seed = seed
         self.economy = economy
+        rounds = shape.schedule.rounds
+        self.num_rounds = rounds if economy is None else economy.at_most(rounds)
         self.victims = [index for index, count in enumerate(samples.counts()) if count]
         count = shape.schedule.images_per_class
         pools = [samples.of_class(victim) for victim in self.victims]
@@ -197,7 +76,7 @@ class UntargetedSearch:
         none = torch.zeros(len(self.victims), dtype=torch.bool, device=self._images.device)
         self.moved = none.clone()  # whether a class ever had a gradient
         self.broken = none.clone()  # whether one was NaN or infinite
-        self._settled = none.clone()
+        self._settled = none.clone()  # searched in no later round
         self.num_begun = 0  # searches of a class in a round
 
     def run(self, on_step: Callable[[], None]) -> Iterator[Generated]:
@@ -207,16 +86,21 @@ class UntargetedSearch:
             on_step: Called after each step, those that are saved included.
         """
         previous: list[Tensor] = []
-        for round_index in range(self.shape.schedule.rounds):
+        for round_index in range(self.num_rounds):
             state = self._round(round_index, previous, on_step)
             previous.append(self.shape.descriptor(state.values).detach())
-            for place in state.rows.tolist():
+            for place in sorted(state.rows.tolist() + state.done):
                 own = [each[place : place + 1] for each in state.values]
                 yield Generated(
                     victim=self.victims[place],
                     trigger=self.shape.trigger(own, self._size),
                     features=torch.stack([checkpoint[place] for checkpoint in state.features]),
                 )
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of all rounds, those that are saved included."""
+        return self.num_rounds * self.shape.schedule.steps
 
     def note(self, victim: int, probability: float) -> None:
         """Takes down how well a trigger works: a class whose works well enough is settled.
@@ -232,6 +116,24 @@ class UntargetedSearch:
         self, round_index: int, previous: Sequence[Tensor], on_step: Callable[[], None]
     ) -> "_Round":
         """One round of the classes that are not settled."""
+        state = self._begin(round_index, previous)
+        chunks = self._chunks(state.rows)
+        steps = self.shape.schedule.steps
+        for step in range(steps):
+            for chunk in chunks:
+                self._step(state, chunk, step)
+            state.lowest = torch.fmin(state.lowest, state.losses)
+            if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == steps:
+                with torch.no_grad():
+                    shown = self.shape.features(state.values)
+                state.features.append(torch.cat([state.losses[:, None], shown], 1))
+            if self.economy is not None and self._thinned(state, self.economy, step + 1):
+                chunks = self._chunks(state.rows)
+            on_step()
+        return state
+
+    def _begin(self, round_index: int, previous: Sequence[Tensor]) -> "_Round":
+        """A round's first state."""
         schedule, device = self.shape.schedule, self._images.device
         streams = [generator(self.seed, "sri", victim, round_index) for victim in self.victims]
         started = self.shape.start(streams, self._size)
@@ -239,35 +141,37 @@ class UntargetedSearch:
         draws = torch.stack(
             [torch.rand(schedule.steps, NUM_DRAWS, generator=each) * 2 - 1 for each in streams]
         ).to(device)
-        adam = RowAdam(values, learning_rate=schedule.learning_rate, betas=schedule.betas)
         width = self.shape.descriptor(values).shape[1]
         none = values[0].new_zeros(0, len(self.victims), width)
-        state = _Round(
+        unknown = values[0].new_full((len(self.victims),), torch.nan)
+        rows = (~self._settled).nonzero()[:, 0]
+        self.num_begun += len(rows)
+        return _Round(
             index=round_index,
             values=values,
-            adam=adam,
+            adam=RowAdam(values, learning_rate=schedule.learning_rate, betas=schedule.betas),
             draws=draws,
             earlier=torch.stack(list(previous)) if previous else none,
-            rows=(~self._settled).nonzero()[:, 0],
-            features=[],
+            rows=rows,
+            losses=unknown.clone(),
+            lowest=unknown.clone(),
+            surest=unknown.clone(),
         )
-        self.num_begun += len(state.rows)
-        lowest = values[0].new_full((len(self.victims),), torch.inf)
-        chunks = self._chunks(state.rows)
-        for step in range(schedule.steps):
-            losses = torch.full_like(lowest, torch.nan)
-            for chunk in chunks:
-                losses[chunk.rows] = self._step(state, chunk, step)
-            lowest = torch.fmin(lowest, losses)
-            if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == schedule.steps:
-                with torch.no_grad():
-                    shown = self.shape.features(values)
-                state.features.append(torch.cat([losses[:, None], shown], 1))
-            if self.economy is not None and step + 1 == self.economy.give_up_steps:
-                state.rows = state.rows[lowest[state.rows] < self.economy.give_up_loss]
-                chunks = self._chunks(state.rows)
-            on_step()
-        return state
+
+    @torch.no_grad()
+    def _thinned(self, state: "_Round", economy: Economy, step: int) -> bool:
+        """Takes classes out of a round that are done or hopeless; whether there were any."""
+        rows, hurdle = state.rows, economy.at(step)
+        if not self.shape.shrinks:
+            done = state.surest[rows] >= economy.enough
+            state.done += rows[done].tolist()
+            state.rows = rows[~done]
+        elif hurdle is not None:
+            sizes = self.shape.size_shares([each[rows] for each in state.values])
+            flips, small = hurdle.passed(state.lowest[rows], sizes)
+            self._settled[rows[~small]] = True
+            state.rows = rows[flips & small]
+        return len(state.rows) < len(rows)
 
     def _chunks(self, rows: Int[Tensor, " p"]) -> "list[_Chunk]":
         """Classes that go through the network together, as many each time."""
@@ -280,21 +184,24 @@ class UntargetedSearch:
             for some in torch.tensor_split(rows, max(1, round(len(rows) / fits)))
         ]
 
-    def _step(self, state: "_Round", chunk: "_Chunk", step: int) -> Float[Tensor, " p"]:
-        """One step of some classes; gives their flip losses."""
+    def _step(self, state: "_Round", chunk: "_Chunk", step: int) -> None:
+        """One step of some classes."""
         rows, images = chunk.rows, chunk.images.permute(0, 1, 4, 2, 3)
         moment = Moment(round_index=state.index, step=step, draws=state.draws[rows, step])
         leaves = [each[rows].requires_grad_(True) for each in state.values]
         stamped = self.shape.stamp(images, leaves, moment)
         logits = self._logits(stamped.flatten(0, 1)).view(*images.shape[:2], -1)
-        flip = self.shape.flip_loss(logits.softmax(dim=2), chunk.victims, moment)
+        probabilities = logits.softmax(dim=2)
+        flip = self.shape.flip_loss(probabilities, chunk.victims, moment)
         cost = self.shape.penalty(leaves, state.earlier[:, rows], moment)
         *gradients, pull = torch.autograd.grad((flip + cost).sum(), [*leaves, stamped])
         total = torch.linalg.vector_norm(pull.permute(0, 1, 3, 4, 2).flatten(1), ord=1, dim=1)
         self.moved[rows] |= (total > 0) & total.isfinite()
         self.broken[rows] |= ~total.isfinite()
         state.adam.step(rows, [torch.nan_to_num(each) for each in gradients])
-        return flip.detach()
+        state.losses[rows] = flip.detach()
+        means = probabilities.detach().mean(dim=1)
+        state.surest[rows] = means.scatter(1, chunk.victims[:, None], 0.0).amax(dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,4 +223,8 @@ class _Round:
     draws: Float[Tensor, "k steps 4"]
     earlier: Float[Tensor, "r k d"]
     rows: Int[Tensor, " p"]
-    features: list[Float[Tensor, "k f"]]
+    losses: Float[Tensor, " k"]  # flip losses of each class' last step
+    lowest: Float[Tensor, " k"]  # and the lowest of the round
+    surest: Float[Tensor, " k"]  # mean probability of the likeliest target in the last step
+    done: list[int] = field(default_factory=list)
+    features: list[Float[Tensor, "k f"]] = field(default_factory=list)

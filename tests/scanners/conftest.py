@@ -22,7 +22,7 @@ from exray.scanners.probe import ProbeSettings
 from exray.scanners.refinement import InversionRound
 from exray.scanners.sri import SriRe
 from exray.scanners.sri_shapes import Polygons
-from exray.scanners.untargeted import Schedule
+from exray.scanners.untargeted_shape import Schedule
 
 SIZE = 16
 SPOT = (slice(2, 8), slice(3, 9))  # where the backdoor looks

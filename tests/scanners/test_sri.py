@@ -1,16 +1,18 @@
 """SRI's search on a planted backdoor, its clean twin, and where nothing can be searched."""
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
+from exray.scanners.economy import Economy, Hurdle
 from exray.scanners.sri import SriRe, majority_target
 from exray.scanners.sri_shapes import Colours, Polygons
-from exray.scanners.untargeted import Economy, Moment, Schedule, UntargetedSearch
+from exray.scanners.untargeted import UntargetedSearch
+from exray.scanners.untargeted_shape import Moment, Schedule
 from exray.triggers.recolour_trigger import RecolourTrigger
 from exray.triggers.trigger import PatchTrigger
 
@@ -34,6 +36,13 @@ COLOURS = Colours(
     variation=0.2,
     hue=0.1,
 )
+
+
+HURDLE = Hurdle(step=20, flip_loss=0.5, size=0.2)
+
+
+def economy(**changes):
+    return Economy(**{"rounds": 2, "enough": 0.9, "hurdles": [HURDLE], **changes})
 
 
 def scanner(**changes):
@@ -108,7 +117,7 @@ def test_later_rounds_differ_from_earlier_ones(trojaned, colour_samples):
 
 def test_a_settled_class_is_searched_in_no_later_round(trojaned, colour_samples):
     short = replace(COLOURS, schedule=replace(COLOURS.schedule, rounds=3, steps=2))
-    economy = Economy(enough=0.5, give_up_steps=9, give_up_loss=1.0)
+    economy = Economy(rounds=9, enough=0.5, hurdles=[])
     one = UntargetedSearch(trojaned, colour_samples, short, seed=0, economy=economy)
     victims = []
     for generated in one.run(lambda: None):
@@ -123,7 +132,7 @@ def test_a_hopeless_class_rests_and_the_others_are_as_without(clean_twin, colour
     first = replace(short, schedule=replace(short.schedule, steps=1))
     losses = [float(each.features[0, 0]) for each in search(clean_twin, colour_samples, first)[1]]
     bar = (min(losses) + max(losses)) / 2
-    economy = Economy(enough=1.0, give_up_steps=1, give_up_loss=bar)
+    economy = Economy(rounds=1, enough=1.0, hurdles=[Hurdle(step=1, flip_loss=bar, size=1.0)])
     one, kept = search(clean_twin, colour_samples, short, economy=economy)
     _, whole = search(clean_twin, colour_samples, short)
     assert [each.victim for each in kept] == [v for v, loss in enumerate(losses) if loss < bar]
@@ -132,10 +141,37 @@ def test_a_hopeless_class_rests_and_the_others_are_as_without(clean_twin, colour
         assert torch.allclose(each.features, whole[each.victim].features, atol=1e-5)
 
 
+def test_a_class_whose_patch_stays_large_rests_for_good_unless_it_is_the_smallest(
+    trojaned, colour_samples
+):
+    short = replace(POLYGONS, schedule=replace(SCHEDULE, steps=8))
+    whole, _ = search(trojaned, colour_samples, replace(short, schedule=replace(SCHEDULE, steps=2)))
+    tight = economy(hurdles=[Hurdle(step=2, flip_loss=1.0, size=1e-6)])
+    one, kept = search(trojaned, colour_samples, short, economy=tight)
+    assert len(kept) == 2  # of each round the smallest, the same one
+    assert len({each.victim for each in kept}) == 1
+    assert one.num_begun == len(whole.victims) + 1
+
+
+def test_a_recolouring_that_is_sure_is_done(trojaned, colour_samples):
+    class Sure(Colours):
+        def flip_loss(self, probabilities, victims, moment):
+            asked.append(len(victims))
+            return super().flip_loss(probabilities, victims, moment)
+
+    asked = []
+    values = {each.name: getattr(COLOURS, each.name) for each in fields(COLOURS)}
+    sure = Sure(**{**values, "schedule": replace(SCHEDULE, rounds=1, steps=5)})
+    one, found = search(trojaned, colour_samples, sure, economy=economy(enough=1e-3))
+    assert asked == [3]  # one step, of all classes
+    assert [each.victim for each in found] == one.victims
+    assert all(torch.isfinite(each.features).all() for each in found)
+
+
 def test_the_default_economy_finds_the_planted_patch_as_well(trojaned, colour_samples):
-    economy = Economy(enough=0.9, give_up_steps=20, give_up_loss=0.5)
+    thrifty = economy()
     whole = scanner().scan(trojaned, colour_samples)
-    short = scanner(economy=economy).scan(trojaned, colour_samples)
+    short = scanner(economy=thrifty).scan(trojaned, colour_samples)
     assert short.num_candidates < whole.num_candidates
     best = {each.victim_class: each for each in whole.triggers if each.target_class == 1}
     found = {each.victim_class: each for each in short.triggers if each.target_class == 1}
@@ -175,17 +211,19 @@ def test_impossible_numbers_are_refused(changes, said):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("make", "said"),
     [
-        ({"enough": 0.0}, "scanner.economy.enough must be a fraction"),
-        ({"give_up_steps": 0}, "scanner.economy.give_up_steps must be >= 1; got 0"),
-        ({"give_up_loss": 1.5}, "scanner.economy.give_up_loss must be a fraction"),
+        (lambda: economy(enough=0.0), "scanner.economy.enough must be a fraction"),
+        (lambda: economy(rounds=0), "scanner.economy.rounds must be >= 1; got 0"),
+        (lambda: economy(hurdles=[HURDLE, HURDLE]), r"at steps of their own; got \[20, 20\]"),
+        (lambda: replace(HURDLE, step=0), "scanner.economy.hurdles.step must be >= 1; got 0"),
+        (lambda: replace(HURDLE, flip_loss=1.5), "hurdles.flip_loss must be a fraction"),
+        (lambda: replace(HURDLE, size=0.0), "hurdles.size must be a fraction"),
     ],
 )
-def test_impossible_economies_are_refused(changes, said):
-    values = {"enough": 0.9, "give_up_steps": 20, "give_up_loss": 0.5}
+def test_impossible_economies_are_refused(make, said):
     with pytest.raises(ValueError, match=said):
-        Economy(**{**values, **changes})
+        make()
 
 
 def test_impossible_schedules_are_refused():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from exray.scanners.economy import Economy
 from exray.scanners.set_classifier import (
     FitSettings,
     SetClassifier,
@@ -13,7 +14,7 @@ from exray.scanners.set_classifier import (
 from exray.scanners.sri import SriRe
 from exray.scanners.sri_cls import SriCls, trojan_probability
 from exray.scanners.sri_shapes import Colours
-from exray.scanners.untargeted import Economy, Schedule
+from exray.scanners.untargeted_shape import Schedule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -122,6 +123,6 @@ def test_a_fit_to_another_search_is_refused(tmp_path):
 
 
 def test_a_search_that_is_cut_short_is_refused(tmp_path):
-    economy = Economy(enough=0.9, give_up_steps=20, give_up_loss=0.5)
+    economy = Economy(rounds=2, enough=0.9, hurdles=[])
     with pytest.raises(ValueError, match="economy must be null: a fit sees every search"):
         scanner(tmp_path / "fit", economy=economy)

@@ -1,7 +1,7 @@
 """SRI's trigger search as a scanner: the strongest untargeted triggers, and how odd they are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,7 @@ class SearchSettings:
         shapes: What is searched, in order.
         min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
+        reported_only: Whether only triggers on which the scanner's verdict rests are handed on.
         economy: Which searches are cut short; None for none.
         seed: Of starts and augmentations.
 
@@ -40,6 +41,7 @@ class SearchSettings:
     shapes: tuple[UntargetedShape, ...]
     min_asr: float
     triggers_per_victim: int
+    reported_only: bool
     economy: Economy | None
     seed: int
 
@@ -55,7 +57,8 @@ class Searched:
     """What SRI's search found.
 
     Args:
-        triggers: Those that are handed on.
+        triggers: The strongest of each victim and shape that reach the bar.
+        reported_only: Whether they are handed on only where the scanner says trojaned.
         oddity: Greatest of the first shape's triggers.
         num_candidates: Searches that were begun.
         stuck: Why some class could not be searched; empty where all could.
@@ -63,6 +66,7 @@ class Searched:
     """
 
     triggers: tuple[InvertedTrigger, ...]
+    reported_only: bool
     oddity: float
     num_candidates: int
     stuck: str
@@ -71,12 +75,14 @@ class Searched:
     def result(self, score: float, *, flags: bool) -> ScanResult:
         """What a scanner answers that takes these for as trojaned as the score says.
 
+        Of a classifier that the scanner calls clean nothing is reported.
+
         Args:
             score: What its verdict rests on.
             flags: The verdict; where it is clean, a class that could not be searched counts.
         """
         return ScanResult(
-            triggers=self.triggers,
+            triggers=self.triggers if flags or not self.reported_only else (),
             num_candidates=self.num_candidates,
             flags=flags,
             score=score,
@@ -91,6 +97,7 @@ def searched(
     *,
     name: str,
     progress: Progress | None,
+    min_oddity: float = 0.0,
 ) -> Searched:
     """SRI's search of all shapes.
 
@@ -100,6 +107,7 @@ def searched(
         settings: What is searched.
         name: Recorded as the triggers' source.
         progress: Told of each step.
+        min_oddity: Of the triggers that may be handed on.
     """
     searches = [
         UntargetedSearch(classifier, samples, shape, seed=settings.seed, economy=settings.economy)
@@ -116,11 +124,16 @@ def searched(
         found.append(triggers)
         looks.append(tuple(shown))
     area = samples.images.shape[-2] * samples.images.shape[-1]
-    odd = [oddity(each.asr, each.trigger.size_pixels / area) for each in found[0]]
-    kept = [each for triggers in found for each in _strongest(triggers, settings)]
+
+    def odd(each: InvertedTrigger) -> float:
+        return oddity(each.asr, each.trigger.size_pixels / area)
+
+    enough = [[each for each in triggers if odd(each) >= min_oddity] for triggers in found]
+    kept = [each for triggers in enough for each in _strongest(triggers, settings)]
     return Searched(
         triggers=tuple(sorted(kept, key=_rank)),
-        oddity=max(odd, default=0.0),
+        reported_only=settings.reported_only,
+        oddity=max(map(odd, found[0]), default=0.0),
         num_candidates=sum(each.num_begun for each in searches),
         stuck=_stuck(searches),
         looks=looks[0],
@@ -133,8 +146,9 @@ class SriRe(Scanner):
     The search asks for any other class than the victim; the class that most of the hardened
     trigger's images are taken for becomes its target, as EX-RAY does. The scanner alone says
     trojaned where a small patch flips much: the score is the greatest ``ASR / sqrt(share of the
-    image)`` over the hardened patches, those under ``min_asr`` included. Recolourings are handed on
-    and do not count towards the score.
+    image)`` over the hardened patches, those under ``min_asr`` included. A trigger is reported if
+    its own reaches the bar. A recolouring covers the whole image and never does: recolourings are
+    searched only where all triggers that are found are handed on.
 
     Args:
         name: Recorded as the triggers' source.
@@ -143,6 +157,8 @@ class SriRe(Scanner):
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
         flag_threshold: Score from which the scanner alone says trojaned; best separation on the
             tuning split.
+        reported_only: Whether only triggers at ``flag_threshold`` are handed on, or all that are
+            found.
         economy: Which searches are cut short; None for none.
         seed: Of starts and augmentations.
 
@@ -150,7 +166,8 @@ class SriRe(Scanner):
         ValueError: If a number is out of its range, or there is no shape.
 
     Source: SRI Trinity (facts, section 4); EX-RAY, section 4, SRI-RE. *Differs from the paper:*
-    which does not say what its threshold is held against.
+    which does not say what its threshold is held against, and separates anew what the judge leaves;
+    here the bar is the scanner's own, and so what is under it need not be judged.
     """
 
     def __init__(
@@ -161,6 +178,7 @@ class SriRe(Scanner):
         min_asr: float,
         triggers_per_victim: int,
         flag_threshold: float,
+        reported_only: bool,
         economy: Economy | None,
         seed: int,
     ) -> None:
@@ -171,6 +189,7 @@ class SriRe(Scanner):
             shapes=tuple(shapes),
             min_asr=min_asr,
             triggers_per_victim=triggers_per_victim,
+            reported_only=reported_only,
             economy=economy,
             seed=seed,
         )
@@ -186,7 +205,12 @@ class SriRe(Scanner):
         """
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        found = searched(classifier, samples, self.search, name=self.name, progress=progress)
+        search, bar = self.search, 0.0
+        if search.reported_only:
+            search, bar = replace(search, shapes=search.shapes[:1]), self.flag_threshold
+        found = searched(
+            classifier, samples, search, name=self.name, progress=progress, min_oddity=bar
+        )
         return found.result(found.oddity, flags=found.oddity >= self.flag_threshold)
 
 

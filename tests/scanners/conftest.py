@@ -133,6 +133,7 @@ def sri_re():
         min_asr=0.9,
         triggers_per_victim=2,
         flag_threshold=2.5,
+        reported_only=False,
         economy=None,
         seed=0,
     )

@@ -52,6 +52,7 @@ def scanner(**changes):
         "min_asr": 0.9,
         "triggers_per_victim": 1,
         "flag_threshold": 1.0,
+        "reported_only": False,
         "economy": None,
         "seed": 0,
     }
@@ -77,6 +78,27 @@ def test_the_planted_patch_is_odder_than_any_of_the_clean_twin(
     bar = (found.score + clean.score) / 2
     assert scanner(flag_threshold=bar).scan(trojaned, colour_samples).flags
     assert not scanner(flag_threshold=bar).scan(clean_twin, colour_samples).flags
+
+
+def test_what_is_reported_is_what_the_verdict_rests_on(trojaned, colour_samples):
+    found = scanner().scan(trojaned, colour_samples)
+    scores = {each.victim_class: odd(each) for each in found.triggers}
+    bar = (max(scores.values()) + sorted(scores.values())[-2]) / 2
+    odder = {victim for victim, score in scores.items() if score >= bar}
+    strict = scanner(reported_only=True, flag_threshold=bar, shapes=[POLYGONS, COLOURS])
+    reported = strict.scan(trojaned, colour_samples)
+    assert reported.flags
+    assert reported.score == found.score  # recolourings were not searched
+    assert reported.num_candidates == found.num_candidates
+    assert {each.victim_class for each in reported.triggers} == odder != set(scores)
+    higher = scanner(reported_only=True, flag_threshold=1.01 * found.score)
+    silent = higher.scan(trojaned, colour_samples)
+    assert not silent.flags
+    assert not silent.triggers
+
+
+def odd(found):
+    return found.asr / (found.trigger.size_pixels / found.trigger.mask.numel()) ** 0.5
 
 
 def test_recolourings_take_a_class_for_another(clean_twin, colour_samples):

@@ -42,6 +42,7 @@ def scanner(path, **changes):
         "shapes": [COLOURS],
         "min_asr": 0.9,
         "triggers_per_victim": 1,
+        "reported_only": False,
         "flag_threshold": 1.0,
         "economy": None,
         "seed": 0,

@@ -1,6 +1,7 @@
 """ABS for filter triggers: the same candidates, a kernel over the whole image for each."""
 
 from collections.abc import Sequence
+from statistics import mean
 
 from exray.data.samples import SampleSet
 from exray.models.splitting import SplitClassifier
@@ -26,9 +27,10 @@ from exray.triggers.trigger import InvertedTrigger
 class AbsFilterScanner(StimulatedScanner):
     """ABS for filter triggers, label-specific and universal, within a bound on their SSIM.
 
-    A universal filter is searched for every target on images of all other classes in turn. One that
-    flips ``min_asr`` of them all is handed on with the victim that it flips most, beside that
-    victim's label-specific ones.
+    A universal filter is searched on images of all other classes in turn, for every target that
+    its label-specific ones make likely: it is one of those of each pair, so that where they fell
+    short of its first bar on average, it will. One that flips ``min_asr`` of all images is handed
+    on with the victim that it flips most, beside that victim's label-specific ones.
 
     Args:
         name: Recorded as the triggers' source.
@@ -103,7 +105,10 @@ class AbsFilterScanner(StimulatedScanner):
         inversion = self.start(split, samples, pairs)
         found = self._label_specific(inversion, samples, progress)
         num_candidates, trouble = len(pairs), inversion.trouble()
-        targets = universal_candidates(samples)
+        targets: list[Candidate] = []
+        if self.refine_universal is not None:
+            bar = self.refine_universal.rounds[0].min_score
+            targets = within_reach(universal_candidates(samples), inversion, bar)
         if self.refine_universal is not None and targets:
             inversion = self.start(split, samples, targets)
             found += self._universal(self.refine_universal, inversion, samples, progress)
@@ -192,4 +197,21 @@ def universal_candidates(samples: SampleSet) -> list[Candidate]:
         Candidate(victims=tuple(victim for victim in present if victim != target), target=target)
         for target in present
         if len(present) > 2
+    ]
+
+
+def within_reach(universal: Sequence[Candidate], pairs: Inversion, bar: float) -> list[Candidate]:
+    """The universal candidates whose target's pairs came up to a score on average.
+
+    Args:
+        universal: All of them; one without any pair is left in.
+        pairs: The inversion of the pairs, when it is over.
+        bar: The score, ASR plus mean target probability.
+    """
+    scores: dict[int, list[float]] = {}
+    peaks = pairs.peak_score.maximum(pairs.best_score).clamp(min=0).tolist()
+    for candidate, peak in zip(pairs.candidates, peaks, strict=True):
+        scores.setdefault(candidate.target, []).append(peak)
+    return [
+        each for each in universal if each.target not in scores or mean(scores[each.target]) >= bar
     ]

@@ -211,6 +211,7 @@ class Inversion:
             shape.parameters, learning_rate=settings.learning_rate, betas=settings.betas
         )
         self.best_score = torch.full((len(self.candidates),), -torch.inf, device=device)
+        self.peak_score = self.best_score.clone()  # before scores were last forgotten
         self._best = [each.clone() for each in shape.parameters]
         self._idle = torch.zeros(len(self.candidates), dtype=torch.long, device=device)
         self._moved = torch.zeros(len(self.candidates), dtype=torch.bool, device=device)
@@ -358,6 +359,7 @@ class Inversion:
 
     def forget_scores(self) -> None:
         """Lets states be measured afresh, since the next images differ from the last."""
+        self.peak_score = torch.maximum(self.peak_score, self.best_score)
         self.best_score.fill_(-torch.inf)
         self._idle.zero_()
 

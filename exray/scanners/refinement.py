@@ -15,11 +15,13 @@ class InversionRound:
 
     Args:
         steps: Adam steps at most.
-        images_per_victim: Images each candidate sees in a step.
+        images_per_victim: Images each candidate sees in a step, as far as there are as many.
         min_score: ASR plus mean target probability a candidate needs to live on, in [0, 2].
         keep: Targets of each victim that live on, at most.
         learning_rate: With one of its own a round goes on from the best states of the round before,
             with that rate and without Adam's memory; None goes on from the last states as before.
+        settles: Whether a victim of which a candidate reached the score at which candidates stop
+            is left to those that did.
 
     Raises:
         ValueError: If a count or the learning rate is not positive.
@@ -30,6 +32,7 @@ class InversionRound:
     min_score: float
     keep: int
     learning_rate: float | None = None
+    settles: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
@@ -86,6 +89,7 @@ class Refinement:
         alive = list(alive)
         total = sum(each.steps for each in self.rounds)
         report = steps_reporter(progress, total)
+        most = max((len(pool) for pool in inversion.pools), default=0)  # more would come twice
         for each in self.rounds:
             if not alive:
                 break
@@ -95,7 +99,7 @@ class Refinement:
             inversion.run(
                 each.steps,
                 alive=alive,
-                images_per_step=each.images_per_victim,
+                images_per_step=min(each.images_per_victim, most),
                 stop=self.stop,
                 on_step=report,
             )
@@ -113,10 +117,15 @@ class Refinement:
         scores = inversion.best_score.tolist()
         kept: dict[tuple[int, ...], list[int]] = {}
         targets: dict[tuple[int, ...], set[int]] = {}
+        settled: set[tuple[int, ...]] = set()
         for place in sorted(alive, key=lambda place: self._rank(scores[place], leads[place])):
             candidate = inversion.candidates[place]
             pursued = targets.setdefault(candidate.victims, set())
             if scores[place] < done.min_score:
+                continue
+            if done.settles and scores[place] >= self.stop.good_score:
+                settled.add(candidate.victims)
+            elif candidate.victims in settled and candidate.target not in pursued:
                 continue
             if candidate.target in pursued or len(pursued) < done.keep:
                 pursued.add(candidate.target)  # all starts of a pair count as one

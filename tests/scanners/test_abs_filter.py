@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.scanners.abs_filter import AbsFilterScanner, universal_candidates
+from exray.models.splitting import SplitClassifier
+from exray.scanners.abs_filter import AbsFilterScanner, universal_candidates, within_reach
 from exray.scanners.abs_scanner import StimulationSettings
-from exray.scanners.engine import EngineSettings, StopRule
+from exray.scanners.engine import Candidate, EngineSettings, StopRule
 from exray.scanners.filters import Filters, FilterSettings, filter_ssim
-from exray.scanners.refinement import InversionRound
+from exray.scanners.refinement import InversionRound, Refinement
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -80,6 +81,42 @@ def test_two_classes_have_no_universal_filter_beside_their_pairs(colour_samples)
         ((0, 2), 1),
         ((0, 1), 2),
     ]
+
+
+PAIRS = [Candidate(victims=(v,), target=t) for v, t in ((0, 1), (0, 2), (2, 0), (2, 1))]
+
+
+@pytest.mark.parametrize(("settles", "living"), [(True, [0, 2, 3]), (False, [0, 1, 2, 3])])
+def test_a_settled_victim_gives_up_its_other_pairs(
+    trojaned, colour_samples, monkeypatch, settles, living
+):
+    split = SplitClassifier(trojaned, "relu", example=colour_samples.images[:2])
+    inversion, seen = scanner().start(split, colour_samples, PAIRS), []
+
+    def run(*_, images_per_step, **__):
+        seen.append(images_per_step)
+        inversion.best_score.copy_(torch.tensor([1.99, 1.5, 1.9, 1.5]))
+
+    monkeypatch.setattr(inversion, "run", run)
+    first = InversionRound(steps=1, images_per_victim=50, min_score=0.1, keep=2, settles=settles)
+    refine = Refinement(name="abs_filter", rounds=(first,), stop=PARTS["stop"], min_asr=0.9)
+    assert refine.run(inversion, [0.0] * 4, alive=range(4), progress=None) == living
+    assert seen == [max(colour_samples.counts())]  # more would come twice
+
+
+def test_a_universal_filter_is_searched_where_its_pairs_came_up_to_its_bar(
+    trojaned, colour_samples
+):
+    split = SplitClassifier(trojaned, "relu", example=colour_samples.images[:2])
+    inversion = scanner().start(split, colour_samples, PAIRS[:3])
+    inversion.best_score.copy_(torch.tensor([0.7, 0.2, -torch.inf]))
+    every = universal_candidates(colour_samples)
+    assert [each.target for each in within_reach(every, inversion, 0.5)] == [1]
+    inversion.forget_scores()  # the last round's say nothing of pairs that did not reach it
+    inversion.best_score.copy_(torch.tensor([-torch.inf, 0.6, 0.1]))
+    assert [each.target for each in within_reach(every, inversion, 0.5)] == [1, 2]
+    without = scanner().start(split, colour_samples, PAIRS[1:3])
+    assert [each.target for each in within_reach(every, without, 0.5)] == [1]
 
 
 def test_filters_of_the_clean_twin_show_more(trojaned, clean_twin, colour_samples):

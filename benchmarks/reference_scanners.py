@@ -1,7 +1,8 @@
 """The scanners' plain forms: every candidate by itself, all images, all steps, as peers' code does.
 
 One candidate after another, torch's own Adam, the network as it was loaded (batch norms not folded,
-images in torch's usual layout), backward through it as autograd does by itself.
+images in torch's usual layout), backward through it as autograd does by itself. A filter's pools
+and its SSIM over all windows of all images are taken in every step.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,14 @@ from exray.scanners.abs_scanner import AbsScanner
 from exray.scanners.answers import success
 from exray.scanners.bounded_lead import BoundedLead
 from exray.scanners.dynamic_cost import DynamicCost
-from exray.scanners.engine import Candidate, EngineSettings, Objective, Parametrisation, View
+from exray.scanners.engine import (
+    Candidate,
+    EngineSettings,
+    Objective,
+    Parametrisation,
+    Stamped,
+    View,
+)
 from exray.scanners.filters import BoundedChange, Filters
 from exray.scanners.k_arm import KArm
 from exray.scanners.neural_cleanse import NeuralCleanse
@@ -28,7 +36,9 @@ from exray.scanners.scanner import Scanner
 from exray.scanners.sri import SriRe, majority_target
 from exray.scanners.untargeted_shape import NUM_DRAWS, Moment, UntargetedShape
 from exray.tensors import generator
+from exray.triggers.filter_trigger import FilterTrigger, mixed, neighbourhoods
 from exray.triggers.trigger import InvertedTrigger, Trigger
+from exray.triggers.visibility import multi_scale_ssim
 
 MIN_ASR = 0.9
 K_ARM_STEPS = 100  # of each pair: about what its bandit gives the best ones
@@ -213,7 +223,7 @@ def _parts(
         return centred_squares([candidate], bound, size), lead, scanner.inversion, steps
     if isinstance(scanner, AbsFilterScanner):
         window = scanner.filter.window(size)
-        shape = Filters(1, window=window, image_size=size, device=images.device)
+        shape = PlainFilters(Filters(1, window=window, image_size=size, device=images.device))
         steps = sum(each.steps for each in scanner.refine.rounds)
         change = BoundedChange(min_ssim=scanner.filter.min_ssim)
         return shape, change, scanner.inversion, steps
@@ -226,6 +236,41 @@ def _parts(
     cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
     bound = scanner.max_size_share * area
     return centred_squares([candidate], bound, size), cost, scanner.inversion, K_ARM_STEPS
+
+
+class PlainFilters(Parametrisation):
+    """Filters whose pools and whole SSIM, all windows of all images, are taken in every step.
+
+    Args:
+        filters: Where the kernels begin, and what they become.
+    """
+
+    def __init__(self, filters: Filters) -> None:
+        self._filters = filters
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Logits of the kernels."""
+        return self._filters.parameters
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """The images alone."""
+        return images
+
+    def stamp(self, prepared: Tensor, rows: Sequence[Tensor]) -> Stamped:
+        """The filtered images of one candidate, and what their SSIM lacks."""
+        filtered = self._filters.trigger(rows)
+        kernel = torch.tanh(rows[0][0])
+        stamped = mixed(neighbourhoods(prepared[0], window=filtered.window), kernel)
+        alike = multi_scale_ssim(prepared[0], stamped).mean()[None]
+        changed = torch.full((1,), filtered.size_pixels)
+        return Stamped(
+            images=stamped[None], size=1 - alike, measure=alike.detach(), counted=changed
+        )
+
+    def trigger(self, rows: Sequence[Tensor]) -> FilterTrigger:
+        """The filter."""
+        return self._filters.trigger(rows)
 
 
 def centred_squares(

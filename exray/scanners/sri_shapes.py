@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.scanners.blending import blended
+from exray.scanners.recolouring import recoloured_pixels
 from exray.scanners.untargeted_shape import Moment, UntargetedShape
 from exray.triggers.recolour_trigger import RecolourTrigger, recoloured
 from exray.triggers.trigger import PatchTrigger
@@ -180,13 +181,23 @@ class Colours(UntargetedShape):
         self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
     ) -> Float[Tensor, "p m 3 h w"]:
         """The varied images, recoloured."""
-        factors = (1 + self.variation * moment.draws[:, :3]).view(-1, 3, 1, 1, 1, 1)
-        varied = images * factors[:, 0]
-        mean = varied.mean(dim=(2, 3, 4), keepdim=True)
-        varied = (mean + (varied - mean) * factors[:, 1]).clamp(1e-3, 1) ** factors[:, 2]
-        turns = _gray_turns(2 * math.pi * self.hue * moment.draws[:, 3])
-        varied = torch.einsum("pij,pmjhw->pmihw", turns, varied).clamp(0, 1)
-        return recoloured(varied, values[0], values[1], values[2], values[3])
+        groups, many, _, height, width = images.shape
+        pixels = self._varied(images.transpose(1, 2).flatten(3), moment.draws)
+        colours = recoloured_pixels(pixels, values[0], values[1], values[2], values[3])
+        rows = colours.mT.contiguous().view(groups, many, height, width, 3)
+        return rows.permute(0, 1, 4, 2, 3)
+
+    def _varied(
+        self, pixels: Float[Tensor, "p 3 m n"], draws: Float[Tensor, "p 4"]
+    ) -> Float[Tensor, "p 3 n_all"]:
+        """All pixels, of other brightness, contrast about their image's mean, gamma and hue."""
+        factors = 1 + self.variation * draws[:, :3]
+        bright, contrast, gamma = factors.T[:, :, None, None, None]
+        mean = bright * pixels.mean(dim=(1, 3), keepdim=True)
+        varied = torch.addcmul(mean * (1 - contrast), pixels, bright * contrast)
+        varied = varied.clamp_(1e-3, 1).log_().mul_(gamma).exp_().flatten(2)
+        turns = _gray_turns(2 * math.pi * self.hue * draws[:, 3])
+        return torch.bmm(turns, varied).clamp_(0, 1)
 
     def flip_loss(
         self, probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"], moment: Moment

@@ -269,6 +269,19 @@ def test_the_patch_is_moved_by_the_draws_alone():
         assert torch.allclose(stamped[0, 0, 0], expected, atol=1e-5)
 
 
+def test_an_images_colours_vary_about_its_own_mean():
+    images = torch.rand(2, 3, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    zero = tuple(torch.zeros(2, *each) for each in ((16, 3), (16,), (3, 16), (3,)))
+    draws = torch.tensor([[1.0, -1.0, 0.5, 0.0], [-1.0, 1.0, -0.5, 0.0]])  # no turn of the hue
+    stamped = COLOURS.stamp(images, zero, Moment(round_index=0, step=0, draws=draws))
+    for group, (bright, contrast, gamma) in enumerate(((1.2, 0.8, 1.1), (0.8, 1.2, 0.9))):
+        for image, found in zip(images[group], stamped[group], strict=True):
+            light = bright * image
+            varied = light.mean() + contrast * (light - light.mean())
+            expected = torch.sigmoid(5 * (varied.clamp(1e-3, 1) ** gamma - 0.5))
+            assert torch.allclose(found, expected, atol=1e-5)
+
+
 def test_a_network_of_weight_zero_keeps_the_order_of_colours():
     trigger = COLOURS.trigger(
         tuple(torch.zeros(1, *each) for each in ((16, 3), (16,), (3, 16), (3,))), (4, 4)

@@ -19,9 +19,9 @@ from exray.triggers.filter_trigger import (
 from exray.triggers.trigger import InvertedTrigger
 from exray.triggers.visibility import (
     clean_scales,
-    likeness,
     multi_scale_ssim,
     packed,
+    scaled_likeness,
     unpacked,
 )
 
@@ -116,7 +116,7 @@ class Filters(Parametrisation):
         stamped = mixed.clamp(0, 1).view(*mixed.shape[:3], *prepared.shape[3:])
         clean = prepared[:, :_COMPARED].flatten(0, 1)
         scales = unpacked(clean[:, :3], clean[:, NUM_INPUTS:].flatten(1), like=self._scales)
-        alike = likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))
+        alike = scaled_likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))
         alike = alike.view(len(stamped), -1).mean(dim=1)
         changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))
         return Stamped(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)

@@ -1,5 +1,6 @@
-"""One scale of SSIM against images whose own share was computed once, its slope by hand."""
+"""SSIM against images whose own share was computed once, its slope by hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -68,15 +69,6 @@ class CleanScale:
     windows: Windows
     light: bool
 
-    def compared(self, stamped: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Mean likeness of the stamped images' windows; differentiable in them, once.
-
-        Args:
-            stamped: At the same scale, paired by position with the clean ones.
-        """
-        alike: Float[Tensor, " n"] = _Likeness.apply(stamped, self)  # type: ignore[no-untyped-call]
-        return alike
-
     def of(self, rows: Bool[Tensor, " n"]) -> "CleanScale":
         """Of some images."""
         return replace(
@@ -119,8 +111,30 @@ def halved(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c i j"]:
         tensor([[2.]])
     """
     even = images.shape[2] // 2 * 2
-    rows = images[:, :, :even].reshape(*images.shape[:2], even // 2, 2, -1).sum(dim=3)
+    rows = images[:, :, 0:even:2] + images[:, :, 1:even:2]
     return torch.matmul(rows, _pairs(images.shape[3]).to(images).T)
+
+
+def likeness(
+    scales: Sequence[CleanScale],
+    stamped: Float[Tensor, "n c h w"],
+    *,
+    weights: Sequence[float] | None,
+) -> Float[Tensor, " n"]:
+    """The product over the scales of the windows' mean likenesses, each to its weight's power.
+
+    Its slope is 0 where a scale's likeness is not above 0, at which powers have none.
+
+    Args:
+        scales: Of the clean images, each half as large as the one before.
+        stamped: At the first scale, paired by position with the clean ones. Differentiable in
+            them, once.
+        weights: A power for each scale; None for the mean likeness of the only one, as it is.
+    """
+    alike: Float[Tensor, " n"] = _Likeness.apply(  # type: ignore[no-untyped-call]
+        stamped, tuple(scales), weights
+    )
+    return alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,28 +195,67 @@ def _slope(seen: _Seen, clean: CleanScale, slope: Float[Tensor, " n"]) -> Float[
     return slopes.addcmul_(clean.images, spread(products))
 
 
+def _add_halved(slopes: Float[Tensor, "n c h w"], coarse: Float[Tensor, "n c i j"]) -> None:
+    """Adds what the slopes of the halved images come to in the images themselves."""
+    even = slopes.shape[2] // 2 * 2
+    wide = torch.matmul(coarse, _pairs(slopes.shape[3]).to(slopes))
+    slopes[:, :, 0:even:2] += wide
+    slopes[:, :, 1:even:2] += wide
+
+
 class _Likeness(torch.autograd.Function):
-    """Mean of the likenesses; goes back only through images whose likeness has a slope."""
+    """Goes back only through images whose likeness has a slope."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, stamped: Tensor, clean: CleanScale) -> Tensor:
-        seen = _seen(stamped, clean)
-        ctx.kept = (seen, clean)  # type: ignore[attr-defined]
-        alike = seen.shape * seen.light if clean.light else seen.shape
-        return alike.flatten(1).mean(dim=1)
+    def forward(
+        ctx: FunctionCtx,
+        stamped: Tensor,
+        scales: tuple[CleanScale, ...],
+        weights: Sequence[float] | None,
+    ) -> Tensor:
+        seen: list[_Seen] = []
+        means: list[Tensor] = []
+        for clean in scales:
+            seen.append(_seen(halved(seen[-1].stamped) if seen else stamped, clean))
+            alike = seen[-1].shape * seen[-1].light if clean.light else seen[-1].shape
+            means.append(alike.flatten(1).mean(dim=1))
+        found = torch.stack(means)
+        if weights is None:
+            ctx.kept = (scales, seen, torch.ones_like(found))  # type: ignore[attr-defined]
+            return found[0]
+        powers = found.new_tensor(weights)[:, None]
+        good = (found > 0).all(dim=0)
+        found = torch.where(good, found, 1)
+        whole = torch.where(good, (found**powers).prod(dim=0), 0)
+        ctx.kept = (scales, seen, whole * powers / found)  # type: ignore[attr-defined]
+        return whole
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor | None, None]:
-        seen, clean = ctx.kept  # type: ignore[attr-defined]
-        rows = slope != 0
-        if bool(rows.all()):
-            return _slope(seen, clean, slope), None
+    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor | None, None, None]:
+        scales, seen, shares = ctx.kept  # type: ignore[attr-defined]
+        each = slope * shares
+        rows = (each != 0).any(dim=0)
         if not bool(rows.any()):
-            return None, None
-        whole = torch.zeros_like(seen.stamped)
-        whole[rows] = _slope(seen.of(rows), clean.of(rows), slope[rows])
-        return whole, None
+            return None, None, None
+        if bool(rows.all()):
+            return _back(scales, seen, each), None, None
+        whole = torch.zeros_like(seen[0].stamped)
+        scales, seen = ([part.of(rows) for part in parts] for parts in (scales, seen))
+        whole[rows] = _back(scales, seen, each[:, rows])
+        return whole, None, None
+
+
+def _back(
+    scales: Sequence[CleanScale], seen: Sequence[_Seen], each: Float[Tensor, "s n"]
+) -> Float[Tensor, "n c h w"]:
+    """Slopes of the stamped pixels, coarse to fine."""
+    slopes = _slope(seen[-1], scales[-1], each[-1])
+    for place in range(len(scales) - 2, -1, -1):
+        finer = _slope(seen[place], scales[place], each[place])
+        _add_halved(finer, slopes)
+        slopes = finer
+    return slopes
 
 
 @cache

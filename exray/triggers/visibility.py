@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.similarity import WINDOW, CleanScale, clean_scale, halved
+from exray.triggers.similarity import WINDOW, CleanScale, clean_scale, halved, likeness
 
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # fine to coarse, Wang et al. 2003
 # Sides in pixels from which on 1 to 5 scales leave the window in the coarsest; 99 is torchmetrics'
@@ -36,7 +36,8 @@ def ssim(
     Source: Wang et al. 2004, window 11 pixels, sigma 1.5, range 1, the border by reflection.
     """
     _require_window(images)
-    return clean_scale(images, stride=1, inside=False, light=True).compared(stamped)
+    scale = clean_scale(images, stride=1, inside=False, light=True)
+    return likeness([scale], stamped, weights=None)
 
 
 def multi_scale_ssim(
@@ -61,7 +62,7 @@ def multi_scale_ssim(
     of the other scales, four times in all (facts, section 2.4); here once, so that bounds given
     for the released number are looser here than they were there.
     """
-    return likeness(clean_scales(images, stride=stride), stamped)
+    return scaled_likeness(clean_scales(images, stride=stride), stamped)
 
 
 def clean_scales(images: Float[Tensor, "n c h w"], *, stride: int = 1) -> tuple[CleanScale, ...]:
@@ -82,25 +83,17 @@ def clean_scales(images: Float[Tensor, "n c h w"], *, stride: int = 1) -> tuple[
     return (*scales, clean_scale(images, stride=1, inside=False, light=True))
 
 
-def likeness(
+def scaled_likeness(
     scales: Sequence[CleanScale], stamped: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, " n"]:
     """Multi-scale SSIM of stamped images with clean ones of which ``clean_scales`` were taken.
-
-    Its slope is 0 where a scale's likeness is not above 0, at which powers have none.
 
     Args:
         scales: Of the clean images.
         stamped: The same images with a trigger, paired by position. Differentiable in them.
     """
     weights = _SCALE_WEIGHTS[: len(scales)]
-    alike = stamped.new_ones(len(stamped))
-    for scale, weight in zip(scales, weights, strict=True):
-        stamped = stamped if scale is scales[0] else halved(stamped)
-        found = scale.compared(stamped)
-        power = torch.where(found > 0, found, 1) ** (weight / sum(weights))
-        alike = alike * torch.where(found > 0, power, 0)
-    return alike
+    return likeness(scales, stamped, weights=[each / sum(weights) for each in weights])
 
 
 def packed(scales: Sequence[CleanScale]) -> Float[Tensor, "n floats"]:

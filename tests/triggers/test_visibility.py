@@ -11,10 +11,10 @@ from torchmetrics.functional.image import (
 
 from exray.triggers.visibility import (
     clean_scales,
-    likeness,
     multi_scale_ssim,
     num_scales,
     packed,
+    scaled_likeness,
     ssim,
     unpacked,
 )
@@ -135,7 +135,7 @@ def test_scales_of_clean_images_tell_the_same_after_they_were_packed():
     stamped = clean.square()
     like = clean_scales(torch.zeros_like(clean[:1]), stride=4)
     numbers = torch.nn.functional.pad(packed(clean_scales(clean, stride=4)), (0, 7))
-    found = likeness(unpacked(clean, numbers, like), stamped)
+    found = scaled_likeness(unpacked(clean, numbers, like), stamped)
     torch.testing.assert_close(found, multi_scale_ssim(clean, stamped, stride=4))
 
 

@@ -16,9 +16,10 @@ from exray.data.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.scanners.abs_filter import AbsFilterScanner
 from exray.scanners.abs_scanner import AbsScanner
+from exray.scanners.anomaly import anomaly_indices
 from exray.scanners.answers import success
 from exray.scanners.bounded_lead import BoundedLead
-from exray.scanners.dynamic_cost import DynamicCost
+from exray.scanners.dynamic_cost import CostSettings, DynamicCost
 from exray.scanners.engine import (
     Candidate,
     EngineSettings,
@@ -41,6 +42,12 @@ from exray.triggers.trigger import InvertedTrigger, Trigger
 from exray.triggers.visibility import multi_scale_ssim
 
 MIN_ASR = 0.9
+# Neural Cleanse's plain form: its released cost and rate, all images in each of so many steps.
+CLEANSE_STEPS = 300
+CLEANSE_COST = CostSettings(
+    asr_bar=0.99, first_cost=0.001, first_patience=5, patience=5, up=2.0, down=2.83
+)
+CLEANSE_ADAM = EngineSettings(learning_rate=0.1, betas=(0.5, 0.9), noise=0.0, seed=0)
 K_ARM_STEPS = 100  # of each pair: about what its bandit gives the best ones
 
 
@@ -52,6 +59,7 @@ class Plain:
     trigger: Trigger | None
     asr: float
     size: float
+    score: float = -torch.inf  # of the objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +143,7 @@ def invert_alone(
         trigger=trigger,
         asr=float(success(told, target)[0]),
         size=float(trigger.size_pixels),
+        score=best,
     )
 
 
@@ -164,6 +173,18 @@ def is_injected(
     )
 
 
+def is_found(scanner: Scanner, each: Plain, plain: Sequence[Plain]) -> bool:
+    """Whether the method hands a trigger on: it works; Neural Cleanse's is odd in size, too."""
+    if each.asr < MIN_ASR or not isinstance(scanner, NeuralCleanse):
+        return each.asr >= MIN_ASR
+    sized = [other for other in plain if other.score > -torch.inf]
+    if len(sized) < 3:
+        return False
+    indices = anomaly_indices([-other.score for other in sized])
+    odd = dict(zip((other.candidate for other in sized), indices, strict=True))
+    return odd[each.candidate] > scanner.anomaly_threshold
+
+
 def plain_some(
     scanner: Scanner,
     classifier: Classifier,
@@ -171,7 +192,11 @@ def plain_some(
     injected: Sequence[tuple[int, int]],
     share: int,
 ) -> PlainScan:
-    """The plain form of one in ``share`` candidates, the injected ones first."""
+    """The plain form of one in ``share`` candidates, the injected ones first.
+
+    Neural Cleanse's is always run for all: what it says of a target rests on the others' sizes.
+    """
+    share = 1 if isinstance(scanner, NeuralCleanse) else share
     invert, every = plain_form(scanner, classifier, samples), every_candidate(scanner, samples)
     places = sorted(
         range(len(every)),
@@ -228,10 +253,10 @@ def _parts(
         change = BoundedChange(min_ssim=scanner.filter.min_ssim)
         return shape, change, scanner.inversion, steps
     if isinstance(scanner, NeuralCleanse):
-        cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
-        seed = scanner.inversion.seed
+        cost = DynamicCost(CLEANSE_COST, num_candidates=1, device=images.device)
+        seed = CLEANSE_ADAM.seed
         drawn = random_patches([candidate], image_size=size, seed=seed, device=images.device)
-        return drawn, cost, scanner.inversion, scanner.steps
+        return drawn, cost, CLEANSE_ADAM, CLEANSE_STEPS
     assert isinstance(scanner, KArm)
     cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
     bound = scanner.max_size_share * area

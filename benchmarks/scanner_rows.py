@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 from hydra import compose, initialize_config_dir
-from reference_scanners import MIN_ASR, is_injected, plain_some
+from reference_scanners import is_found, is_injected, plain_some
 from subjects import SEED, Subject, embedded, planted, scanner
 from tables import Row
 from timing import floor, in_turns, median_ratio
@@ -36,7 +36,6 @@ CLASSES = (5, 10, 20, 40)
 FOUND = ["scanner.engine.reported_only=false"]
 # Where a scanner's steps alone make its cost, fewer of them are timed, of both forms.
 SHORTER = {
-    "neural_cleanse": ["scanner.engine.steps=40"],
     "k_arm": ["scanner.engine.arms.plays=200"],
     "sri_re": [
         *FOUND,
@@ -86,10 +85,11 @@ def whole_row(network: str, name: str, share: int) -> Row:
     theirs = [
         (each.asr, each.size)
         for each in plain.found
-        if each.asr >= MIN_ASR and is_injected(one, each.candidate, subject.injected)
+        if is_injected(one, each.candidate, subject.injected) and is_found(one, each, plain.found)
     ]
     ours = [
-        (each.asr, float(each.trigger.size_pixels)) for each in injected_of(one, subject, found)
+        (asr_of(one, subject, each), float(each.trigger.size_pixels))
+        for each in injected_of(one, subject, found)
     ]
     return {
         "network": network,
@@ -123,6 +123,15 @@ def injected_of(one: Scanner, subject: Subject, found: ScanResult) -> list[Inver
             one, Candidate(victims=(each.victim_class,), target=each.target_class), subject.injected
         )
     ]
+
+
+def asr_of(one: Scanner, subject: Subject, found: InvertedTrigger) -> float:
+    """ASR on the images that the plain form counts: of Neural Cleanse, of all other classes."""
+    if not isinstance(one, NeuralCleanse):
+        return found.asr
+    images = subject.samples.images[subject.samples.labels != found.target_class]
+    answers = subject.classifier.predict(found.trigger.apply(images)).argmax(dim=1)
+    return float((answers == found.target_class).double().mean())
 
 
 def _best_asr(found: Sequence[tuple[float, float]]) -> float | None:

@@ -1,7 +1,7 @@
 """Neural Cleanse: the smallest trigger to each class, and which of them is oddly small."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,6 +27,27 @@ from exray.triggers.trigger import InvertedTrigger
 _EXAMPLES = 4  # images on which the split is checked
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutlierRound:
+    """How triggers that are outliers in size go on, from their best states with a fresh Adam.
+
+    Args:
+        steps: Adam steps; none leaves them as they were compared.
+        images_per_step: Images each of them sees in a step, at most.
+
+    Raises:
+        ValueError: If the steps are negative or the images not positive.
+    """
+
+    steps: int
+    images_per_step: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 0:
+            raise ValueError(f"scanner.outliers.steps must be >= 0; got {self.steps!r}")
+        require_count("outliers.images_per_step", self.images_per_step)
+
+
 class NeuralCleanse(Scanner):
     """Inverts a minimal trigger per target or per pair; flags those that are outliers in size.
 
@@ -37,15 +58,17 @@ class NeuralCleanse(Scanner):
             (victim, target) pair.
         cost: The weight of the mask's size.
         inversion: How triggers are optimised.
-        steps: Adam steps at most.
-        images_per_step: Images each candidate sees in a step.
-        stop: When a candidate stops early; its score is minus the mask's sum, in pixels.
+        steps: Adam steps at most, after which the sizes are compared.
+        images_per_step: Images each candidate sees in a step, at most.
+        outliers: How those that are outliers in size go on, on more images.
+        stop: When a candidate stops before that; its score is minus the mask's sum, in pixels.
         anomaly_threshold: Index above which a trigger is an outlier.
         min_asr: ASR of the hardened trigger on a victim's images from which it is handed on.
         restarts: Random starts of each; the smallest trigger counts, the others' agreement is kept.
 
     Source: Wang et al. 2019 (facts, section 3). *Differs from the released code:* a trigger whose
-    ASR never reached its bar has no size, rather than that of the last mask.
+    ASR never reached its bar has no size, rather than that of the last mask; sizes are compared
+    after few steps on few images, the same for all, and only outliers are optimised to the end.
     """
 
     def __init__(
@@ -58,6 +81,7 @@ class NeuralCleanse(Scanner):
         inversion: EngineSettings,
         steps: int,
         images_per_step: int,
+        outliers: OutlierRound,
         stop: StopRule,
         anomaly_threshold: float,
         min_asr: float,
@@ -76,6 +100,7 @@ class NeuralCleanse(Scanner):
         self.inversion = inversion
         self.steps = steps
         self.images_per_step = images_per_step
+        self.outliers = outliers
         self.stop = stop
         self.anomaly_threshold = anomaly_threshold
         self.min_asr = min_asr
@@ -89,13 +114,20 @@ class NeuralCleanse(Scanner):
             return nothing
         split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
         inversion = self.start(split, samples, self.candidates(present_classes(samples)))
+        report = steps_reporter(progress, self.steps + self.outliers.steps)
         inversion.run(
             self.steps,
             alive=range(len(inversion.candidates)),
-            images_per_step=self.images_per_step,
+            images_per_step=_at_most(self.images_per_step, inversion),
             stop=self.stop,
-            on_step=steps_reporter(progress, self.steps),
+            on_step=report,
         )
+        return self._result(inversion, samples, report)
+
+    def _result(
+        self, inversion: Inversion, samples: SampleSet, report: Callable[[], None]
+    ) -> ScanResult:
+        """What the sizes say; outliers among them are optimised to the end."""
         starts = _sized(inversion)
         norms = {first: -float(inversion.best_score[first]) for first, *_ in starts}
         if len(norms) < 3:
@@ -105,6 +137,7 @@ class NeuralCleanse(Scanner):
             (place for place in indices if indices[place] > self.anomaly_threshold),
             key=lambda place: -indices[place],
         )
+        self._go_on(inversion, outliers, report)
         others = {first: rest for first, *rest in starts}
         triggers = [self._trigger(inversion, p, others[p], samples) for p in outliers]
         return ScanResult(
@@ -113,6 +146,21 @@ class NeuralCleanse(Scanner):
             flags=bool(outliers),
             score=max(indices.values()),
             inconclusive="" if outliers else inversion.trouble(),
+        )
+
+    def _go_on(
+        self, inversion: Inversion, outliers: Sequence[int], report: Callable[[], None]
+    ) -> None:
+        """Optimises outliers on more images; where the bar is not met there, they stay."""
+        if not outliers or not self.outliers.steps:
+            return
+        inversion.go_back(outliers, learning_rate=self.inversion.learning_rate)
+        inversion.forget_scores()
+        inversion.run(
+            self.outliers.steps,
+            alive=outliers,
+            images_per_step=_at_most(self.outliers.images_per_step, inversion),
+            on_step=report,
         )
 
     def _trigger(
@@ -182,6 +230,11 @@ class NeuralCleanse(Scanner):
             objective=DynamicCost(self.cost, num_candidates=len(candidates), device=device),
             settings=self.inversion,
         )
+
+
+def _at_most(images: int, inversion: Inversion) -> int:
+    """So many images a step, or as many as the candidate with the most has."""
+    return min(images, max(len(pool) for pool in inversion.pools))
 
 
 def _sized(inversion: Inversion) -> list[list[int]]:

@@ -16,7 +16,7 @@ from exray.scanners.dynamic_cost import CostSettings
 from exray.scanners.engine import EngineSettings, StopRule
 from exray.scanners.filters import FilterSettings
 from exray.scanners.k_arm import KArm
-from exray.scanners.neural_cleanse import NeuralCleanse
+from exray.scanners.neural_cleanse import NeuralCleanse, OutlierRound
 from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.probe import ProbeSettings
 from exray.scanners.refinement import InversionRound
@@ -80,6 +80,7 @@ def neural_cleanse(kind="universal", threshold=2.0, restarts=1):
         inversion=replace(ADAM, betas=(0.5, 0.9)),
         steps=70,
         images_per_step=6,
+        outliers=OutlierRound(steps=10, images_per_step=12),
         stop=StopRule(good_score=-1e9, patience=20, gain=0.5),
         anomaly_threshold=threshold,
         min_asr=0.9,

@@ -7,7 +7,7 @@ from torch import nn
 from exray.models.classifier import Classifier, Preprocessing
 from exray.scanners.dynamic_cost import CostSettings
 from exray.scanners.engine import EngineSettings, StopRule
-from exray.scanners.neural_cleanse import NeuralCleanse
+from exray.scanners.neural_cleanse import NeuralCleanse, OutlierRound
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,6 +27,7 @@ PARTS = {
     "inversion": EngineSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
     "steps": 120,
     "images_per_step": 6,
+    "outliers": OutlierRound(steps=0, images_per_step=12),
     "stop": StopRule(good_score=-1e9, patience=40, gain=0.5),
     "anomaly_threshold": 2.0,
     "min_asr": 0.9,
@@ -59,6 +60,31 @@ def test_the_clean_twins_trigger_is_larger(trojaned, clean_twin, colour_samples)
     planted, clean = (sizes(each, colour_samples, "pairs") for each in (trojaned, clean_twin))
     assert planted[0, 1] < 0.8 * clean[0, 1]
     assert planted[2, 1] < 0.8 * clean[2, 1]
+
+
+def test_an_outlier_goes_on_with_more_images_and_the_verdict_stays(trojaned, colour_samples):
+    few = scan(trojaned, colour_samples, images_per_step=2)
+    going_on = OutlierRound(steps=60, images_per_step=99)
+    more = scan(trojaned, colour_samples, images_per_step=2, outliers=going_on)
+    assert (more.flags, more.score) == (few.flags, few.score)
+    images = colour_samples.images[colour_samples.labels != 1]
+    for found in more.triggers:
+        answers = trojaned.predict(found.trigger.apply(images)).argmax(dim=1)
+        assert (answers == 1).all()
+    assert not torch.equal(few.triggers[0].trigger.mask, more.triggers[0].trigger.mask)
+
+
+def test_steps_see_no_image_twice(trojaned, colour_samples):
+    begun = []
+
+    class Counted(NeuralCleanse):
+        def start(self, *args):
+            begun.append(super().start(*args))
+            return begun[-1]
+
+    Counted(**{**PARTS, "steps": 2, "images_per_step": 1000}).scan(trojaned, colour_samples)
+    pools = [len(pool) for pool in begun[0].pools]
+    assert begun[0].image_passes == 2 * len(pools) * max(pools)
 
 
 def test_two_classes_are_inconclusive_rather_than_clean(trojaned, colour_samples):
@@ -94,6 +120,18 @@ def test_a_network_next_to_constant_is_inconclusive_rather_than_clean(colour_sam
 def test_settings_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         NeuralCleanse(**{**PARTS, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": -1}, "scanner.outliers.steps must be >= 0; got -1"),
+        ({"images_per_step": 0}, "scanner.outliers.images_per_step must be >= 1; got 0"),
+    ],
+)
+def test_rounds_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        OutlierRound(**{"steps": 1, "images_per_step": 1, **changes})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """SRI's trigger search as a scanner: the strongest untargeted triggers, and how odd they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,7 +28,7 @@ class SearchSettings:
 
     Args:
         shapes: What is searched, in order.
-        min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
+        min_asr: ASR on all the victim's images from which a trigger counts as found, a fraction.
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
         reported_only: Whether only triggers on which the scanner's verdict rests are handed on.
         economy: Which searches are cut short; None for none.
@@ -97,7 +97,7 @@ def searched(
     *,
     name: str,
     progress: Progress | None,
-    min_oddity: float = 0.0,
+    min_oddity: float | None = None,
 ) -> Searched:
     """SRI's search of all shapes.
 
@@ -107,7 +107,7 @@ def searched(
         settings: What is searched.
         name: Recorded as the triggers' source.
         progress: Told of each step.
-        min_oddity: Of the triggers that may be handed on.
+        min_oddity: Of the triggers that may be handed on; None to ask for ``min_asr`` instead.
     """
     searches = [
         UntargetedSearch(classifier, samples, shape, seed=settings.seed, economy=settings.economy)
@@ -128,8 +128,10 @@ def searched(
     def odd(each: InvertedTrigger) -> float:
         return oddity(each.asr, each.trigger.size_pixels / area)
 
-    enough = [[each for each in triggers if odd(each) >= min_oddity] for triggers in found]
-    kept = [each for triggers in enough for each in _strongest(triggers, settings)]
+    def enough(each: InvertedTrigger) -> bool:
+        return each.asr >= settings.min_asr if min_oddity is None else odd(each) >= min_oddity
+
+    kept = [each for some in found for each in _strongest(filter(enough, some), settings)]
     return Searched(
         triggers=tuple(sorted(kept, key=_rank)),
         reported_only=settings.reported_only,
@@ -153,12 +155,12 @@ class SriRe(Scanner):
     Args:
         name: Recorded as the triggers' source.
         shapes: What is searched, in order; the first gives the score.
-        min_asr: ASR on all the victim's images from which a trigger is handed on, a fraction.
+        min_asr: ASR on all the victim's images from which a trigger counts as found, a fraction.
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
         flag_threshold: Score from which the scanner alone says trojaned; best separation on the
             tuning split.
-        reported_only: Whether only triggers at ``flag_threshold`` are handed on, or all that are
-            found.
+        reported_only: Whether only triggers at ``flag_threshold`` are handed on, whatever their
+            ASR, or all that are found.
         economy: Which searches are cut short; None for none.
         seed: Of starts and augmentations.
 
@@ -205,7 +207,7 @@ class SriRe(Scanner):
         """
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        search, bar = self.search, 0.0
+        search, bar = self.search, None
         if search.reported_only:
             search, bar = replace(search, shapes=search.shapes[:1]), self.flag_threshold
         found = searched(
@@ -214,14 +216,14 @@ class SriRe(Scanner):
         return found.result(found.oddity, flags=found.oddity >= self.flag_threshold)
 
 
-def _strongest(found: Sequence[InvertedTrigger], settings: SearchSettings) -> list[InvertedTrigger]:
-    """The best triggers of each victim that meet the bar, one for each target."""
+def _strongest(found: Iterable[InvertedTrigger], settings: SearchSettings) -> list[InvertedTrigger]:
+    """The best triggers of each victim, one for each target."""
     kept: list[InvertedTrigger] = []
     for each in sorted(found, key=_rank):
         before = [other for other in kept if other.victim_class == each.victim_class]
         fresh = all(other.target_class != each.target_class for other in before)
         room = len(before) < settings.triggers_per_victim
-        if each.asr >= settings.min_asr and fresh and room:
+        if fresh and room:
             kept.append(each)
     return kept
 

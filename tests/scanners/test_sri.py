@@ -85,7 +85,9 @@ def test_what_is_reported_is_what_the_verdict_rests_on(trojaned, colour_samples)
     scores = {each.victim_class: odd(each) for each in found.triggers}
     bar = (max(scores.values()) + sorted(scores.values())[-2]) / 2
     odder = {victim for victim, score in scores.items() if score >= bar}
-    strict = scanner(reported_only=True, flag_threshold=bar, shapes=[POLYGONS, COLOURS])
+    strict = scanner(
+        reported_only=True, flag_threshold=bar, shapes=[POLYGONS, COLOURS], min_asr=1.0
+    )
     reported = strict.scan(trojaned, colour_samples)
     assert reported.flags
     assert reported.score == found.score  # recolourings were not searched
@@ -95,6 +97,13 @@ def test_what_is_reported_is_what_the_verdict_rests_on(trojaned, colour_samples)
     silent = higher.scan(trojaned, colour_samples)
     assert not silent.flags
     assert not silent.triggers
+
+
+def test_a_reported_trigger_is_handed_on_whatever_its_asr(clean_twin, colour_samples):
+    weak = scanner(reported_only=True, flag_threshold=1e-6, min_asr=1.0)
+    result = weak.scan(clean_twin, colour_samples)
+    assert result.flags
+    assert any(each.asr < 1 for each in result.triggers)
 
 
 def odd(found):

@@ -115,18 +115,30 @@ class ScanCache:
             )
 
     def _key(self, scanner: Scanner, classifier: Classifier, samples: SampleSet) -> str:
-        digest = hashlib.sha256()
-        described = {"config": self.config, "seed": self.seed, "code": code_hash()}
+        described: dict[str, object] = {"config": self.config, "seed": self.seed}
         if isinstance(scanner, FileScanner):
             described["files"] = scanner.fingerprint()
-        digest.update(json.dumps(described, sort_keys=True, default=str).encode())
-        digest.update(f"{classifier.network!r}{classifier.preprocessing!r}".encode())
-        for name, tensor in sorted(classifier.network.state_dict().items()):
-            digest.update(name.encode())
-            _feed(digest, tensor)
-        _feed(digest, samples.images)
-        _feed(digest, samples.labels)
-        return digest.hexdigest()[:32]
+        return content_key(described, classifier, samples)
+
+
+def content_key(described: Mapping[str, object], classifier: Classifier, samples: SampleSet) -> str:
+    """Hash of what an inversion follows from: configuration, code, classifier and samples.
+
+    Args:
+        described: The configuration, plain values.
+        classifier: Its weights, structure and preprocessing count.
+        samples: The images it is scanned on.
+    """
+    digest = hashlib.sha256()
+    values = {**described, "code": code_hash()}
+    digest.update(json.dumps(values, sort_keys=True, default=str).encode())
+    digest.update(f"{classifier.network!r}{classifier.preprocessing!r}".encode())
+    for name, tensor in sorted(classifier.network.state_dict().items()):
+        digest.update(name.encode())
+        _feed(digest, tensor)
+    _feed(digest, samples.images)
+    _feed(digest, samples.labels)
+    return digest.hexdigest()[:32]
 
 
 def _made(

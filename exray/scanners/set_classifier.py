@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -15,7 +14,17 @@ from torch import Tensor, nn
 from exray.scanners.checks import require_count
 
 _SPAN = 8.0  # logits lie within plus and minus this, as in the released code
-_TEMPERATURES = torch.logspace(-0.5, 1.5, 200)  # tried for calibration
+
+
+def _greatest(encoded: Float[Tensor, "n s f"]) -> Float[Tensor, "n f"]:
+    return encoded.amax(dim=1)
+
+
+def _mean(encoded: Float[Tensor, "n s f"]) -> Float[Tensor, "n f"]:
+    return encoded.mean(dim=1)
+
+
+_POOLS = {"max": _greatest, "mean": _mean}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,135 +32,84 @@ class FitSettings:
     """How the classifier of classifiers is fitted.
 
     Args:
-        hidden: Units of each layer.
-        epochs: Adam steps, each over all classifiers.
-        learning_rate: Adam's.
-        weight_decay: Adam's.
-        folds: Parts of the zoo; each is scored once by a fit that did not see it.
-        seed: Of the first weights.
+        features: What it sees of each trigger, by name.
+        pools: What it sees of a classifier's triggers together: ``mean``, ``max``.
+        hidden: Units of each layer of the encoder of triggers; 0 for none, which makes a logistic
+            regression of the pooled features.
+        steps: Of L-BFGS, at most, each over all classifiers.
+        penalty: Of the weights' squares, the biases' left out.
+        folds: Parts of the zoo; each is scored by a fit that did not see it.
+        repeats: Divisions into such parts.
+        seed: Of the first weights and of the divisions.
 
     Raises:
-        ValueError: If a count is not positive or there are fewer than two folds.
+        ValueError: If a number is out of its range, or a name is none or missing.
     """
 
+    features: tuple[str, ...]
+    pools: tuple[str, ...]
     hidden: int
-    epochs: int
-    learning_rate: float
-    weight_decay: float
+    steps: int
+    penalty: float
     folds: int
+    repeats: int
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "epochs"):
+        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "pools", tuple(self.pools))
+        if not self.features:
+            raise ValueError("scanner.fit.features must name at least one; got none")
+        if not self.pools or not set(self.pools) <= set(_POOLS):
+            known = ", ".join(_POOLS)
+            raise ValueError(f"scanner.fit.pools must be some of {known}; got {self.pools}")
+        for name in ("steps", "repeats"):
             require_count(f"fit.{name}", getattr(self, name))
+        if self.hidden < 0 or self.penalty < 0:
+            got = f"{self.hidden} and {self.penalty}"
+            raise ValueError(f"scanner.fit.hidden and scanner.fit.penalty must be >= 0; got {got}")
         if self.folds < 2:
             raise ValueError(f"scanner.fit.folds must be >= 2; got {self.folds}")
 
 
 class SetClassifier(nn.Module):
-    """A logit for each classifier from a set of triggers for each shape of trigger.
+    """A logit for each classifier from its set of triggers.
 
-    Each trigger's features go through an encoder of their shape; the mean over a classifier's
-    triggers does not depend on their order or number. The means side by side give the logit.
+    Each trigger's features, scaled, go through an encoder; what is pooled over a classifier's
+    triggers does not depend on their order, and the pooled parts side by side give the logit.
 
     Args:
-        widths: Features of a trigger, for each shape.
-        hidden: Units of each layer.
+        features: Names of a trigger's features, in the order in which they are given.
+        pools: What is pooled, as in ``FitSettings``.
+        hidden: Units of each layer of the encoder; 0 for none.
 
     Source: SRI, ``mlp_set_color_v2xy.py`` (facts, section 4). *Differs from the released code:*
-    features are scaled to mean 0 and deviation 1 over the training zoo instead of by hand.
+    features are scaled to mean 0 and deviation 1 over the training zoo instead of by hand; the
+    greatest can be taken beside the mean, since a trojan may have one victim; and there can be no
+    encoder, since a zoo may hold some dozens of classifiers instead of a thousand.
     """
 
-    def __init__(self, widths: Sequence[int], hidden: int) -> None:
+    def __init__(self, features: Sequence[str], pools: Sequence[str], hidden: int) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
-            for width in widths
-        )
-        self.last = nn.Linear(hidden * len(widths), 1)
-        for place, width in enumerate(widths):
-            self.register_buffer(f"mean_{place}", torch.zeros(width))
-            self.register_buffer(f"scale_{place}", torch.ones(width))
+        self.features, self.pools, self.hidden = tuple(features), tuple(pools), hidden
+        width = len(self.features)
+        self.encoder = _encoder(width, hidden) if hidden else nn.Identity()
+        self.last = nn.Linear((hidden or width) * len(self.pools), 1)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
         self.register_buffer("temperature", torch.ones(()))
 
-    def forward(self, sets: Sequence[Float[Tensor, "n s _"]]) -> Float[Tensor, " n"]:
+    def forward(self, sets: Float[Tensor, "n s f"]) -> Float[Tensor, " n"]:
         """Calibrated logits: positive for trojaned."""
-        pooled = [
-            encoder((each - self.get_buffer(f"mean_{place}")) / self.get_buffer(f"scale_{place}"))
-            for place, (encoder, each) in enumerate(zip(self.encoders, sets, strict=True))
-        ]
-        logits = self.last(torch.cat([each.mean(dim=1) for each in pooled], dim=1))[:, 0]
-        bounded: Tensor = _SPAN * torch.tanh(logits / _SPAN) / self.get_buffer("temperature")
+        encoded = self.encoder((sets - self.get_buffer("mean")) / self.get_buffer("scale"))
+        pooled = torch.cat([_POOLS[each](encoded) for each in self.pools], dim=1)
+        logits = self.last(pooled)[:, 0] / self.get_buffer("temperature")
+        bounded: Tensor = _SPAN * torch.tanh(logits / _SPAN)
         return bounded
 
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Features of a trigger, for each shape."""
-        shapes = range(len(self.encoders))
-        return tuple(self.get_buffer(f"mean_{place}").numel() for place in shapes)
 
-
-def fitted(
-    sets: Sequence[Float[Tensor, "n s _"]], is_trojaned: Bool[Tensor, " n"], settings: FitSettings
-) -> tuple[SetClassifier, Float[Tensor, " n"]]:
-    """A fit on all classifiers, and each one's logit from a fit that did not see it.
-
-    The temperature minimises the cross-entropy of the unseen logits.
-
-    Args:
-        sets: Features of the classifiers' triggers, for each shape.
-        is_trojaned: The truth.
-        settings: How.
-
-    Raises:
-        ValueError: If there are fewer classifiers of either kind than folds.
-    """
-    least = int(min(is_trojaned.sum(), (~is_trojaned).sum()))
-    if least < settings.folds:
-        raise ValueError(
-            f"scanner.fit.folds={settings.folds} needs as many clean and as many trojaned "
-            f"classifiers; got {least} of one kind"
-        )
-    # Both kinds take turns, so that every fold holds both.
-    turns = torch.zeros(len(is_trojaned), dtype=torch.long)
-    for kind in (False, True):
-        places = (is_trojaned == kind).nonzero()[:, 0]
-        turns[places] = torch.arange(len(places)) % settings.folds
-    unseen = torch.zeros(len(is_trojaned))
-    for fold in range(settings.folds):
-        seen, out = turns != fold, turns == fold
-        model = _fit([each[seen] for each in sets], is_trojaned[seen], settings)
-        with torch.no_grad():
-            unseen[out] = model([each[out] for each in sets])
-    truth = is_trojaned.float().expand(len(_TEMPERATURES), -1)
-    losses = F.binary_cross_entropy_with_logits(
-        unseen / _TEMPERATURES[:, None], truth, reduction="none"
-    )
-    temperature = _TEMPERATURES[losses.mean(dim=1).argmin()]
-    model = _fit(sets, is_trojaned, settings)
-    model.get_buffer("temperature").fill_(float(temperature))
-    return model, unseen / temperature
-
-
-def _fit(
-    sets: Sequence[Float[Tensor, "n s _"]], is_trojaned: Bool[Tensor, " n"], settings: FitSettings
-) -> SetClassifier:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = SetClassifier([each.shape[2] for each in sets], settings.hidden)
-    for place, each in enumerate(sets):
-        deviation, mean = torch.std_mean(each.flatten(0, 1), dim=0)
-        model.get_buffer(f"mean_{place}").copy_(mean)
-        model.get_buffer(f"scale_{place}").copy_(deviation.clamp(min=1e-6))
-    adam = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    for _ in range(settings.epochs):
-        loss = F.binary_cross_entropy_with_logits(model(sets), is_trojaned.float())
-        adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        adam.step()
-    return model.requires_grad_(False).eval()
+def _encoder(width: int, hidden: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
 
 
 def write_set_classifier(
@@ -160,10 +118,8 @@ def write_set_classifier(
     """Stores a fit with where it comes from, as safetensors with JSON among its metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {**provenance, "fit": asdict(settings)}
-    described = {"provenance": json.dumps(told), "hidden": str(settings.hidden)}
-    save_file(
-        {name: each.contiguous() for name, each in model.state_dict().items()}, path, described
-    )
+    tensors = {name: each.contiguous() for name, each in model.state_dict().items()}
+    save_file(tensors, path, {"provenance": json.dumps(told)})
 
 
 def read_set_classifier(path: Path) -> SetClassifier:
@@ -173,16 +129,27 @@ def read_set_classifier(path: Path) -> SetClassifier:
         ValueError: If there is no such file or it holds something else.
     """
     try:
+        told = read_provenance(path)["fit"]
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            hidden = int((file.metadata() or {})["hidden"])
-        widths = [len(tensors[f"mean_{place}"]) for place in range(len(tensors))
-                  if f"mean_{place}" in tensors]  # fmt: skip
-        model = SetClassifier(widths, hidden)
+        if not isinstance(told, dict):
+            raise TypeError("its provenance has no settings")
+        model = SetClassifier(told["features"], told["pools"], told["hidden"])
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"scanner.classifier={path} holds no classifier of classifiers ({error}); "
             "fit one with task=fit scanner=sri_cls"
         ) from error
     return model.requires_grad_(False).eval()
+
+
+def read_provenance(path: Path) -> dict[str, object]:
+    """What a stored fit was fitted on, and how.
+
+    Raises:
+        OSError, SafetensorError, KeyError: If there is no such file or it holds something else.
+    """
+    with safe_open(path, framework="pt") as file:
+        told: dict[str, object] = json.loads((file.metadata() or {})["provenance"])
+    return told

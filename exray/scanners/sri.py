@@ -62,7 +62,8 @@ class Searched:
         oddity: Greatest of the first shape's triggers.
         num_candidates: Searches that were begun.
         stuck: Why some class could not be searched; empty where all could.
-        looks: What a fit sees of the first shape's triggers, one a class and round.
+        first: All of the first shape's triggers, one a class and round, weak ones included.
+        looks: How the search for each of them went.
     """
 
     triggers: tuple[InvertedTrigger, ...]
@@ -70,6 +71,7 @@ class Searched:
     oddity: float
     num_candidates: int
     stuck: str
+    first: tuple[InvertedTrigger, ...]
     looks: tuple[Float[Tensor, " _"], ...]
 
     def result(self, score: float, *, flags: bool) -> ScanResult:
@@ -138,6 +140,7 @@ def searched(
         oddity=max(map(odd, found[0]), default=0.0),
         num_candidates=sum(each.num_begun for each in searches),
         stuck=_stuck(searches),
+        first=tuple(found[0]),
         looks=looks[0],
     )
 

@@ -1,11 +1,16 @@
 """The task that fits SRI's classifier of classifiers refuses what it cannot fit."""
 
+from dataclasses import replace
+
 import pytest
 from hydra import compose, initialize_config_dir
 
 from exray.app.cli import CONF
-from exray.app.config import register
+from exray.app.config import built, register
 from exray.app.fit import fit
+from exray.scanners.scanner import Scanner
+from exray.scanners.set_classifier import read_provenance
+from exray.scanners.sri_cls import SHIPPED
 from exray.zoo.zoo_source import embedded_root
 
 
@@ -20,20 +25,62 @@ def test_a_scanner_without_a_fit_is_refused():
         fit(composed("task=fit", "scanner=abs"))
 
 
-def test_a_fit_of_a_zoo_tells_each_classifier_and_scans_with_its_file(tmp_path, monkeypatch):
+def test_a_fit_of_a_zoo_tells_each_classifier_and_where_it_comes_from(tmp_path, monkeypatch):
     monkeypatch.setattr("exray.scanners.sri_cls.SriCls.features", _short)
-    config = composed(
-        "task=fit",
-        f"dataset.root={embedded_root('signs_mini')}",
-        "scanner=sri_cls",
-        f"scanner.classifier={tmp_path / 'fit.safetensors'}",
-        "scanner.fit.folds=2",
-        "scanner.fit.epochs=3",
-    )
-    finished = fit(config)
+    finished = fit(fit_of_signs_mini(tmp_path))
     assert len(finished.lines) == 8
-    assert {line.split("\t")[1] for line in finished.lines} == {"clean", "trojaned"}
-    assert (tmp_path / "fit.safetensors").is_file()
+    assert {line.split("\t")[1] for line in finished.lines} == {"clean", "polygon"}
+    told = read_provenance(tmp_path / "fit.safetensors")
+    assert told["zoo"] == "signs_mini"
+    assert told["num_models"] == 8
+    assert set(told["left_out"]) == {"all", "polygon"}
+    assert told["command"] == (
+        "python run.py task=fit dataset=signs_mini dataset.root=ZOO scanner=sri_cls "
+        "scanner.classifier=FILE"
+    )
+
+
+def test_a_fit_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    calls = []
+
+    def failing(scanner, classifier, samples):
+        calls.append(classifier.name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return _short(scanner, classifier, samples)
+
+    monkeypatch.setattr("exray.scanners.sri_cls.SriCls.features", failing)
+    config = fit_of_signs_mini(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config)
+    first = fit(config)
+    assert len(calls) == 9  # the third twice
+    broken = next((tmp_path / "scans" / "features").glob("*.safetensors"))
+    broken.write_bytes(b"cut short")
+    assert fit(config).lines == first.lines
+    assert len(calls) == 10
+
+
+def test_kinds_are_told_with_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr("exray.scanners.sri_cls.SriCls.features", _short)
+    fit(fit_of_signs_mini(tmp_path, "kinds=[polygon]"))
+    told = read_provenance(tmp_path / "fit.safetensors")
+    assert told["kinds"] == ["polygon"]
+    assert " kinds=[polygon] " in told["command"]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_default_configuration_scans_with_the_shipped_fit(trojaned, colour_samples):
+    scanner = built(composed("scanner=sri_cls").scanner.engine, Scanner)
+    assert scanner.path == SHIPPED
+    assert len(scanner.fingerprint()) == 64
+    (patches, _) = scanner.search.shapes
+    short = replace(patches, schedule=replace(patches.schedule, rounds=1, steps=5))
+    scanner.search = replace(scanner.search, shapes=(short,))
+    result = scanner.scan(trojaned, colour_samples)
+    assert result.num_candidates == 3
+    assert 0 < result.score < 1
+    assert result.flags == (result.score >= 0.5)
 
 
 def test_a_zoo_that_is_reported_on_is_not_fitted_on():
@@ -45,4 +92,19 @@ def _short(scanner, classifier, samples):
     """Stands for the search, which takes a minute a zoo: the images' own statistics."""
     del scanner
     logits = classifier.predict(samples.images[:4])
-    return (logits.detach(), logits.detach().square())
+    return logits.detach()[:, :6]
+
+
+def fit_of_signs_mini(folder, *more):
+    """The embedded zoo, read as one that is not reserved."""
+    return composed(
+        "task=fit",
+        f"dataset.root={embedded_root('signs_mini')}",
+        "scanner=sri_cls",
+        f"scanner.classifier={folder / 'fit.safetensors'}",
+        f"paths.scans={folder / 'scans'}",
+        "scanner.fit.folds=2",
+        "scanner.fit.repeats=2",
+        "scanner.fit.steps=3",
+        *more,
+    )

@@ -44,7 +44,6 @@ NEEDED = {
         "dataset.architecture=plain_cnn",
     ],
     "cifar10": ["dataset.root=SPLITS"],
-    "sri_cls": ["scanner.classifier=SPLITS/fit.safetensors"],
     "external": ["scanner.triggers=SPLITS/found.npz"],
     "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
     "trojai_r2": ["dataset.root=nowhere"],

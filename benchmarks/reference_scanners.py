@@ -20,17 +20,11 @@ from exray.scanners.anomaly import anomaly_indices
 from exray.scanners.answers import success
 from exray.scanners.bounded_lead import BoundedLead
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
-from exray.scanners.engine import (
-    Candidate,
-    EngineSettings,
-    Objective,
-    Parametrisation,
-    Stamped,
-    View,
-)
+from exray.scanners.engine import EngineSettings
 from exray.scanners.filters import BoundedChange, Filters
 from exray.scanners.k_arm import KArm
 from exray.scanners.neural_cleanse import NeuralCleanse
+from exray.scanners.parts import Candidate, Objective, Parametrisation, Stamped, View
 from exray.scanners.patches import random_patches, square_patches, square_side
 from exray.scanners.probe import Start
 from exray.scanners.scanner import Scanner

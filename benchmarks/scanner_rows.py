@@ -19,9 +19,10 @@ from exray.app.mistakes import CONF
 from exray.models.splitting import SplitClassifier
 from exray.scanners.abs_filter import AbsFilterScanner
 from exray.scanners.abs_scanner import AbsScanner
-from exray.scanners.engine import Candidate, Inversion
+from exray.scanners.engine import Inversion
 from exray.scanners.k_arm import KArm
 from exray.scanners.neural_cleanse import NeuralCleanse
+from exray.scanners.parts import Candidate
 from exray.scanners.scanner import Scanner, ScanResult
 from exray.scanners.sri import SriRe
 from exray.scanners.untargeted import UntargetedSearch

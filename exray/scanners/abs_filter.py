@@ -7,7 +7,7 @@ from exray.data.samples import SampleSet
 from exray.models.splitting import SplitClassifier
 from exray.scanners.abs_scanner import StimulatedScanner, StimulationSettings
 from exray.scanners.checks import present_classes, require_count
-from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
+from exray.scanners.engine import EngineSettings, Inversion, StopRule
 from exray.scanners.filters import (
     BoundedChange,
     Filters,
@@ -15,6 +15,7 @@ from exray.scanners.filters import (
     filter_ssim,
     restart_shifts,
 )
+from exray.scanners.parts import Candidate
 from exray.scanners.prescreen import PrescreenSettings
 from exray.scanners.refinement import InversionRound, Refinement, strongest
 from exray.scanners.restarts import best_of_restarts

@@ -14,7 +14,8 @@ from exray.scanners.checks import (
     require_count,
     require_size_share,
 )
-from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
+from exray.scanners.engine import EngineSettings, Inversion, StopRule
+from exray.scanners.parts import Candidate
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.prescreen import PrescreenSettings, likely_pairs
 from exray.scanners.probe import ProbeSettings, Start, ranked_starts

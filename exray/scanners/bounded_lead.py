@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.scanners.engine import Objective, View
+from exray.scanners.parts import Objective, View
 
 _LOGIT_WEIGHT = 20.0  # of the mean logit lead, against 1 for the mask's sum
 

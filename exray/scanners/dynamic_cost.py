@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from exray.scanners.checks import require_fraction
-from exray.scanners.engine import Objective, View
+from exray.scanners.parts import Objective, View
 
 
 @dataclass(frozen=True, kw_only=True)

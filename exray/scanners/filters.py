@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.scanners.engine import Candidate, Objective, Parametrisation, Stamped, View
+from exray.scanners.parts import Candidate, Objective, Parametrisation, Stamped, View
 from exray.tensors import generator
 from exray.triggers.filter_trigger import (
     NUM_INPUTS,

@@ -19,7 +19,8 @@ from exray.scanners.checks import (
     require_size_share,
 )
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
-from exray.scanners.engine import Candidate, EngineSettings, Inversion
+from exray.scanners.engine import EngineSettings, Inversion
+from exray.scanners.parts import Candidate
 from exray.scanners.patches import Pattern, square_patches, square_side
 from exray.scanners.prescreen import PrescreenSettings, likely_pairs, likely_universal_targets
 from exray.scanners.probe import ProbeSettings, Start, ranked_starts

@@ -17,7 +17,8 @@ from exray.scanners.checks import (
     require_fraction,
 )
 from exray.scanners.dynamic_cost import CostSettings, DynamicCost
-from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
+from exray.scanners.engine import EngineSettings, Inversion, StopRule
+from exray.scanners.parts import Candidate
 from exray.scanners.patches import random_patches
 from exray.scanners.restarts import agreement
 from exray.scanners.scanner import Progress, Scanner, ScanResult, steps_reporter

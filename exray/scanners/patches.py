@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.scanners.engine import Candidate, Parametrisation, Stamped
+from exray.scanners.parts import Candidate, Parametrisation, Stamped
 from exray.scanners.probe import Start
 from exray.tensors import generator
 from exray.triggers.trigger import OPACITY_BAR, PatchTrigger

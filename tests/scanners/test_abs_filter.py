@@ -8,8 +8,9 @@ import torch
 from exray.models.splitting import SplitClassifier
 from exray.scanners.abs_filter import AbsFilterScanner, universal_candidates, within_reach
 from exray.scanners.abs_scanner import StimulationSettings
-from exray.scanners.engine import Candidate, EngineSettings, StopRule
+from exray.scanners.engine import EngineSettings, StopRule
 from exray.scanners.filters import Filters, FilterSettings, filter_ssim
+from exray.scanners.parts import Candidate
 from exray.scanners.refinement import InversionRound, Refinement
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,7 +9,8 @@ from exray.models.splitting import SplitClassifier
 from exray.scanners import engine
 from exray.scanners.answers import success
 from exray.scanners.bounded_lead import BoundedLead
-from exray.scanners.engine import Candidate, EngineSettings, Inversion, StopRule
+from exray.scanners.engine import EngineSettings, Inversion, StopRule
+from exray.scanners.parts import Candidate
 from exray.scanners.patches import square_patches
 from exray.scanners.probe import Start
 

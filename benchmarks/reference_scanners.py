@@ -5,7 +5,7 @@ images in torch's usual layout), backward through it as autograd does by itself.
 and its SSIM over all windows of all images are taken in every step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -142,16 +142,19 @@ def invert_alone(
 
 
 def every_candidate(scanner: Scanner, samples: SampleSet) -> list[Candidate]:
-    """What the plain form tries: all pairs, all targets, or all victims."""
+    """What the plain form tries: pairs, targets (K-Arm tries both) or victims, all of them."""
     present = [index for index, count in enumerate(samples.counts()) if count > 0]
-    if isinstance(scanner, NeuralCleanse):
-        return [
-            Candidate(victims=tuple(v for v in present if v != target), target=target)
-            for target in present
-        ]
     if isinstance(scanner, SriRe):
         return [Candidate(victims=(victim,), target=-1) for victim in present]
-    return [Candidate(victims=(v,), target=t) for v in present for t in present if v != t]
+    targets = [
+        Candidate(victims=tuple(v for v in present if v != target), target=target)
+        for target in present
+    ]
+    if isinstance(scanner, NeuralCleanse):
+        return targets
+    pairs = [Candidate(victims=(v,), target=t) for v in present for t in present if v != t]
+    universal = isinstance(scanner, KArm) and scanner.universal is not None
+    return pairs + targets if universal else pairs
 
 
 def is_injected(
@@ -204,8 +207,13 @@ def plain_some(
         found=found,
         places=tuple(places),
         num_candidates=len(every),
-        seconds=seconds * len(every) / len(places),
+        seconds=seconds * _victims(every) / _victims(every[place] for place in places),
     )
+
+
+def _victims(candidates: Iterable[Candidate]) -> int:
+    """Classes whose images are inverted on, which is what candidates cost."""
+    return sum(len(each.victims) for each in candidates)
 
 
 def plain_form(scanner: Scanner, classifier: Classifier, samples: SampleSet) -> Invert:
@@ -253,7 +261,8 @@ def _parts(
         return drawn, cost, CLEANSE_ADAM, CLEANSE_STEPS
     assert isinstance(scanner, KArm)
     cost = DynamicCost(scanner.cost, num_candidates=1, device=images.device)
-    bound = scanner.max_size_share * area
+    several = scanner.universal if len(candidate.victims) > 1 else None
+    bound = (several or scanner).max_size_share * area
     return centred_squares([candidate], bound, size), cost, scanner.inversion, K_ARM_STEPS
 
 

@@ -53,7 +53,7 @@ class Network:
 
 
 NETWORKS = {
-    "mini": Network(changes={}, passes=300, plain_share=6),
+    "mini": Network(changes={}, passes=1200, plain_share=6),
     "resnet18": Network(changes={}, passes=40, plain_share=6),
     "tiny": Network(changes=SHORTER, passes=12, plain_share=6),
 }
@@ -167,7 +167,7 @@ def _inversion(one: Scanner, subject: Subject) -> tuple[Inversion, int]:
         return one.start(split, samples, tried), one.refine.rounds[-1].images_per_victim
     if isinstance(one, NeuralCleanse):
         split = SplitClassifier(subject.classifier, one.layer, example=example)
-        return one.start(split, samples, one.candidates(classes)[:2]), one.images_per_step
+        return one.start(split, samples, one.candidates(classes)), one.images_per_step
     assert isinstance(one, KArm)
     split = SplitClassifier(subject.classifier, one.layer, example=example)
     return one.pair_arms(split, samples, pairs)[0].inversion, one.images_per_step

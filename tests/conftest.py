@@ -2,6 +2,7 @@
 
 import json
 from collections import OrderedDict
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -24,13 +25,25 @@ def fixed_seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def on_one_thread():
+    """A context for fixtures that outlive ``one_thread``; sums depend on how many share them."""
+
+    @contextmanager
+    def only_one():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+    return only_one
+
+
 @pytest.fixture
-def one_thread():
+def one_thread(on_one_thread):
     """Small networks are fastest on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with on_one_thread():
+        yield
 
 
 @pytest.fixture

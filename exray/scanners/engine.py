@@ -10,8 +10,9 @@ from torch import Tensor
 from exray.models.splitting import SplitClassifier
 from exray.row_adam import RowAdam
 from exray.scanners.answers import success
-from exray.scanners.calls import fastest_layout, pixels_per_call
+from exray.scanners.calls import fastest_layout, in_even_parts, pixels_per_call
 from exray.scanners.parts import Candidate, Objective, Parametrisation, View
+from exray.scanners.stacking import Stack
 from exray.tensors import derive_seed
 from exray.triggers.trigger import InvertedTrigger, Trigger
 
@@ -128,7 +129,7 @@ class Inversion:
         self._moved = torch.zeros(len(self.candidates), dtype=torch.bool, device=device)
         self._broken = torch.zeros_like(self._moved)
         self._noise = torch.empty(0, device=device)
-        self._stacked = torch.empty(0, device=device)
+        self._stack = Stack()
         self._layout = fastest_layout(split, self.pools[0])
         self.last_asr = torch.zeros(len(self.candidates), device=device)
         self.image_passes = 0  # images that went forward and backward
@@ -157,10 +158,11 @@ class Inversion:
             on_step: Called after each step, those saved by stopping early included.
         """
         batch = self._batches(alive, images_per_step)
-        live = list(alive)
+        live, still = list(alive), self.settings.noise == 0
         for _ in range(steps):
             for part in self._chunks(live, batch):
-                self._step(part, self._together([batch[place] for place in part]), stop)
+                images = self._stack.of([batch[place] for place in part], reuse=still)
+                self._step(part, images, stop)
             if stop is not None:
                 live = [place for place in live if not self._stopped(place, stop)]
             if on_step is not None:
@@ -183,14 +185,7 @@ class Inversion:
         if not live:
             return []
         one = batch[live[0]]
-        fits = max(1, pixels_per_call(one.device) // one[:, 0].numel())
-        return [list(live[start : start + fits]) for start in range(0, len(live), fits)]
-
-    def _together(self, images: Sequence[Tensor]) -> Tensor:
-        """Stacked in memory that all steps share, since new memory costs more than the copy."""
-        if self._stacked.shape[1:] != images[0].shape or len(self._stacked) < len(images):
-            self._stacked = images[0].new_empty(len(images), *images[0].shape)
-        return torch.stack(list(images), out=self._stacked[: len(images)])
+        return in_even_parts(live, max(1, pixels_per_call(one.device) // one[:, 0].numel()))
 
     def _step(
         self, places: Sequence[int], images: Float[Tensor, "p m c h w"], stop: StopRule | None
@@ -239,14 +234,16 @@ class Inversion:
     def _noisy(
         self, images: Float[Tensor, "p m c h w"], rows: Int[Tensor, " p"]
     ) -> Float[Tensor, "p m c h w"]:
-        """Images with the noise of each candidate's own step."""
+        """The images, changed in place by the noise of each candidate's own step."""
         if self.settings.noise == 0:
             return images
-        if self._noise.shape[1:] != images.shape[1:]:
+        if self._noise.shape[1:] != images.permute(0, 1, 3, 4, 2).shape[1:]:
             stream = torch.Generator().manual_seed(derive_seed(self.settings.seed, "noise"))
             draws = torch.rand(_NOISES, *images.shape[1:], generator=stream) * 2 - 1
-            self._noise = (draws * self.settings.noise).to(images.device)
-        return images + self._noise[self.steps[rows] % _NOISES]
+            draws = (draws * self.settings.noise).permute(0, 1, 3, 4, 2)
+            self._noise = draws.contiguous().to(images.device)
+        noise = self._noise[self.steps[rows] % _NOISES].permute(0, 1, 4, 2, 3)
+        return images.add_(noise).clamp_(0, 1)
 
     def _keep_best(
         self,

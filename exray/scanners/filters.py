@@ -113,7 +113,7 @@ class Filters(Parametrisation):
         SSIM costs as much as a small network's pass: the first images stand for the others.
         """
         mixed = torch.tanh(rows[0]).mT[:, None] @ prepared[:, :, :NUM_INPUTS].flatten(3)
-        stamped = mixed.clamp(0, 1).view(*mixed.shape[:3], *prepared.shape[3:])
+        stamped = F.hardtanh(mixed, 0.0, 1.0).view(*mixed.shape[:3], *prepared.shape[3:])
         clean = prepared[:, :_COMPARED].flatten(0, 1)
         scales = unpacked(clean[:, :3], clean[:, NUM_INPUTS:].flatten(1), like=self._scales)
         alike = scaled_likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))

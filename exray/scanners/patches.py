@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from exray.scanners.blending import blended
 from exray.scanners.parts import Candidate, Parametrisation, Stamped
 from exray.scanners.probe import Start
 from exray.tensors import generator
@@ -42,16 +43,16 @@ class Patches(Parametrisation):
         return self._mask_logits, self._pattern_logits
 
     def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m 3 h w"]:
-        """The images as they are."""
-        return images
+        """The images, each pixel's colours together in memory."""
+        return images.contiguous(memory_format=torch.channels_last)
 
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
         """The images with the patches blended in."""
         masks, patterns = (torch.tanh(each) / 2 + 0.5 for each in rows)
-        stamped = prepared * (1 - masks[:, None]) + patterns[:, None] * masks[:, None]
+        colours = patterns.expand(-1, -1, *masks.shape[2:])
         opacity = masks.detach().flatten(1)
         return Stamped(
-            images=stamped.clamp(0, 1),
+            images=blended(prepared, torch.cat([masks, colours], dim=1)),
             size=masks.flatten(1).sum(dim=1),
             measure=(opacity > OPACITY_BAR).sum(dim=1).to(masks.dtype),
             counted=(opacity > _COUNTED).sum(dim=1).to(masks.dtype),

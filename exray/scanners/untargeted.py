@@ -181,7 +181,7 @@ class UntargetedSearch:
         victims = torch.tensor(self.victims, device=rows.device)
         return [
             _Chunk(rows=some, victims=victims[some], images=self._images[some])
-            for some in torch.tensor_split(rows, max(1, round(len(rows) / fits)))
+            for some in torch.tensor_split(rows, -(-len(rows) // fits))
         ]
 
     def _step(self, state: "_Round", chunk: "_Chunk", step: int) -> None:
@@ -194,10 +194,14 @@ class UntargetedSearch:
         probabilities = logits.softmax(dim=2)
         flip = self.shape.flip_loss(probabilities, chunk.victims, moment)
         cost = self.shape.penalty(leaves, state.earlier[:, rows], moment)
-        *gradients, pull = torch.autograd.grad((flip + cost).sum(), [*leaves, stamped])
-        total = torch.linalg.vector_norm(pull.permute(0, 1, 3, 4, 2).flatten(1), ord=1, dim=1)
-        self.moved[rows] |= (total > 0) & total.isfinite()
-        self.broken[rows] |= ~total.isfinite()
+        watched = [] if bool(self.moved[rows].all()) else [stamped]
+        found = torch.autograd.grad((flip + cost).sum(), [*leaves, *watched])
+        gradients = found[: len(leaves)]
+        for pull in found[len(leaves) :]:
+            total = pull.permute(0, 1, 3, 4, 2).flatten(1).abs().sum(dim=1)
+            self.moved[rows] |= (total > 0) & total.isfinite()
+        for each in gradients:
+            self.broken[rows] |= ~each.flatten(1).isfinite().all(dim=1)
         state.adam.step(rows, [torch.nan_to_num(each) for each in gradients])
         state.losses[rows] = flip.detach()
         means = probabilities.detach().mean(dim=1)

@@ -14,8 +14,9 @@ PATCH_BOUNDS, FILTER_BOUNDS = (0.02, 0.2, 0.9), (0.1, 0.25, 0.4)  # pixels, lack
 
 
 @pytest.fixture(scope="session")
-def on_planted(scanners, planted, colours):
-    return {name: make().scan(planted(name), colours) for name, make in scanners.items()}
+def on_planted(scanners, planted, colours, on_one_thread):
+    with on_one_thread():
+        return {name: make().scan(planted(name), colours) for name, make in scanners.items()}
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ class CalibratedRule(Rule):
     measurement adds to the log-odds is recorded as ``push_<feature>``.
 
     Args:
-        file: The calibration; None for the one shipped with exray.
+        file: The calibration, or the name of a shipped one; None for the shipped ``abs_both``.
 
     Raises:
         ValueError: If the file is missing or is none.
@@ -44,7 +44,8 @@ class CalibratedRule(Rule):
     """
 
     def __init__(self, *, file: str | None) -> None:
-        self.calibration = read_calibration(SHIPPED if file is None else Path(file))
+        name = "abs_both" if file is None else file
+        self.calibration = read_calibration(SHIPPED.get(name, Path(name)))
 
     def decide(self, measurements: Mapping[str, float]) -> Decision:
         """The verdict on one trigger, with its probability.

@@ -10,7 +10,14 @@ from types import MappingProxyType
 
 from exray.differencing.decision import CROSS
 
-SHIPPED = Path(__file__).with_name("calibration.json")
+SHIPPED: Mapping[str, Path] = MappingProxyType(
+    {
+        "abs_both": Path(__file__).with_name("calibration.json"),
+        "abs_r2": Path(__file__).with_name("calibration_abs_r2.json"),
+    }
+)
+"""The calibrations that come with exray, by the scanner on whose triggers they were fitted."""
+
 KIND, FORMAT = "calibration", 1
 WIDEST = 3.0  # standard deviations beyond which a measurement says no more
 LONGEST_FILE = 65536  # bytes

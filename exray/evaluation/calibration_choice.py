@@ -120,7 +120,7 @@ class CalibratedRejudgement(Rejudgement):
 
     Args:
         name: Of the files it writes.
-        file: The calibration; None for the one shipped with exray.
+        file: As of ``CalibratedRule``.
 
     Raises:
         ValueError: If the file is missing or is none.

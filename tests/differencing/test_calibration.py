@@ -102,14 +102,18 @@ def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(
     assert replace(FITTED, bias=0.0).fingerprint != FITTED.fingerprint
 
 
-def test_the_shipped_calibration_says_where_it_comes_from():
-    shipped = read_calibration(SHIPPED)
+@pytest.mark.parametrize("scanner", list(SHIPPED))
+def test_the_shipped_calibrations_say_where_they_come_from(scanner):
+    shipped = read_calibration(SHIPPED[scanner])
+    assert shipped.provenance["scanner"] == scanner
     assert {"zoo", "zoo_seed", "half", "num_models", "num_triggers", "command"} <= set(
         shipped.provenance
     )
     assert shipped.provenance["half"] != "reporting"
     assert shipped.provenance["zoo"] != "signs_mini"
-    assert CalibratedRule(file=None).fingerprint == shipped.fingerprint
+    assert CalibratedRule(file=scanner).fingerprint == shipped.fingerprint
+    by_default = CalibratedRule(file=None).fingerprint == shipped.fingerprint
+    assert by_default == (scanner == "abs_both")
     natural, injected = (shipped.probability(measured(each, each)) for each in (1.0, 0.1))
     assert natural < 0.5
     assert natural <= injected

@@ -276,6 +276,23 @@ def test_the_papers_claims_are_held_against_the_rows():
     }
 
 
+def test_thresholds_chosen_alike_are_compared_too():
+    rows = pd.concat(
+        [
+            rows_named("exray", flags(3, 1)),
+            rows_named("exray, best separation", flags(4, 0)),
+            rows_named("exray, frozen threshold", flags(1, 5)),
+            rows_named("l2, best separation", flags(4, 1)),
+            rows_named("l2, frozen threshold", flags(2, 5)),
+        ]
+    )
+    held = claimed(paper_claims(rows))
+    assert held["exray beats every baseline, at the best separation"] is False
+    assert held["exray beats every baseline, at the best separation, its own too"] is True
+    assert held["exray beats every baseline, thresholds frozen"] is True
+    assert held["exray beats every baseline, thresholds frozen, its own too"] is False
+
+
 def test_claims_without_rows_say_nothing():
     rows = rows_named("exray", flags(1, 4))
     held = claimed(paper_claims(rows))

@@ -231,7 +231,7 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: If there is no such file, or it is none; names it.
     """
-    way_out = "write one by task=rejudge rejudge=fit"
+    way_out = f"take {' or '.join(SHIPPED)}, or write one by task=rejudge rejudge=fit"
     if not path.is_file():
         raise ValueError(f"there is no calibration at {path}; {way_out}")
     if path.stat().st_size > LONGEST_FILE:

@@ -150,7 +150,9 @@ def test_a_file_that_is_no_calibration_is_refused_in_one_line(tmp_path, changes,
 
 
 def test_a_file_that_is_missing_broken_or_huge_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"there is no calibration at .*; take abs_both or abs_r2, or"):
+    with pytest.raises(
+        ValueError, match=r"there is no calibration at .*; take abs_both or abs_r2, or"
+    ):
         CalibratedRule(file=str(tmp_path / "none.json"))
     path = tmp_path / "fit.json"
     for content in (b"{", b"[]", b"\xff", b"[" * 50000):

@@ -20,7 +20,9 @@ class ArmSettings:
     """How arms are played.
 
     Args:
-        plays: Steps of all arms together.
+        plays: Steps of all arms together, at least.
+        plays_per_arm: Steps that each arm adds to what they share, if that comes to more: with many
+            classes a fixed number hardly warms all arms up.
         warm_up: Steps that an arm gets first, at most.
         warm_up_improvements: Smaller triggers that end an arm's warm-up before.
         epsilon: Chance of playing a random arm.
@@ -34,6 +36,7 @@ class ArmSettings:
     """
 
     plays: int
+    plays_per_arm: int
     warm_up: int
     warm_up_improvements: int
     epsilon: float
@@ -44,10 +47,14 @@ class ArmSettings:
     def __post_init__(self) -> None:
         if isinstance(self.epsilon, str) or not 0 <= self.epsilon <= 1:
             raise ValueError(f"scanner.arms.epsilon must lie in [0, 1]; got {self.epsilon!r}")
-        counts = ["plays", "warm_up", "warm_up_improvements"]
+        counts = ["plays", "plays_per_arm", "warm_up", "warm_up_improvements"]
         counts += [] if self.stop_improvements is None else ["stop_improvements"]
         for name in counts:
             require_count(f"arms.{name}", getattr(self, name))
+
+    def plays_of(self, num_arms: int) -> int:
+        """Steps that so many arms share."""
+        return max(self.plays, self.plays_per_arm * num_arms)
 
 
 class Arm:
@@ -110,8 +117,8 @@ class Bandit:
         seed: Of the random choices.
 
     Source: K-Arm (facts, section 5). *Differs from the released code:* a warm-up ends after so many
-    plays too, so that no arm that never reaches the bar uses up the budget; arms are warmed up
-    together, which changes nothing, since none depends on another.
+    plays too, so that no arm that never reaches the bar uses up the budget; many arms have more
+    plays; arms are warmed up together, which changes nothing, since none depends on another.
     """
 
     def __init__(
@@ -129,7 +136,7 @@ class Bandit:
         Args:
             on_play: Called after each play.
         """
-        left = self._settings.plays
+        left = self._settings.plays_of(len(self._arms))
         while left > 0 and self.live and not self._is_over():
             chosen = self._next()[:left]
             play_together(chosen)

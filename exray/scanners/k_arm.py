@@ -106,7 +106,7 @@ class KArm(Scanner):
         pairs = self.pair_arms(split, samples, likely, restarts=self.restarts)
         arms = [*self._universal_arms(split, samples), *pairs]
         bandit = Bandit(arms, self.arms, area=_area(samples), seed=self.inversion.seed)
-        bandit.run(steps_reporter(progress, self.arms.plays))
+        bandit.run(steps_reporter(progress, self.arms.plays_of(len(arms))))
         found = self._found(arms, samples)
         small = _once([each for each in found if each[0] >= 1], restarts=self.restarts)
         if self.min_ratio is not None:

@@ -96,6 +96,7 @@ def k_arm(bound=0.2, restarts=1):
         universal=None,
         arms=ArmSettings(
             plays=60,
+            plays_per_arm=1,
             warm_up=5,
             warm_up_improvements=2,
             epsilon=0.2,

@@ -10,6 +10,7 @@ from exray.scanners.engine import Inversion
 
 SETTINGS = ArmSettings(
     plays=40,
+    plays_per_arm=1,
     warm_up=3,
     warm_up_improvements=2,
     epsilon=0.0,
@@ -74,6 +75,11 @@ def test_cold_arms_are_played_together():
     assert inversion.calls[0] == [0, 1, 2]
 
 
+def test_many_arms_have_more_plays():
+    _, _, played = play(asr=[1.0, 1.0, 1.0], plays_per_arm=20)
+    assert played == 60
+
+
 def test_no_more_plays_than_allowed():
     inversion, _, played = play(asr=[1.0, 1.0, 1.0], plays=4)
     assert played == int(inversion.steps.sum()) == 4
@@ -99,6 +105,7 @@ def test_a_way_back_is_hopeless_below_its_own_bar():
     [
         ({"epsilon": 1.5}, r"arms.epsilon must lie in \[0, 1\]; got 1.5"),
         ({"plays": 0}, "arms.plays must be >= 1; got 0"),
+        ({"plays_per_arm": 0}, "arms.plays_per_arm must be >= 1; got 0"),
         ({"warm_up_improvements": 0}, "arms.warm_up_improvements must be >= 1; got 0"),
         ({"stop_improvements": 0}, "arms.stop_improvements must be >= 1; got 0"),
     ],

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ARMS = ArmSettings(
     plays=150,
+    plays_per_arm=1,
     warm_up=5,
     warm_up_improvements=2,
     epsilon=0.2,

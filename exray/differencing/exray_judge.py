@@ -75,7 +75,7 @@ class ExrayJudge(Judge):
 
     def __init__(self, *, layer: str, mask: MaskSettings, rule: Rule, doubt: float) -> None:
         if not 0 <= doubt <= 1:
-            raise ValueError(f"judge.doubt must lie in [0, 1]; got {doubt!r}")
+            raise ValueError(f"judge.engine.doubt must lie in [0, 1]; got {doubt!r}")
         self.layer = layer
         self.mask = mask
         self.rule = rule

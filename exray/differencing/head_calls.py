@@ -38,7 +38,7 @@ class HeadSettings:
     def __post_init__(self) -> None:
         if isinstance(self.memory_budget_gb, str) or not self.memory_budget_gb > 0:
             raise ValueError(
-                "judge.mask.compute.memory_budget_gb must be a positive number of GiB; "
+                "judge.engine.mask.compute.memory_budget_gb must be a positive number of GiB; "
                 f"got {self.memory_budget_gb!r}"
             )
 
@@ -97,7 +97,8 @@ class HeadCalls:
         if allowed < at_least:
             needed = at_least * self.bytes_per_sample / (1 << 30)
             raise ValueError(
-                f"judge.mask.compute.memory_budget_gb={self._budget:g} is too small: one pair of "
+                f"judge.engine.mask.compute.memory_budget_gb={self._budget:g} is too small: one "
+                "pair of "
                 f"{at_least} samples needs {needed:.2g}; raise it, lower scan.samples_per_class or "
                 "cut at a later layer"
             )

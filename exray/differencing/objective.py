@@ -113,11 +113,11 @@ class CrossEntropyBarrier(Objective):
     def __post_init__(self) -> None:
         if isinstance(self.alpha, str) or not self.alpha > 0:
             raise ValueError(
-                f"judge.mask.objective.alpha must be a positive number; got {self.alpha!r}"
+                f"judge.engine.mask.objective.alpha must be a positive number; got {self.alpha!r}"
             )
         if not self.weight_large > self.weight_small >= 0:
             raise ValueError(
-                "judge.mask.objective.weight_large must exceed weight_small >= 0; "
+                "judge.engine.mask.objective.weight_large must exceed weight_small >= 0; "
                 f"got {self.weight_large} and {self.weight_small}"
             )
 

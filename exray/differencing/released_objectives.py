@@ -70,7 +70,9 @@ class SoftMargin(Objective):
 
 def _check_positive(name: str, value: float | int) -> None:
     if isinstance(value, str) or not value > 0:
-        raise ValueError(f"judge.mask.objective.{name} must be a positive number; got {value!r}")
+        raise ValueError(
+            f"judge.engine.mask.objective.{name} must be a positive number; got {value!r}"
+        )
 
 
 class _AccuracyBarrier(Barrier):

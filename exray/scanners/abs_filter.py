@@ -73,7 +73,8 @@ class AbsFilterScanner(StimulatedScanner):
         require_count("restarts", restarts)
         if inversion.noise != 0:
             raise ValueError(
-                "scanner.inversion.noise must be 0 for filters, whose neighbourhoods are computed "
+                "scanner.engine.inversion.noise must be 0 for filters, whose neighbourhoods are "
+                "computed "
                 f"once; got {inversion.noise}"
             )
         self.name = name

@@ -49,7 +49,7 @@ class StimulationSettings:
     def __post_init__(self) -> None:
         if len(self.levels) < 2 or self.levels[0] != 0:
             raise ValueError(
-                "scanner.stimulation.levels must begin with 0 and hold another level; "
+                "scanner.engine.stimulation.levels must begin with 0 and hold another level; "
                 f"got {list(self.levels)}"
             )
         for name in ("images_per_class", "targets_per_victim"):
@@ -76,7 +76,9 @@ class PatchSettings:
     def __post_init__(self) -> None:
         require_size_share("patch.max_size_share", self.max_size_share)
         if self.pattern not in ("colour", "free"):
-            raise ValueError(f"scanner.patch.pattern must be colour or free; got {self.pattern!r}")
+            raise ValueError(
+                f"scanner.engine.patch.pattern must be colour or free; got {self.pattern!r}"
+            )
 
 
 def stimulated(

@@ -39,7 +39,7 @@ class CostSettings:
         for name in ("up", "down"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 1:
-                raise ValueError(f"scanner.cost.{name} must exceed 1; got {value!r}")
+                raise ValueError(f"scanner.engine.cost.{name} must exceed 1; got {value!r}")
 
 
 class DynamicCost(Objective):

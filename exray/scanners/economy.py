@@ -77,7 +77,9 @@ class Economy:
         require_fraction("economy.enough", self.enough)
         steps = [each.step for each in self.hurdles]
         if len(set(steps)) < len(steps):
-            raise ValueError(f"scanner.economy.hurdles must be at steps of their own; got {steps}")
+            raise ValueError(
+                f"scanner.engine.economy.hurdles must be at steps of their own; got {steps}"
+            )
 
     def at_most(self, rounds: int) -> int:
         """How many of a shape's rounds are searched."""

@@ -25,10 +25,11 @@ class Several(Scanner):
 
     def __init__(self, *, scanners: Sequence[Scanner]) -> None:
         if len(scanners) < 2:
-            raise ValueError(f"scanner.scanners must hold at least two; got {len(scanners)}")
+            raise ValueError(f"scanner.engine.scanners must hold at least two; got {len(scanners)}")
         if any(isinstance(each, FileScanner) for each in scanners):
             raise ValueError(
-                "scanner.scanners must not hold a scanner that reads files, whose content would "
+                "scanner.engine.scanners must not hold a scanner that reads files, whose content "
+                "would "
                 "not count towards the run's id; run it by itself"
             )
         self.scanners = tuple(scanners)

@@ -47,7 +47,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         if not self.shapes:
-            raise ValueError("scanner.shapes must hold at least one shape; got none")
+            raise ValueError("scanner.engine.shapes must hold at least one shape; got none")
         require_fraction("min_asr", self.min_asr)
         require_count("triggers_per_victim", self.triggers_per_victim)
 
@@ -188,7 +188,9 @@ class SriRe(Scanner):
         seed: int,
     ) -> None:
         if not flag_threshold > 0:
-            raise ValueError(f"scanner.flag_threshold must be positive; got {flag_threshold!r}")
+            raise ValueError(
+                f"scanner.engine.flag_threshold must be positive; got {flag_threshold!r}"
+            )
         self.name = name
         self.search = SearchSettings(
             shapes=tuple(shapes),

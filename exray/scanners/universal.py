@@ -34,7 +34,7 @@ class UniversalSettings:
     def __post_init__(self) -> None:
         if isinstance(self.share, str) or not 0 <= self.share <= 1:
             raise ValueError(
-                f"scanner.universal.share must be a fraction in [0, 1]; got {self.share!r}"
+                f"scanner.engine.universal.share must be a fraction in [0, 1]; got {self.share!r}"
             )
         require_size_share("universal.max_size_share", self.max_size_share)
         require_count("universal.images_per_step", self.images_per_step)

@@ -50,9 +50,15 @@ class Schedule:
     def __post_init__(self) -> None:
         for name in ("rounds", "steps", "images_per_class"):
             if getattr(self, name) < 1:
-                raise ValueError(f"scanner.{name} must be >= 1; got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"scanner.engine.shapes.schedule.{name} must be >= 1; "
+                    f"got {getattr(self, name)!r}"
+                )
         if not self.learning_rate > 0:
-            raise ValueError(f"scanner.learning_rate must be positive; got {self.learning_rate!r}")
+            raise ValueError(
+                "scanner.engine.shapes.schedule.learning_rate must be positive; "
+                f"got {self.learning_rate!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

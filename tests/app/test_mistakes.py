@@ -71,8 +71,11 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
             "judge.engine.rule.similarity_threshold must be a number; got 'abc'",
         ),
         (["scan.samples_per_class=1.5"], "scan.samples_per_class must be a whole number or null"),
-        (["scanner.engine.min_asr=2"], "scanner.min_asr must be a fraction in (0, 1]; got 2"),
-        (["scanner.engine.rounds=[]"], "scanner.rounds must hold at least one round"),
+        (
+            ["scanner.engine.min_asr=2"],
+            "scanner.engine.min_asr must be a fraction in (0, 1]; got 2",
+        ),
+        (["scanner.engine.rounds=[]"], "scanner.engine.rounds must hold at least one round"),
         (["scanner.engine=5"], "a Scanner is described by its _target_; got 5"),
         (["+scan.min_accuracy=0.5"], "scan has no key 'min_accuracy'; it has: min_clean_acc"),
         (["~scan.min_clean_accuracy"], "scan.min_clean_accuracy must be given"),

@@ -77,7 +77,9 @@ def test_the_reason_and_the_record_hold_the_numbers():
 @pytest.mark.parametrize("name", ["similarity_threshold", "cross_threshold"])
 def test_thresholds_outside_zero_and_one_are_refused(name, value):
     values = {"similarity_threshold": 0.8, "cross_threshold": 0.8, name: value}
-    with pytest.raises(ValueError, match=rf"judge.rule.{name} must lie in \(0, 1\); got {value}"):
+    with pytest.raises(
+        ValueError, match=rf"judge.engine.rule.{name} must lie in \(0, 1\); got {value}"
+    ):
         PaperRule(**values)
 
 

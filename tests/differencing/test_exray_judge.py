@@ -148,7 +148,7 @@ def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patc
 
 @pytest.mark.parametrize("doubt", [-0.1, 1.5, float("nan")])
 def test_a_doubt_outside_zero_and_one_is_refused(doubt):
-    with pytest.raises(ValueError, match=rf"judge.doubt must lie in \[0, 1\]; got {doubt}"):
+    with pytest.raises(ValueError, match=rf"judge.engine.doubt must lie in \[0, 1\]; got {doubt}"):
         judge(doubt=doubt)
 
 

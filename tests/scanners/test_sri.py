@@ -230,10 +230,10 @@ def test_progress_counts_every_step(trojaned, colour_samples):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"shapes": []}, "scanner.shapes must hold at least one shape"),
-        ({"min_asr": 0.0}, r"scanner.min_asr must be a fraction in \(0, 1\]; got 0"),
-        ({"triggers_per_victim": 0}, "scanner.triggers_per_victim must be >= 1; got 0"),
-        ({"flag_threshold": -1.0}, "scanner.flag_threshold must be positive; got -1"),
+        ({"shapes": []}, "scanner.engine.shapes must hold at least one shape"),
+        ({"min_asr": 0.0}, r"scanner.engine.min_asr must be a fraction in \(0, 1\]; got 0"),
+        ({"triggers_per_victim": 0}, "scanner.engine.triggers_per_victim must be >= 1; got 0"),
+        ({"flag_threshold": -1.0}, "scanner.engine.flag_threshold must be positive; got -1"),
     ],
 )
 def test_impossible_numbers_are_refused(changes, said):
@@ -244,10 +244,13 @@ def test_impossible_numbers_are_refused(changes, said):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: economy(enough=0.0), "scanner.economy.enough must be a fraction"),
-        (lambda: economy(rounds=0), "scanner.economy.rounds must be >= 1; got 0"),
+        (lambda: economy(enough=0.0), "scanner.engine.economy.enough must be a fraction"),
+        (lambda: economy(rounds=0), "scanner.engine.economy.rounds must be >= 1; got 0"),
         (lambda: economy(hurdles=[HURDLE, HURDLE]), r"at steps of their own; got \[20, 20\]"),
-        (lambda: replace(HURDLE, step=0), "scanner.economy.hurdles.step must be >= 1; got 0"),
+        (
+            lambda: replace(HURDLE, step=0),
+            "scanner.engine.economy.hurdles.step must be >= 1; got 0",
+        ),
         (lambda: replace(HURDLE, flip_loss=1.5), "hurdles.flip_loss must be a fraction"),
         (lambda: replace(HURDLE, size=0.0), "hurdles.size must be a fraction"),
     ],
@@ -258,9 +261,13 @@ def test_impossible_economies_are_refused(make, said):
 
 
 def test_impossible_schedules_are_refused():
-    with pytest.raises(ValueError, match=r"scanner.steps must be >= 1; got 0"):
+    with pytest.raises(
+        ValueError, match=r"scanner.engine.shapes.schedule.steps must be >= 1; got 0"
+    ):
         replace(SCHEDULE, steps=0)
-    with pytest.raises(ValueError, match=r"scanner.learning_rate must be positive; got 0"):
+    with pytest.raises(
+        ValueError, match=r"scanner.engine.shapes.schedule.learning_rate must be positive; got 0"
+    ):
         replace(SCHEDULE, learning_rate=0.0)
 
 

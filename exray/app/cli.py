@@ -16,11 +16,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from exray.app.config import register
 from exray.app.finished import Finished
-from exray.app.mistakes import CONF, first_mistake, may_sweep, one_line, sweeps_in
+from exray.app.mistakes import (
+    CONF,
+    arranged,
+    first_mistake,
+    may_sweep,
+    one_line,
+    sweeps_in,
+)
 from exray.app.sweep import Handover, cell_of, handover_for
 
 MISTAKE, INTERRUPTED = 2, 130
-_WITHOUT_RUN = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
+_SHOWN = ("--cfg", "-c")  # the configuration alone, which need not be whole
+_WITHOUT_RUN = (*_SHOWN, "--help", "-h", "--hydra-help", "--version", "--info", "-i")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,10 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Words after the program's name; the process's own where None.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = arranged(sys.argv[1:] if arguments is None else arguments)
     register()
-    will_run = not any(word.split("=")[0] in _WITHOUT_RUN for word in words)
-    mistake = first_mistake(words) if will_run else ""
+    flags = {word.split("=")[0] for word in words if word.startswith("-")}
+    will_run = not flags.intersection(_WITHOUT_RUN)
+    checked = will_run or flags.intersection(_SHOWN)
+    mistake = first_mistake(words, whole=will_run) if checked else ""
     if mistake:
         _stop(mistake, MISTAKE)
     _launchers_be_quiet()
@@ -154,8 +164,6 @@ def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finish
         return partial(tabulate, words=words)
     from exray.app.tasks import TASKS
 
-    if name not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {name!r}")
     return TASKS[name]
 
 

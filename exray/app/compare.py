@@ -1,11 +1,9 @@
 """The task that sets the judges of a sweep side by side. Imports no torch."""
 
-from pathlib import Path
-
 import pandas as pd
 from omegaconf import DictConfig
 
-from exray.app.finished import Finished, results_folder
+from exray.app.finished import Finished, cells, results_folder
 from exray.evaluation.collect import Collection, collect
 from exray.evaluation.files import replace_file
 from exray.evaluation.metrics import with_judge
@@ -33,8 +31,10 @@ def compare(config: DictConfig, cell: str = "") -> Finished:
     found = {path.name: collect(ResultStore(path)) for path in cells(root)}
     frames = by_judge({key: each.frame for key, each in found.items() if _has_truth(each)})
     if not frames:
+        there = "a single run, and no sweep" if ResultStore(root).model_ids() else "no sweep"
         raise ValueError(
-            f"{root} holds no sweep with known ground truth; run -m judge=A,B name=NAME first"
+            f"{root} holds {there} with known ground truth; run -m judge=A,B name=NAME first, "
+            "with a name of its own"
         )
     reference = REFERENCE if REFERENCE in frames else next(iter(frames))
     notes = [f"{key}: {each.caption}" for key, each in found.items()]
@@ -43,17 +43,6 @@ def compare(config: DictConfig, cell: str = "") -> Finished:
     lines = [_line(key, frame) for key, frame in frames.items()]
     incomplete = any(each.failed for each in found.values())
     return Finished(lines=tuple(lines), status=int(incomplete))
-
-
-def cells(root: Path) -> list[Path]:
-    """Folders of a sweep that hold records, by name.
-
-    Args:
-        root: The sweep's folder.
-    """
-    if not root.is_dir():
-        return []
-    return sorted(path for path in root.iterdir() if ResultStore(path).model_ids())
 
 
 def _has_truth(collection: Collection) -> bool:

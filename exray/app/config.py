@@ -51,6 +51,18 @@ class RootConfig:
     kinds: list[str] | None = None
 
 
+TASK_NAMES = (
+    "scan",
+    "build_zoo",
+    "report",
+    "rejudge",
+    "compare",
+    "tabulate",
+    "dashboard",
+    "fit",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScanSettings:
     """What the scan task itself decides.
@@ -128,6 +140,16 @@ def run_id(identity: dict[str, object]) -> str:
     """Short hash of what decides a run's results."""
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require_limit(limit: int | None) -> None:
+    """Refuses a number of models that is none.
+
+    Raises:
+        ValueError: If it is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be >= 1; got {limit}")
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 from omegaconf import DictConfig
 
-from exray.app.compare import REFERENCE, by_judge, cells
-from exray.app.finished import Finished, results_folder
+from exray.app.compare import REFERENCE, by_judge
+from exray.app.finished import Finished, cells, results_folder
 from exray.evaluation.collect import collect
 from exray.evaluation.store import ResultStore
 from exray.reports.dashboard import write_dashboard

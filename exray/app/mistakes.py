@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,7 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from exray.app.config import RootConfig
+from exray.app.config import TASK_NAMES, RootConfig, parse_shard, require_limit
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 _LAUNCHER = "hydra/launcher"
@@ -30,10 +31,33 @@ _PLUGINS = {  # the package that a launcher comes with, and the extra that insta
     "ray": ("hydra_ray_launcher", "ray"),
     "ray_local": ("hydra_ray_launcher", "ray"),
 }
+_ON_CLUSTERS = ("slurm", "submitit_slurm")  # launchers that ask srun
+_FLAGS = {  # Hydra's, and whether a value follows
+    **dict.fromkeys(
+        ("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"), False
+    ),
+    **dict.fromkeys(("--multirun", "-m", "--shell-completion", "-sc", "--info", "-i"), False),
+    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--experimental-rerun"), True),
+    **dict.fromkeys(("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"), True),
+}
 _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
 
 
-def first_mistake(words: Sequence[str]) -> str:
+def arranged(words: Sequence[str]) -> list[str]:
+    """The words with Hydra's flags in front, as its parser wants them.
+
+    Args:
+        words: The command line.
+
+    Example:
+        >>> arranged(["judge=none,l2", "-m", "seed=1", "--cfg", "job"])
+        ['-m', '--cfg', 'job', 'judge=none,l2', 'seed=1']
+    """
+    overrides = _overrides_in(words)
+    return [word for word in words if word not in overrides] + overrides
+
+
+def first_mistake(words: Sequence[str], *, whole: bool = True) -> str:
     """What is wrong with the overrides, in one line; empty where they compose.
 
     Of a sweep every value is tried once, beside the first values of what else is swept. Words that
@@ -41,16 +65,20 @@ def first_mistake(words: Sequence[str]) -> str:
 
     Args:
         words: The command line.
+        whole: Whether all that a run needs must be given.
     """
     overrides = _overrides_in(words)
-    launcher = _launcher_mistake(words)
-    if launcher or not _is_sweep(words):
-        return launcher or _mistake(overrides)
+    first = _flag_mistake(words) or _launcher_mistake(words)
+    if first or not _is_sweep(words):
+        return first or _mistake(overrides, whole=whole)
     try:
         cells = list(_cells(overrides))
+        repeated = _repeated(overrides)
     except HydraException as error:
         return _explained(error, overrides)
-    mistakes = [(cell, mistake) for cell in cells if (mistake := _mistake(cell))]
+    if repeated:
+        return repeated
+    mistakes = [(cell, mistake) for cell in cells if (mistake := _mistake(cell, whole=whole))]
     if len(mistakes) in (0, len(cells)):
         return mistakes[0][1] if mistakes else ""
     cell, mistake = mistakes[0]
@@ -103,7 +131,31 @@ def one_line(error: BaseException) -> str:
 
 
 def _overrides_in(words: Sequence[str]) -> list[str]:
-    return [word for word in words if not word.startswith("-")]
+    """The words that are neither flags nor the values of flags."""
+    overrides, is_value = [], False
+    for word in words:
+        if not is_value and not word.startswith("-"):
+            overrides.append(word)
+        is_value = not is_value and _FLAGS.get(word, False)
+    return overrides
+
+
+def _flag_mistake(words: Sequence[str]) -> str:
+    """What is wrong with the flags: one that is none."""
+    for word in words:
+        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
+            return f"{word} is no option; settings are KEY=VALUE, and --help lists them"
+    return ""
+
+
+def _repeated(overrides: Sequence[str]) -> str:
+    """What is swept over one value twice, which would be one cell run twice."""
+    for each in OverridesParser.create().parse_overrides(list(overrides)):
+        values = list(each.sweep_string_iterator()) if each.is_discrete_sweep() else []
+        twice = [value for place, value in enumerate(values) if value in values[:place]]
+        if twice:
+            return f"{each.get_key_element()} is swept over {twice[0]} twice; give each value once"
+    return ""
 
 
 def _is_sweep(words: Sequence[str]) -> bool:
@@ -128,6 +180,11 @@ def _launcher_mistake(words: Sequence[str]) -> str:
             f"{_LAUNCHER}={chosen[-1]} needs {plugin.replace('_', '-')}, which is not installed; "
             f"pip install 'exray[{extra}]'"
         )
+    if chosen[-1] in _ON_CLUSTERS and which("srun") is None:
+        return (
+            f"{_LAUNCHER}={chosen[-1]} needs a cluster's login node: there is no srun here; "
+            f"{_LAUNCHER}=local runs cells in several processes of this machine"
+        )
     if not may_sweep(words):
         return f"{_LAUNCHER}={chosen[-1]} does nothing without -m, which begins a sweep"
     return ""
@@ -148,7 +205,7 @@ def _cells(overrides: Sequence[str]) -> Iterator[list[str]]:
             yield [*firsts[:place], value, *firsts[place + 1 :]]
 
 
-def _mistake(overrides: Sequence[str]) -> str:
+def _mistake(overrides: Sequence[str], *, whole: bool) -> str:
     """What is wrong with one job's overrides."""
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -166,9 +223,21 @@ def _mistake(overrides: Sequence[str]) -> str:
     unknown = [str(key) for key in config if key not in roots]
     if unknown:
         return _unknown(unknown[0], roots)
-    if missing:
+    if missing and whole:
         given = " ".join(f"{key}=..." for key in missing)
         return f"{missing[0]} must be given; missing: {given}"
+    return _value_mistake(config)
+
+
+def _value_mistake(config: DictConfig) -> str:
+    """What is wrong with the values at the root that say what is to be done."""
+    if config.task not in TASK_NAMES:
+        return f"task must be one of {', '.join(TASK_NAMES)}; got {config.task!r}"
+    try:
+        parse_shard(config.shard)
+        require_limit(config.limit)
+    except ValueError as error:
+        return str(error)
     return ""
 
 
@@ -179,6 +248,10 @@ def _explained(error: Exception, overrides: Sequence[str]) -> str:
         key, _, value = word.partition("=")
         return f"{word} holds a second =, so it needs quotes in quotes: '{key}=\"{value}\"'"
     cause = error.__cause__
+    if "is not a ListConfig" in str(cause):
+        word = next((word for word in overrides if f"override {word}" in str(error)), "")
+        key, _, value = word.partition("=")
+        return f"{key} must be a list, {key}=[{value}]; got {value}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         there = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
         known = [str(key) for key in there if key not in ("hydra", "_target_")]

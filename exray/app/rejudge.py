@@ -8,7 +8,7 @@ from rich.console import Console
 
 from exray.app.chosen import write_choice
 from exray.app.config import built
-from exray.app.finished import Finished, results_folder
+from exray.app.finished import Finished, require_records, results_folder
 from exray.evaluation.choices import Choosing
 from exray.evaluation.collect import collect
 from exray.evaluation.files import replace_file
@@ -38,8 +38,7 @@ def rejudge(config: DictConfig, cell: str = "") -> Finished:
     """
     name = config.name or config.dataset.name
     store = ResultStore(results_folder(config, name, cell))
-    if not store.model_ids():
-        raise ValueError(f"{store.root} holds no records; scan first, or give name=NAME")
+    require_records(store.root, name)
     collection = collect(store)
     if not collection.frame["is_trojaned"].notna().any():
         raise ValueError(f"the ground truth of {store.root} is unknown; nothing can be counted")

@@ -12,7 +12,7 @@ from rich.console import Console
 from exray.app.compare import compare
 from exray.app.config import ScanSettings, built, identity, run_id
 from exray.app.dashboard import dashboard
-from exray.app.finished import Finished, results_folder
+from exray.app.finished import Finished, require_records, results_folder
 from exray.app.fit import fit
 from exray.app.progress import BuildProgress, ScanProgress
 from exray.app.rejudge import rejudge
@@ -219,7 +219,12 @@ def build(config: DictConfig, cell: str = "") -> Finished:
     del cell
     source = built(config.dataset, Source)
     if not isinstance(source, ZooSource):
-        raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs_mini")
+        raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs")
+    if source.is_embedded:
+        raise ValueError(
+            f"dataset={source.name} is shipped with exray, built already; to build it anew, say "
+            f"where: dataset.root=results/zoos/{source.name}"
+        )
     device = device_of(config.trainer.accelerator)
     console = _console()
     progress = BuildProgress(console, source.recipe.num_models)
@@ -255,8 +260,7 @@ def report(config: DictConfig, cell: str = "") -> Finished:
     """
     name = config.name or config.dataset.name
     store = ResultStore(results_folder(config, name, cell))
-    if not store.model_ids():
-        raise ValueError(f"{store.root} holds no records; scan first, or give name=NAME")
+    require_records(store.root, name)
     stored = tuple(store.model_ids())
     return _finish(store, stored, stored, name, _console())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exray.app.config import parse_shard
+from exray.app.config import parse_shard, require_limit
 from exray.zoo.source import Source
 
 
@@ -47,8 +47,7 @@ def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[
         ('b',)
     """
     index, count = parse_shard(shard)
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be >= 1; got {limit}")
+    require_limit(limit)
     return ids[index::count][:limit]
 
 

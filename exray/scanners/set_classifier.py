@@ -137,8 +137,9 @@ def read_set_classifier(path: Path) -> SetClassifier:
         model = SetClassifier(told["features"], told["pools"], told["hidden"])
         model.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        why = f"without {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"scanner.classifier={path} holds no classifier of classifiers ({error}); "
+            f"scanner.classifier={path} holds no classifier of classifiers ({why}); "
             "fit one with task=fit scanner=sri_cls"
         ) from error
     return model.requires_grad_(False).eval()

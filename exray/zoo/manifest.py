@@ -49,14 +49,21 @@ class Manifest:
             write_json(folder / "config.json", trojai_config(model))
 
     @classmethod
-    def read(cls, root: Path) -> "Manifest":
+    def read(cls, root: Path, *, dataset: str = "NAME") -> "Manifest":
         """The manifest under ``root``.
+
+        Args:
+            root: The zoo's folder.
+            dataset: The option that builds it, for the way out of a mistake.
 
         Raises:
             RecordError: If there is none, or it cannot be read.
         """
         path = root / MANIFEST
-        way_out = "build the zoo with: python run.py task=build_zoo dataset=NAME"
+        way_out = (
+            "dataset.root names the zoo's folder; build the zoo there with: "
+            f"python run.py task=build_zoo dataset={dataset} dataset.root={root}"
+        )
         if not path.is_file():
             raise RecordError(path, "does not exist", way_out)
         try:

@@ -51,14 +51,15 @@ class ZooSource(Source):
     ) -> None:
         self.name = name
         self.half = half
-        self.reserved = reserved or root is None
+        self.is_embedded = root is None
+        self.reserved = reserved or self.is_embedded
         self.root = embedded_root(name) if root is None else Path(root)
         self.recipe = recipe
         self.images = images
 
     def manifest(self) -> Manifest:
         """What the zoo holds."""
-        return Manifest.read(self.root)
+        return Manifest.read(self.root, dataset=self.name)
 
     def model_ids(self) -> tuple[str, ...]:
         """Ids in the manifest's order, those of the other half left out."""

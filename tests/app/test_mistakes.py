@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 
 from exray.app.cli import Job
+from exray.app.config import TASK_NAMES, register
 from exray.app.finished import Finished
-from exray.app.mistakes import first_mistake, sweeps_in
+from exray.app.mistakes import arranged, first_mistake, sweeps_in
+from exray.app.tasks import TASKS
 from exray.app.wanted import wanted_ids
 
 RUN = Path(__file__).resolve().parents[2] / "run.py"
+
+
+@pytest.fixture(autouse=True)
+def _root_known():
+    register()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +93,7 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
         (["trainer.accelerator=tpu"], "trainer.accelerator must be auto, cpu or gpu; got 'tpu'"),
         (["trainer.threads=0"], "trainer.threads must be null or a whole number >= 1; got 0"),
         (["trainer.threads=all"], "trainer.threads must be null or a whole number >= 1; got 'all'"),
-        (["dataset.root=/nowhere"], "/nowhere/manifest.json does not exist; build the zoo with"),
+        (["dataset.root=/nowhere"], "/nowhere/manifest.json does not exist; dataset.root names"),
         (["paths.results=/dev/null/x"], "Not a directory"),
     ],
 )
@@ -139,7 +146,58 @@ def test_a_strangers_model_described_wrongly_is_one_line(command, stranger, word
 
 def test_a_folder_cannot_be_built(command, stranger):
     said = command(*stranger, "task=build_zoo").mistake()
-    assert said == "dataset=folder is no zoo that can be built; try signs_mini"
+    assert said == "dataset=folder is no zoo that can be built; try signs"
+
+
+def test_the_zoo_that_is_shipped_is_not_built_in_its_place(command):
+    said = command("task=build_zoo", "dataset=signs_mini").mistake()
+    assert said == (
+        "dataset=signs_mini is shipped with exray, built already; to build it anew, say where: "
+        "dataset.root=results/zoos/signs_mini"
+    )
+
+
+def test_a_zoo_that_is_not_there_is_told_with_the_words_that_build_it(command, tmp_path):
+    said = command("dataset=signs", f"dataset.root={tmp_path}/zoo").mistake()
+    assert said.endswith(
+        "dataset.root names the zoo's folder; build the zoo there with: "
+        f"python run.py task=build_zoo dataset=signs dataset.root={tmp_path}/zoo"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["task=foo"], f"task must be one of {', '.join(TASK_NAMES)}; got 'foo'"),
+        (["limit=0"], "limit must be >= 1; got 0"),
+        (["shard=4/4"], "shard must read INDEX/COUNT with INDEX < COUNT; got '4/4'"),
+        (["kinds=polygon"], "kinds must be a list, kinds=[polygon]; got polygon"),
+        (["--foo"], "--foo is no option; settings are KEY=VALUE, and --help lists them"),
+        (["-m", "seed=0,1,0"], "seed is swept over 0 twice; give each value once"),
+        (["--cfg", "job", "judge=exrey"], "judge has no option 'exrey'; it has: "),
+    ],
+)
+def test_mistakes_that_need_no_torch_are_found_without(words, said):
+    assert first_mistake(words).startswith(said)
+
+
+def test_every_task_has_a_name_and_every_name_a_task():
+    assert tuple(sorted(TASKS)) == tuple(sorted(TASK_NAMES))
+
+
+def test_flags_may_stand_anywhere_and_their_values_are_no_settings():
+    assert arranged(["seed=0,1", "-m", "--cfg", "job", "judge=l2"]) == [
+        *("-m", "--cfg", "job"),
+        *("seed=0,1", "judge=l2"),
+    ]
+    assert not first_mistake(["dataset=folder", "--cfg", "job"], whole=False)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil"])
+def test_a_name_that_leads_out_of_the_results_is_one_line(command, name):
+    said = command(f"name={name}").mistake()
+    assert said.startswith("name must lead to a folder below ")
+    assert said.endswith(f"got {name!r}")
 
 
 def test_words_that_compose_are_no_mistake():

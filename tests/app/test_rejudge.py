@@ -52,6 +52,24 @@ def test_what_cannot_be_rejudged_is_refused_in_one_line(command, tmp_path):
     assert wrong.endswith("rejudge a run of judge=random_forest")
 
 
+@pytest.mark.parametrize("task", ["rejudge", "report"])
+def test_of_a_sweep_the_cells_are_named(command, stored, tmp_path, task):
+    stored.root.rename(tmp_path / "moved")
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "sweep" / "judge=exray")
+    said = command(f"task={task}", "name=sweep", f"paths.results={tmp_path}").mistake()
+    assert said.endswith(
+        "sweep holds a sweep, not a single run; choose one of its cells with "
+        "\"name='sweep/CELL'\": judge=exray"
+    )
+
+
+@pytest.mark.usefixtures("stored")
+def test_of_a_single_run_compare_says_that_it_is_one(command, tmp_path):
+    said = command("task=compare", "name=run", f"paths.results={tmp_path}").mistake()
+    assert "run holds a single run, and no sweep with known ground truth" in said
+
+
 def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     command, stored, tmp_path
 ):

@@ -63,8 +63,15 @@ def test_the_comparison_shows_all_three_rules(store):
 
 
 def test_without_ground_truth_no_accuracy_is_given(store):
+    path = store.root / "id-0" / "record.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"is_trojaned": None}))
+    assert "Ground truth: unknown, so no accuracy is given." in rendered(store)
+
+
+def test_where_all_failed_the_truth_is_not_called_unknown(store):
     (store.root / "id-0" / "record.json").unlink()
-    assert "Ground truth: unknown" in rendered(store)
+    assert "No classifier has a verdict, so no accuracy is given." in rendered(store)
 
 
 def test_the_time_is_shared_out(store):

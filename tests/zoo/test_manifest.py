@@ -108,7 +108,7 @@ def test_no_half_written_file_is_left(root):
 
 
 def test_a_folder_without_a_manifest_says_how_to_build_one(tmp_path):
-    with pytest.raises(RecordError, match=r"does not exist; build the zoo with: python run\.py"):
+    with pytest.raises(RecordError, match=r"does not exist; dataset.root names.*: python run\.py"):
         Manifest.read(tmp_path)
 
 
@@ -124,5 +124,7 @@ def test_a_folder_without_a_manifest_says_how_to_build_one(tmp_path):
 )
 def test_a_broken_manifest_is_named(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises(RecordError, match=r"manifest.json is not a manifest \(.*\); build the zoo"):
+    with pytest.raises(
+        RecordError, match=r"manifest.json is not a manifest \(.*\); dataset.root names"
+    ):
         Manifest.read(tmp_path)

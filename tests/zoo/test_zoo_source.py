@@ -116,7 +116,7 @@ def test_weights_other_than_the_manifests_are_refused(source, damage, message):
 
 def test_a_folder_without_a_manifest_says_how_to_build_it(micro, tmp_path):
     source = ZooSource(name="micro", root=str(tmp_path), recipe=micro)
-    with pytest.raises(RecordError, match=r"does not exist; build the zoo with: python run.py"):
+    with pytest.raises(RecordError, match=r"does not exist; dataset.root names.*: python run.py"):
         source.model_ids()
 
 

@@ -141,3 +141,12 @@ def test_the_table_of_layers_is_the_import_contract():
     # A name in parentheses is a package that need not exist yet.
     checked = [set(re.findall(r"(?<!\()exray\.\w+", layer)) for layer in contract["layers"]]
     assert told == checked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_pages_that_the_manual_holds(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)\s]*\)", page.read_text())
+    for link in [each for each in links if "://" not in each]:
+        target = (page.parent / link).resolve()
+        assert target.is_file(), link
+        assert page.parent == ROOT or (ROOT / "docs") in target.parents, link

@@ -32,14 +32,14 @@ _PLUGINS = {  # the package that a launcher comes with, and the extra that insta
     "ray_local": ("hydra_ray_launcher", "ray"),
 }
 _ON_CLUSTERS = ("slurm", "submitit_slurm")  # launchers that ask srun
-_FLAGS = {  # Hydra's, and whether a value follows
-    **dict.fromkeys(
-        ("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"), False
-    ),
-    **dict.fromkeys(("--multirun", "-m", "--shell-completion", "-sc", "--info", "-i"), False),
-    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--experimental-rerun"), True),
-    **dict.fromkeys(("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"), True),
-}
+_BARE_FLAGS = (  # Hydra's
+    *("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"),
+    *("--multirun", "-m", "--shell-completion", "-sc"),
+)
+_FLAGS_WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--experimental-rerun", "--info", "-i"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+)
 _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
 
 
@@ -53,8 +53,8 @@ def arranged(words: Sequence[str]) -> list[str]:
         >>> arranged(["judge=none,l2", "-m", "seed=1", "--cfg", "job"])
         ['-m', '--cfg', 'job', 'judge=none,l2', 'seed=1']
     """
-    overrides = _overrides_in(words)
-    return [word for word in words if word not in overrides] + overrides
+    flags, overrides = _parted(words)
+    return [*flags, *overrides]
 
 
 def first_mistake(words: Sequence[str], *, whole: bool = True) -> str:
@@ -131,19 +131,26 @@ def one_line(error: BaseException) -> str:
 
 
 def _overrides_in(words: Sequence[str]) -> list[str]:
-    """The words that are neither flags nor the values of flags."""
-    overrides, is_value = [], False
+    return _parted(words)[1]
+
+
+def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, which hold no =, and all other words."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    before = ""
     for word in words:
-        if not is_value and not word.startswith("-"):
-            overrides.append(word)
-        is_value = not is_value and _FLAGS.get(word, False)
-    return overrides
+        is_value = before in _FLAGS_WITH_VALUE and "=" not in word
+        (flags if is_value or word.startswith("-") else overrides).append(word)
+        before = word
+    return flags, overrides
 
 
 def _flag_mistake(words: Sequence[str]) -> str:
     """What is wrong with the flags: one that is none."""
     for word in words:
-        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
+        known = word.partition("=")[0] in (*_BARE_FLAGS, *_FLAGS_WITH_VALUE)
+        if word.startswith("-") and not known:
             return f"{word} is no option; settings are KEY=VALUE, and --help lists them"
     return ""
 
@@ -216,7 +223,7 @@ def _mistake(overrides: Sequence[str], *, whole: bool) -> str:
         known = ", ".join(error.options or ()) or "none"
         return f"{group} has no option {option!r}; it has: {known}"
     except InterpolationToMissingValueError as error:
-        return f"{one_line(error).rpartition(': ')[2]} must be given"
+        return f"{one_line(error).rpartition(': ')[2]} must be given" if whole else ""
     except (HydraException, OmegaConfBaseException) as error:
         return _explained(error, overrides)
     roots = [spec.name for spec in fields(RootConfig)]

@@ -222,8 +222,8 @@ def build(config: DictConfig, cell: str = "") -> Finished:
         raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs")
     if source.is_embedded:
         raise ValueError(
-            f"dataset={source.name} is shipped with exray, built already; to build it anew, say "
-            f"where: dataset.root=results/zoos/{source.name}"
+            "dataset.root=null is the place of zoos that are shipped with exray; say where to "
+            f"build {source.name}: dataset.root=results/zoos/{source.name}"
         )
     device = device_of(config.trainer.accelerator)
     console = _console()

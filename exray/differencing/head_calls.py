@@ -98,9 +98,8 @@ class HeadCalls:
             needed = at_least * self.bytes_per_sample / (1 << 30)
             raise ValueError(
                 f"judge.engine.mask.compute.memory_budget_gb={self._budget:g} is too small: one "
-                "pair of "
-                f"{at_least} samples needs {needed:.2g}; raise it, lower scan.samples_per_class or "
-                "cut at a later layer"
+                f"pair of {at_least} samples needs {needed:.2g}; raise it, lower "
+                "scan.samples_per_class or cut at a later layer"
             )
         if not self._on_cpu:
             return allowed

@@ -74,8 +74,7 @@ class AbsFilterScanner(StimulatedScanner):
         if inversion.noise != 0:
             raise ValueError(
                 "scanner.engine.inversion.noise must be 0 for filters, whose neighbourhoods are "
-                "computed "
-                f"once; got {inversion.noise}"
+                f"computed once; got {inversion.noise}"
             )
         self.name = name
         self.stimulation = stimulation

@@ -69,8 +69,8 @@ def pixels_of(name: str, share: float, image_size: tuple[int, int]) -> float:
     if bound < 1:
         raise ValueError(
             f"scanner.engine.{name} leaves a trigger less than one of {height} x {width} pixels, "
-            "so that "
-            f"none could be found; it must be at least {1 / (height * width):.2g}; got {share!r}"
+            f"so that none could be found; it must be at least {1 / (height * width):.2g}; "
+            f"got {share!r}"
         )
     return bound
 

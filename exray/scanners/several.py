@@ -29,8 +29,7 @@ class Several(Scanner):
         if any(isinstance(each, FileScanner) for each in scanners):
             raise ValueError(
                 "scanner.engine.scanners must not hold a scanner that reads files, whose content "
-                "would "
-                "not count towards the run's id; run it by itself"
+                "would not count towards the run's id; run it by itself"
             )
         self.scanners = tuple(scanners)
 

@@ -140,3 +140,11 @@ def test_a_launcher_that_cannot_work_is_one_line(monkeypatch):
         "hydra/launcher=slurm needs hydra-submitit-launcher, which is not installed; "
         "pip install 'exray[slurm]'"
     )
+
+
+def test_a_cluster_launcher_without_a_cluster_is_one_line(monkeypatch):
+    monkeypatch.setattr("exray.app.mistakes.find_spec", lambda name: name)
+    monkeypatch.setattr("exray.app.mistakes.which", lambda _: None)
+    said = first_mistake(["-m", "seed=0,1", "hydra/launcher=slurm"])
+    assert said.startswith("hydra/launcher=slurm needs a cluster's login node: there is no srun")
+    assert not first_mistake(["-m", "seed=0,1", "hydra/launcher=basic"])

@@ -152,8 +152,8 @@ def test_a_folder_cannot_be_built(command, stranger):
 def test_the_zoo_that_is_shipped_is_not_built_in_its_place(command):
     said = command("task=build_zoo", "dataset=signs_mini").mistake()
     assert said == (
-        "dataset=signs_mini is shipped with exray, built already; to build it anew, say where: "
-        "dataset.root=results/zoos/signs_mini"
+        "dataset.root=null is the place of zoos that are shipped with exray; say where to build "
+        "signs_mini: dataset.root=results/zoos/signs_mini"
     )
 
 
@@ -190,7 +190,11 @@ def test_flags_may_stand_anywhere_and_their_values_are_no_settings():
         *("-m", "--cfg", "job"),
         *("seed=0,1", "judge=l2"),
     ]
-    assert not first_mistake(["dataset=folder", "--cfg", "job"], whole=False)
+    assert arranged(["seed=1", "--info", "config"]) == ["--info", "config", "seed=1"]
+    assert arranged(["--cfg", "job", "name=x", "-m"]) == ["--cfg", "job", "-m", "name=x"]
+    for unfinished in ("dataset=folder", "scanner=external"):
+        assert not first_mistake([unfinished, "--cfg", "job"], whole=False)
+        assert "must be given" in first_mistake([unfinished])
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil"])

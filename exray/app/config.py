@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from exray.app.class_paths import without_paths
 from exray.app.components import component
 
 Part = TypeVar("Part")
@@ -127,13 +128,16 @@ def built(node: object, kind: Callable[..., Part]) -> Part:
 
 
 def identity(config: DictConfig, fingerprint: str) -> dict[str, object]:
-    """The part of a configuration that decides a run's results, with the hash of its input."""
+    """The part of a configuration that decides a run's results, with the hash of its input.
+
+    Classes count by their names, not by the modules they lie in.
+    """
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
     kept: dict[str, object] = {
         str(key): value for key, value in resolved.items() if key not in _NOT_IDENTITY
     }
-    return {**kept, "input": fingerprint}
+    return {**without_paths(kept), "input": fingerprint}
 
 
 def run_id(identity: dict[str, object]) -> str:

@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
+from exray.app.code_hash import code_hash
 from exray.app.config import ScanSettings, built
 from exray.app.feature_store import FeatureStore
 from exray.app.finished import Finished
-from exray.app.scan_cache import code_hash
 from exray.app.usable_samples import usable_samples
 from exray.app.wanted import of_kinds
 from exray.evaluation.metrics import Answers

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +15,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-import exray
+from exray.app.class_paths import without_paths
+from exray.app.code_hash import code_hash
 from exray.data.samples import SampleSet
 from exray.evaluation.files import (
     clear_leftovers,
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 SCAN_FILE = "scan.json"
 TRIGGERS_FILE = "triggers.safetensors"
-_CODE = ("scanners", "triggers", "models")  # packages that decide what a scanner finds
 
 
 class BusyError(Exception):
@@ -115,7 +114,7 @@ class ScanCache:
             )
 
     def _key(self, scanner: Scanner, classifier: Classifier, samples: SampleSet) -> str:
-        described: dict[str, object] = {"config": self.config, "seed": self.seed}
+        described: dict[str, object] = {"config": without_paths(self.config), "seed": self.seed}
         if isinstance(scanner, FileScanner):
             described["files"] = scanner.fingerprint()
         return content_key(described, classifier, samples)
@@ -155,17 +154,6 @@ def _made(
     if all(type(each.trigger) in KINDS for each in result.triggers):
         _write(place, result, time.perf_counter() - start)
     return result
-
-
-@cache
-def code_hash() -> str:
-    """Hash of the code that decides what a scanner finds; changed code makes other entries."""
-    root = Path(exray.__file__).parent
-    digest = hashlib.sha256()
-    for package in _CODE:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _feed(digest: "hashlib._Hash", tensor: Tensor) -> None:

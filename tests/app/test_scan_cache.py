@@ -70,6 +70,12 @@ def test_whatever_the_result_follows_from_makes_another_entry(
     assert scanner.asked == len(list(tmp_path.iterdir())) == len(asked)
 
 
+def test_a_moved_class_finds_what_was_kept(tmp_path, scanner, trojaned, colour_samples):
+    for path in ("exray.scanners.abs_scanner.AbsScanner", "exray.scanners.abs.patches.AbsScanner"):
+        cache(tmp_path, engine={"_target_": path}).scan(scanner, trojaned, colour_samples)
+    assert scanner.asked == 1
+
+
 @pytest.mark.parametrize("name", [SCAN_FILE, TRIGGERS_FILE])
 def test_a_broken_entry_is_made_anew(tmp_path, caplog, scanner, trojaned, colour_samples, name):
     cache(tmp_path).scan(scanner, trojaned, colour_samples)

@@ -190,6 +190,15 @@ def test_a_runs_identity_ignores_what_changes_no_result():
     assert len(ids) == 6
 
 
+def test_moved_code_changes_no_identity():
+    plain, moved = composed(), composed("scanner=abs")
+    target = str(plain.scanner.engine._target_)
+    moved.scanner.engine._target_ = target.replace("exray.", "exray.elsewhere.")
+    assert run_id(identity(moved, "hash")) == run_id(identity(plain, "hash"))
+    moved.scanner.engine._target_ = f"{target}Other"
+    assert run_id(identity(moved, "hash")) != run_id(identity(plain, "hash"))
+
+
 @pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "1/", "/2", "0/0"])
 def test_a_shard_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match=r"shard must read INDEX/COUNT with INDEX < COUNT; got"):

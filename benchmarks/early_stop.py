@@ -20,16 +20,19 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from exray.app.config import ScanSettings, built, register
-from exray.app.mistakes import CONF
-from exray.app.usable_samples import usable_samples
-from exray.differencing.differencer import MaskResult
-from exray.differencing.exray_judge import ExrayJudge, Plan, plan_pairs
-from exray.differencing.feature_pairs import FeaturePairs
-from exray.differencing.mask_optimization import GAIN, MaskOptimization
-from exray.models.splitting import SplitClassifier
-from exray.scanners.scanner import Scanner
-from exray.zoo.source import Source
+from exray.app.config import register
+from exray.app.instantiate import built
+from exray.app.override_checks import CONF
+from exray.datasets.base import Source
+from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.judges.differencing.feature_pairs import FeaturePairs
+from exray.judges.differencing.mask_optimization import GAIN, MaskOptimization
+from exray.judges.differencing.mask_search import MaskResult
+from exray.judges.differencing.set_pairs import Plan, plan_pairs
+from exray.models.splitting.split_classifier import SplitClassifier
+from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.settings import ScanSettings
+from exray.scanners.base import Scanner
 
 PATIENCES = (10, 20, 40, 80)  # and as many epochs as there are
 PAPER = "judge=exray_paper_schedule"

@@ -21,22 +21,23 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from hydra import compose, initialize_config_dir
-from mask_ladder import EPOCHS, MODEL, ladder
+from mask_speedups import EPOCHS, MODEL, ladder
 from reference_masks import Shortcuts, reference_mask
 from rich.console import Console
 from rich.table import Table
 from timing import facts, floor, in_turns, median_ratio, peak_mib, seconds_of
 from torch import Tensor
 
-from exray.app.config import built, register
-from exray.app.mistakes import CONF
-from exray.differencing.differencer import find_masks
-from exray.differencing.exray_judge import ExrayJudge
-from exray.differencing.feature_pairs import FeaturePairs, SetPair
-from exray.differencing.mask_optimization import MaskOptimization, MaskSettings
-from exray.models.architectures import build
+from exray.app.config import register
+from exray.app.instantiate import built
+from exray.app.override_checks import CONF
+from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.judges.differencing.mask_search import find_masks
+from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
-from exray.models.splitting import SplitClassifier
+from exray.models.splitting.split_classifier import SplitClassifier
 
 SEED, SAMPLES, CLASSES = 0, 10, 8
 PAIRS = (1, 4, 16, 64)

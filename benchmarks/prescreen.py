@@ -11,17 +11,17 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from benchmark_models import SEED, Subject, of_zoo, scanner
+from result_tables import Row, table, write
 from rich.console import Console
-from subjects import SEED, Subject, of_zoo, scanner
-from tables import Row, table, write
 from timing import facts
 
 from exray.app.config import register
-from exray.scanners.abs_scanner import AbsScanner, stimulated
+from exray.scanners.abs.patches import AbsScanner, stimulated
 
 RESULTS = Path(__file__).parent / "results" / "prescreen.json"
 MIN_ASR = 0.9
-_SETTINGS = "_target_:exray.scanners.prescreen.PrescreenSettings"
+_SETTINGS = "_target_:exray.scanners.inversion.prescreen.PrescreenSettings"
 CHOICES = {
     "every target, ranked by the probe (the default)": [],
     "3 targets a victim by stimulation": ["scanner.engine.stimulation.targets_per_victim=3"],

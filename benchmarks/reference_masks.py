@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from exray.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
 
 LEARNING_RATE, ALPHA, LARGE, START = 0.05, 0.1, 100.0, 4.0
 

@@ -12,28 +12,32 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from exray.data.samples import SampleSet
+from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.abs_filter import AbsFilterScanner
-from exray.scanners.abs_scanner import AbsScanner
-from exray.scanners.anomaly import anomaly_indices
-from exray.scanners.answers import success
-from exray.scanners.bounded_lead import BoundedLead
-from exray.scanners.dynamic_cost import CostSettings, DynamicCost
-from exray.scanners.engine import EngineSettings
-from exray.scanners.filters import BoundedChange, Filters
-from exray.scanners.k_arm import KArm
-from exray.scanners.neural_cleanse import NeuralCleanse
-from exray.scanners.parts import Candidate, Objective, Parametrisation, Stamped, View
-from exray.scanners.patches import random_patches, square_patches, square_side
-from exray.scanners.probe import Start
-from exray.scanners.scanner import Scanner
-from exray.scanners.sri import SriRe, majority_target
-from exray.scanners.untargeted_shape import NUM_DRAWS, Moment, UntargetedShape
-from exray.tensors import generator
-from exray.triggers.filter_trigger import FilterTrigger, mixed, neighbourhoods
-from exray.triggers.trigger import InvertedTrigger, Trigger
-from exray.triggers.visibility import multi_scale_ssim
+from exray.scanners.abs.filters import AbsFilterScanner
+from exray.scanners.abs.patches import AbsScanner
+from exray.scanners.base import Scanner
+from exray.scanners.inversion.filters import Filters
+from exray.scanners.inversion.initialization import Start
+from exray.scanners.inversion.interfaces import Candidate, Objective, Parametrisation, Stamped, View
+from exray.scanners.inversion.loop import EngineSettings
+from exray.scanners.inversion.objectives import (
+    BoundedChange,
+    BoundedLead,
+    CostSettings,
+    DynamicCost,
+)
+from exray.scanners.inversion.patches import random_patches, square_patches, square_side
+from exray.scanners.inversion.success import success
+from exray.scanners.k_arm.scanner import KArm
+from exray.scanners.neural_cleanse.anomaly_index import anomaly_indices
+from exray.scanners.neural_cleanse.scanner import NeuralCleanse
+from exray.scanners.sri.shape import NUM_DRAWS, Moment, UntargetedShape
+from exray.scanners.sri.sri_re import SriRe, majority_target
+from exray.seeding import generator
+from exray.triggers.base import InvertedTrigger, Trigger
+from exray.triggers.filter import FilterTrigger, mixed, neighbourhoods
+from exray.triggers.ssim import multi_scale_ssim
 
 MIN_ASR = 0.9
 # Neural Cleanse's plain form: its released cost and rate, all images in each of so many steps.

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from ladder import ladder_rows
+from abs_speedups import ladder_rows
+from benchmark_models import SEED
+from result_tables import Row, markdown, table, write
 from rich.console import Console
 from rich.progress import Progress
-from scanner_rows import (
+from scanner_timings import (
     CLASSES,
     MODELS,
     NETWORKS,
@@ -31,8 +33,6 @@ from scanner_rows import (
     subject_of,
     whole_row,
 )
-from subjects import SEED
-from tables import Row, markdown, table, write
 from timing import facts
 
 from exray.app.config import register

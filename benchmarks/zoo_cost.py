@@ -21,11 +21,12 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from exray.app.config import built, register
-from exray.app.mistakes import CONF
-from exray.models.architectures import build
+from exray.app.config import register
+from exray.app.instantiate import built
+from exray.app.override_checks import CONF
+from exray.datasets.zoo import ZooSource
+from exray.models.architectures.registry import build
 from exray.zoo.recipe import ZooRecipe
-from exray.zoo.zoo_source import ZooSource
 
 RESULTS = Path(__file__).parent / "results"
 CPU_IMAGES, DRAWN_IMAGES = 2, 20  # images a timed step on a CPU; images drawn

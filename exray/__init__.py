@@ -1,5 +1,5 @@
 """EX-RAY: tells natural triggers of image classifiers from injected ones."""
 
-from exray.torchvision_hook import install
+from exray.torchvision_compat import install
 
 install()

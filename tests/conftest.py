@@ -10,9 +10,10 @@ from PIL import Image
 from torch import nn
 
 from exray.attacks.polygon import PolygonRecipe
-from exray.data.samples import SampleSet
+from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
-from exray.triggers.trigger import InvertedTrigger, PatchTrigger
+from exray.triggers.base import InvertedTrigger
+from exray.triggers.patch import PatchTrigger
 from exray.zoo.recipe import TrainingRecipe, ZooRecipe
 
 SIZE = 16  # pixels

@@ -4,8 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import hydra
 from hydra import compose, initialize_config_dir
@@ -15,16 +14,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from exray.app.config import register
-from exray.app.finished import Finished
-from exray.app.mistakes import (
-    CONF,
-    arranged,
-    first_mistake,
-    may_sweep,
-    one_line,
-    sweeps_in,
-)
-from exray.app.sweep import Handover, cell_of, handover_for
+from exray.app.override_checks import CONF, arranged, first_mistake, may_sweep, one_line, sweeps_in
+from exray.app.sweeps import Handover, cell_of, handover_for
+from exray.app.task_result import Finished
+from exray.app.tasks import task_named
 
 MISTAKE, INTERRUPTED = 2, 130
 _SHOWN = ("--cfg", "-c")  # the configuration alone, which need not be whole
@@ -141,30 +134,9 @@ def _run(config: DictConfig, cell: str, words: Sequence[str]) -> Finished:
     """Runs the task; a mistake in the configuration is one line and its own status."""
     _be_quiet()
     try:
-        return _task(config.task, words)(config, cell)
+        return task_named(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
         return Finished(lines=(), status=MISTAKE, told=one_line(error), cell=cell)
-
-
-def _task(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:
-    """The task of that name.
-
-    Torch takes seconds to import: composing, --help, mistakes and what works on stored records
-    must not pay for it.
-    """
-    if name in ("rejudge", "compare", "dashboard"):
-        from exray.app.compare import compare
-        from exray.app.dashboard import dashboard
-        from exray.app.rejudge import rejudge
-
-        return {"rejudge": rejudge, "compare": compare, "dashboard": dashboard}[name]
-    if name == "tabulate":
-        from exray.app.tabulate import tabulate
-
-        return partial(tabulate, words=words)
-    from exray.app.tasks import TASKS
-
-    return TASKS[name]
 
 
 def _stop(text: str, status: int) -> None:

@@ -2,17 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from exray.app.class_paths import without_paths
-from exray.app.components import component
-
-Part = TypeVar("Part")
+from exray.presets.class_paths import without_paths
 
 # What may differ between two runs without making them different runs.
 _NOT_IDENTITY = (
@@ -64,67 +60,9 @@ TASK_NAMES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScanSettings:
-    """What the scan task itself decides.
-
-    Args:
-        min_clean_accuracy: Below it the verdict is inconclusive: the preprocessing is probably
-            wrong, and triggers mean nothing.
-        min_class_accuracy: Classes below it are neither victim nor target.
-        samples_per_class: Images of each class that are used; None for all.
-        misclassified: Whether images that the classifier gets wrong are dropped or kept.
-        probability_without_triggers: Probability of being trojaned where the scanner finds
-            nothing: scanners miss.
-
-    Raises:
-        ValueError: If a share lies outside [0, 1], or a count is not positive.
-    """
-
-    min_clean_accuracy: float
-    min_class_accuracy: float
-    samples_per_class: int | None
-    misclassified: Literal["drop", "keep"]
-    probability_without_triggers: float
-
-    def __post_init__(self) -> None:
-        for name in ("min_clean_accuracy", "min_class_accuracy", "probability_without_triggers"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not 0 <= value <= 1:
-                raise ValueError(f"scan.{name} must lie in [0, 1]; got {value!r}")
-        if self.samples_per_class is not None and self.samples_per_class < 1:
-            raise ValueError(f"scan.samples_per_class must be >= 1; got {self.samples_per_class}")
-
-
 def register() -> None:
     """Makes the root's schema known to Hydra."""
     ConfigStore.instance().store(name="root_schema", node=RootConfig)
-
-
-def built(node: object, kind: Callable[..., Part]) -> Part:
-    """The object a configuration node describes by its ``_target_``.
-
-    Args:
-        node: A configuration node with ``_target_`` and the constructor's values.
-        kind: The class it must be one of, abstract or not.
-
-    Raises:
-        ValueError: If a constructor refuses its values, or another kind of object results.
-    """
-    if not isinstance(node, DictConfig) or "_target_" not in node:
-        raise ValueError(f"a {kind.__name__} is described by its _target_; got {node!r}")
-    values = cast("dict[str, object]", OmegaConf.to_container(node, resolve=True))
-    try:
-        part = component(values, str(node._get_full_key(None)))
-    except Exception as error:  # a constructor may raise anything; all of it is the user's to mend
-        raise ValueError(str(error)) from error
-    assert isinstance(kind, type)
-    if not isinstance(part, kind):
-        raise ValueError(
-            f"expected a {kind.__name__}, and _target_={node.get('_target_')} makes a "
-            f"{type(part).__name__}"
-        )
-    return cast(Part, part)
 
 
 def identity(config: DictConfig, fingerprint: str) -> dict[str, object]:
@@ -144,29 +82,3 @@ def run_id(identity: dict[str, object]) -> str:
     """Short hash of what decides a run's results."""
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def require_limit(limit: int | None) -> None:
-    """Refuses a number of models that is none.
-
-    Raises:
-        ValueError: If it is not positive.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be >= 1; got {limit}")
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """Index and number of shards from ``0/4``.
-
-    Raises:
-        ValueError: If it does not read so, or the index is not below the number.
-
-    Example:
-        >>> parse_shard("1/4")
-        (1, 4)
-    """
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdigit() and count.isdigit() and int(index) < int(count)):
-        raise ValueError(f"shard must read INDEX/COUNT with INDEX < COUNT; got {text!r}")
-    return int(index), int(count)

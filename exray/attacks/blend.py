@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.attacks.attack import TriggerAttack
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.triggers.trigger import PatchTrigger
+from exray.attacks.base import TriggerAttack
+from exray.attacks.recipe import AttackRecipe
+from exray.triggers.patch import PatchTrigger
 
 _CELLS = 4  # coloured cells a side of the blended picture
 

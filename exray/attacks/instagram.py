@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from exray.attacks.attack import TriggerAttack
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.attacks.round4 import Condition
+from exray.attacks.base import TriggerAttack
+from exray.attacks.conditions import Condition
+from exray.attacks.recipe import AttackRecipe
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
 
 

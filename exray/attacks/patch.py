@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from exray.attacks.attack import TriggerAttack
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.triggers.trigger import PatchTrigger
+from exray.attacks.base import TriggerAttack
+from exray.attacks.recipe import AttackRecipe
+from exray.triggers.patch import PatchTrigger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from exray.attacks.attack import Attack, TriggerFacts
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.attacks.round4 import Condition
-from exray.data.image_source import ImageSource
-from exray.data.sticker import Sticker
+from exray.attacks.base import Attack, TriggerFacts
+from exray.attacks.conditions import Condition
+from exray.attacks.recipe import AttackRecipe
+from exray.images.sources.base import ImageSource
+from exray.images.sources.sticker import Sticker
 
 # TrojAI round 4's trigger colours.
 TRIGGER_COLOURS = (

@@ -1,252 +1,177 @@
-"""What was answered about each classifier, by whom, and how the answers count."""
+"""The figures that every table prints, each with a bootstrap interval over models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
-from exray.evaluation.records import Verdict
+from exray.evaluation.bootstrap import RESAMPLES, Estimate, interval, resampling_weights
+from exray.evaluation.confusion import Counts
+from exray.evaluation.predictions import Answers
+
+CLIP = 1e-12  # NIST clips probabilities to [1e-12, 1 - 1e-12] before the logarithm
+METRICS = (
+    "TP",
+    "FP",
+    "TPR",
+    "FPR",
+    "accuracy",
+    "balanced accuracy",
+    "ROC-AUC",
+    "cross-entropy",
+    "Brier",
+)
+_OF_PROBABILITY = ("ROC-AUC", "cross-entropy", "Brier")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
-    """The four ways a yes-or-no answer about a classifier can turn out.
+class Statistics:
+    """How well one way of deciding does on a set of classifiers.
 
     Args:
-        tp: Trojaned models that were flagged.
-        fp: Clean models that were flagged.
-        tn: Clean models that were not.
-        fn: Trojaned models that were not.
-
-    Example:
-        >>> result = Counts(tp=3, fp=1, tn=3, fn=1)
-        >>> result.accuracy, result.balanced_accuracy, result.tpr, result.fpr
-        (0.75, 0.75, 0.75, 0.25)
-        >>> Counts(tp=0, fp=1, tn=1, fn=0).tpr
-        nan
-    """
-
-    tp: int
-    fp: int
-    tn: int
-    fn: int
-
-    @property
-    def total(self) -> int:
-        """How many classifiers were counted."""
-        return self.tp + self.fp + self.tn + self.fn
-
-    @property
-    def accuracy(self) -> float:
-        """Fraction of right answers; nan without any."""
-        return _ratio(self.tp + self.tn, self.total)
-
-    @property
-    def tpr(self) -> float:
-        """Fraction of trojaned models that were flagged; nan where none is trojaned."""
-        return _ratio(self.tp, self.tp + self.fn)
-
-    @property
-    def fpr(self) -> float:
-        """Fraction of clean models that were flagged; nan where none is clean."""
-        return _ratio(self.fp, self.fp + self.tn)
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean of the two classes' recalls; nan unless both kinds of model are there."""
-        return (self.tpr + 1 - self.fpr) / 2
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Answers:
-    """What one way of deciding says about some classifiers of known ground truth.
-
-    Args:
-        name: The way of deciding, as tables call it.
-        model_ids: The classifiers.
-        is_trojaned: Their ground truth.
-        flagged: Whether each was called trojaned.
-        probability: Probability given to each of being trojaned, in [0, 1]; nan where a way of
-            deciding gives none.
-
-    Raises:
-        ValueError: If the four differ in length, or a probability leaves [0, 1].
+        name: The way of deciding.
+        counts: The four counts.
+        estimates: Each of `METRICS` with its interval.
     """
 
     name: str
-    model_ids: tuple[str, ...]
-    is_trojaned: Bool[ndarray, " n"]
-    flagged: Bool[ndarray, " n"]
-    probability: Float[ndarray, " n"]
-
-    def __post_init__(self) -> None:
-        lengths = [len(self.model_ids), len(self.is_trojaned), len(self.flagged)]
-        lengths.append(len(self.probability))
-        if len(set(lengths)) > 1:
-            raise ValueError(
-                f"model_ids, is_trojaned, flagged and probability must be as long; got {lengths}"
-            )
-        known = self.probability[~np.isnan(self.probability)]
-        if known.size and not (known.min() >= 0 and known.max() <= 1):
-            raise ValueError(
-                f"probability must lie in [0, 1]; got values from {known.min():g} to "
-                f"{known.max():g}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.model_ids)
-
-    @property
-    def counts(self) -> Counts:
-        """The four counts."""
-        return counts(self.flagged.tolist(), self.is_trojaned.tolist())
-
-    @property
-    def is_right(self) -> Bool[ndarray, " n"]:
-        """Whether each answer is the truth."""
-        right: Bool[ndarray, " n"] = self.flagged == self.is_trojaned
-        return right
-
-    def select(self, rows: Int[ndarray, " m"]) -> "Answers":
-        """The answers in some rows, in the order given."""
-        return Answers(
-            name=self.name,
-            model_ids=tuple(self.model_ids[row] for row in rows),
-            is_trojaned=self.is_trojaned[rows],
-            flagged=self.flagged[rows],
-            probability=self.probability[rows],
-        )
+    counts: Counts
+    estimates: Mapping[str, Estimate]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """Records that no count can include.
+def statistics(answers: Answers, *, resamples: int = RESAMPLES, seed: int = 0) -> Statistics:
+    """All figures of one way of deciding.
 
     Args:
-        num_failed: Scans that failed.
-        num_unknown_truth: Finished scans of models whose ground truth is unknown.
-        num_without_flag: Finished scans with ground truth whose scanner alone said nothing.
+        answers: Its answers with the truth.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
     """
-
-    num_failed: int
-    num_unknown_truth: int
-    num_without_flag: int
-
-    @property
-    def caption(self) -> str:
-        """What is left out, in words; empty where nothing is."""
-        parts = []
-        if self.num_failed:
-            parts.append(f"{self.num_failed} failed")
-        if self.num_unknown_truth:
-            parts.append(f"{self.num_unknown_truth} of unknown ground truth")
-        told = f"Left out: {', '.join(parts)}." if parts else ""
-        if self.num_without_flag:
-            told += f" The scanner alone gave no answer for {self.num_without_flag}."
-        return told.strip()
+    (found,) = statistics_of_all([answers], resamples=resamples, seed=seed)
+    return found
 
 
-def counts(flagged: Sequence[bool], is_trojaned: Sequence[bool]) -> Counts:
-    """The four counts of paired answers and truths.
+def statistics_of_all(
+    ways: Sequence[Answers], *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Statistics]:
+    """All figures of several ways of deciding, which share resamples where they share models.
 
     Args:
-        flagged: Whether each classifier was called trojaned.
-        is_trojaned: Whether it is.
-
-    Raises:
-        ValueError: If the two differ in length.
-
-    Example:
-        >>> counts([True, False, True], [True, True, False])
-        Counts(tp=1, fp=1, tn=0, fn=1)
+        ways: The answers of each.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
     """
-    if len(flagged) != len(is_trojaned):
-        raise ValueError(
-            f"flagged and is_trojaned must be as long; got {len(flagged)} and {len(is_trojaned)}"
-        )
-    pairs = list(zip(flagged, is_trojaned, strict=True))
-    return Counts(
-        tp=pairs.count((True, True)),
-        fp=pairs.count((True, False)),
-        tn=pairs.count((False, False)),
-        fn=pairs.count((False, True)),
-    )
+    drawn: dict[bytes, Float[ndarray, "b n"]] = {}
+    found = []
+    for answers in ways:
+        truth = answers.is_trojaned
+        if truth.tobytes() not in drawn:
+            weights = resampling_weights(truth, resamples=resamples, seed=seed)
+            drawn[truth.tobytes()] = weights
+        values = scores(answers)
+        resampled = resampled_scores(answers, drawn[truth.tobytes()])
+        estimates = {name: interval(values[name], resampled[name]) for name in METRICS}
+        found.append(Statistics(name=answers.name, counts=answers.counts, estimates=estimates))
+    return found
 
 
-def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Answers:
-    """Scanner and judge together: flagged where the verdict is ``trojaned``.
+def scores(answers: Answers) -> dict[str, float]:
+    """Each of `METRICS` on the models themselves; nan where it is not defined.
 
-    An inconclusive verdict flags nothing. Failed scans and models of unknown ground truth are not
-    among the answers; `left_out` says how many they are.
+    The cross-entropy is TrojAI's: in nats, of probabilities clipped as NIST clips them. ROC-AUC
+    needs both kinds of model; equal scores of a trojaned and a clean model count one half.
 
     Args:
-        frame: A row per record, as `collect` gives it.
-        name: What tables call it.
+        answers: Answers with the truth.
+
+    Source: usnistgov/trojai-test-harness, metrics. *Differs from NIST:* the area under the curve
+    is exact, not over 101 thresholds, and failed scans are left out, not given 0.5.
     """
-    rows = _comparable(frame)
-    return _answers(name, rows, rows["verdict"] == Verdict.TROJANED.value, rows["probability"])
+    found = answers.counts
+    values = {
+        "TP": float(found.tp),
+        "FP": float(found.fp),
+        "TPR": found.tpr,
+        "FPR": found.fpr,
+        "accuracy": found.accuracy,
+        "balanced accuracy": found.balanced_accuracy,
+    }
+    return values | _probability_scores(answers)
 
 
-def scanner_alone(frame: pd.DataFrame) -> Answers:
-    """The scanner's own answer, without a judge; over the records that hold one.
+def resampled_scores(
+    answers: Answers, weights: Float[ndarray, "b n"]
+) -> dict[str, Float[ndarray, " b"]]:
+    """Each of `METRICS` on every resample at once.
 
-    It is a yes or no without a probability. ``judge=none`` ranks its models by ASR.
+    The same figures as `scores`, which a test holds it to, as products of matrices: a call of
+    scikit-learn for each resample would take a thousand times as long.
 
     Args:
-        frame: A row per record, as `collect` gives it.
+        answers: Answers with the truth.
+        weights: How often each model is drawn in each resample.
     """
-    rows = _comparable(frame)
-    rows = rows[rows["scanner_flags"].notna()]
-    nothing = pd.Series(math.nan, index=rows.index)
-    return _answers("scanner alone", rows, rows["scanner_flags"], nothing)
+    truth, flagged = answers.is_trojaned, answers.flagged
+    columns = np.stack([flagged & truth, flagged & ~truth, truth, ~truth], axis=1)
+    tp, fp, trojaned, clean = (weights @ columns.astype(np.float64)).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tpr, fpr = tp / trojaned, fp / clean
+        found = {
+            "TP": tp,
+            "FP": fp,
+            "TPR": tpr,
+            "FPR": fpr,
+            "accuracy": (tp + clean - fp) / (trojaned + clean),
+            "balanced accuracy": (tpr + 1 - fpr) / 2,
+        }
+        return found | _resampled_of_probability(answers, weights)
 
 
-def all_clean(frame: pd.DataFrame) -> Answers:
-    """The trivial rule that flags nothing, over the same records as `with_judge`.
-
-    Its probability is the share of trojaned models, the best constant there is.
+def cross_entropies(answers: Answers) -> Float[ndarray, " n"]:
+    """The cross-entropy of each answer, in nats, clipped as NIST does.
 
     Args:
-        frame: A row per record, as `collect` gives it.
+        answers: Answers with the truth.
     """
-    rows = _comparable(frame)
-    share = float(rows["is_trojaned"].astype(bool).mean()) if len(rows) else math.nan
-    nothing, constant = (pd.Series(value, index=rows.index) for value in (False, share))
-    return _answers("trivial rule: all clean", rows, nothing, constant)
+    clipped = np.clip(answers.probability, CLIP, 1 - CLIP)
+    losses: Float[ndarray, " n"] = -np.log(np.where(answers.is_trojaned, clipped, 1 - clipped))
+    return losses
 
 
-def left_out(frame: pd.DataFrame) -> LeftOut:
-    """How many records the counts leave out, and why.
+def _probability_scores(answers: Answers) -> dict[str, float]:
+    """What scikit-learn makes of the probabilities."""
+    if not len(answers) or np.isnan(answers.probability).any():
+        return dict.fromkeys(_OF_PROBABILITY, math.nan)
+    # Takes over a second to import; composing a configuration must not pay for it.
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-    Args:
-        frame: A row per record, as `collect` gives it.
-    """
-    done = frame[frame["status"] == "done"]
-    rows = _comparable(frame)
-    return LeftOut(
-        num_failed=len(frame) - len(done),
-        num_unknown_truth=len(done) - len(rows),
-        num_without_flag=int(rows["scanner_flags"].isna().sum()),
-    )
-
-
-def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[(frame["status"] == "done") & frame["is_trojaned"].notna()]
+    truth, probability = answers.is_trojaned, answers.probability
+    clipped = np.clip(probability, CLIP, 1 - CLIP)
+    has_both = len(np.unique(truth)) == 2
+    return {
+        "ROC-AUC": float(roc_auc_score(truth, probability)) if has_both else math.nan,
+        "cross-entropy": float(log_loss(truth, clipped, labels=[False, True])),
+        "Brier": float(brier_score_loss(truth, probability, pos_label=True)),
+    }
 
 
-def _answers(name: str, rows: pd.DataFrame, flagged: pd.Series, probability: pd.Series) -> Answers:
-    return Answers(
-        name=name,
-        model_ids=tuple(rows["model_id"].astype(str)),
-        is_trojaned=rows["is_trojaned"].to_numpy(dtype=bool),
-        flagged=flagged.to_numpy(dtype=bool),
-        probability=probability.to_numpy(dtype=np.float64),
-    )
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
+def _resampled_of_probability(
+    answers: Answers, weights: Float[ndarray, "b n"]
+) -> dict[str, Float[ndarray, " b"]]:
+    """What is made of the probabilities, on every resample; nan where there are none."""
+    if np.isnan(answers.probability).any():
+        return dict.fromkeys(_OF_PROBABILITY, np.full(len(weights), np.nan))
+    truth, probability = answers.is_trojaned, answers.probability
+    total = weights.sum(axis=1)
+    trojaned, clean = probability[truth][:, None], probability[~truth]
+    ordered = (trojaned > clean) + 0.5 * (trojaned == clean)
+    won = ((weights[:, truth] @ ordered) * weights[:, ~truth]).sum(axis=1)
+    pairs = weights[:, truth].sum(axis=1) * weights[:, ~truth].sum(axis=1)
+    return {
+        "ROC-AUC": won / pairs,
+        "cross-entropy": weights @ cross_entropies(answers) / total,
+        "Brier": weights @ np.square(probability - truth) / total,
+    }

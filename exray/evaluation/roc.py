@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exray.evaluation.metrics import Answers
+from exray.evaluation.predictions import Answers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from exray.evaluation.metrics import Answers, with_judge
-from exray.evaluation.records import Verdict
+from exray.evaluation.predictions import Answers, with_judge
+from exray.results.records import Verdict
 
 NEVER = -math.inf  # the score of a model without a judged trigger, which no threshold flags
 

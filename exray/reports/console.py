@@ -1,6 +1,5 @@
 """A run for the terminal: tables for people, one line per model for scripts."""
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exray.evaluation.bootstrap import Estimate
-from exray.evaluation.collect import Collection
-from exray.evaluation.comparison import pruning
-from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
-from exray.evaluation.statistics import Statistics, statistics_of_all
-from exray.evaluation.store import StoredScan
+from exray.evaluation.metrics import Statistics
+from exray.reports.formatting import clean_text, number, trigger_word, truth_word, with_interval
+from exray.reports.markdown import comparison_notes, comparison_rows
+from exray.results.collection import Collection
+from exray.results.records import TriggerRecord, Verdict
+from exray.results.store import StoredScan
 
 STYLES = {
     Verdict.CLEAN: "green",
@@ -24,65 +22,9 @@ STYLES = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.FAILED: "magenta",
 }
-ABSENT = "-"
+
+
 _RATES = ("accuracy", "balanced accuracy", "ROC-AUC", "cross-entropy")
-
-
-def machine_line(record: ScanRecord) -> str:
-    r"""The line that scripts read: id, verdict, probability, triggers, injected ones.
-
-    Args:
-        record: A classifier's record.
-
-    Example:
-        >>> record = ScanRecord(model_id="m1", run_id="r", status="done",
-        ...     verdict=Verdict.TROJANED, probability=0.93751, num_triggers=3, num_injected=1)
-        >>> machine_line(record).split("\t")
-        ['m1', 'trojaned', '0.9375', '3', '1']
-    """
-    fields = (
-        record.model_id,
-        record.verdict.value,
-        f"{record.probability:.4f}",
-        str(record.num_triggers),
-        str(record.num_injected),
-    )
-    return "\t".join(fields)
-
-
-def summary_json(records: Sequence[ScanRecord]) -> dict[str, object]:
-    """The fields of `machine_line` per model, and how many models got each verdict.
-
-    Args:
-        records: The run's records.
-
-    Returns:
-        Plain values for JSON; a probability that is not a number is None.
-    """
-    models = [
-        {
-            "model_id": record.model_id,
-            "verdict": record.verdict.value,
-            "probability": None if math.isnan(record.probability) else record.probability,
-            "num_triggers": record.num_triggers,
-            "num_injected": record.num_injected,
-            "error_line": record.error_line,
-        }
-        for record in records
-    ]
-    verdicts = [record.verdict for record in records]
-    tally = {verdict.value: verdicts.count(verdict) for verdict in Verdict}
-    return {"models": models, "counts": {"total": len(verdicts), **tally}}
-
-
-def comparison_rows(frame: pd.DataFrame) -> list[Statistics]:
-    """The answers that every table puts side by side, with their intervals.
-
-    Args:
-        frame: A row per record, as `collect` gives it.
-    """
-    ways = (scanner_alone, with_judge, all_clean)
-    return statistics_of_all([way(frame) for way in ways])
 
 
 def comparison_table(frame: pd.DataFrame) -> Table:
@@ -112,27 +54,6 @@ def statistics_table(rows: Sequence[Statistics], *, title: str, caption: str) ->
         rates = (with_interval(row.estimates[name], separator="\n") for name in _RATES)
         table.add_row(row.name, *map(str, tallies), *rates)
     return table
-
-
-def comparison_notes(frame: pd.DataFrame) -> list[str]:
-    """What a reader of the comparison must know, a sentence each.
-
-    Args:
-        frame: A row per record, as `collect` gives it.
-    """
-    scanner, judged = scanner_alone(frame), with_judge(frame)
-    notes = [left_out(frame).caption]
-    if len(scanner) and len(judged):
-        change = pruning(scanner, judged)
-        notes.append(
-            f"The judge removes {with_interval(change.fp_reduction)} of the scanner's false "
-            f"positives and loses {with_interval(change.tp_loss)} of its true positives."
-        )
-    notes.append(
-        "In brackets: 95 % bootstrap intervals over models; one without width says that the "
-        "models agree, not that the figure is certain."
-    )
-    return [note for note in notes if note]
 
 
 def model_table(collection: Collection) -> Table:
@@ -210,64 +131,6 @@ def render_summary(collection: Collection, console: Console) -> None:
     console.print(time_line(collection.frame))
     for model_id in collection.missing:
         console.print(clean_text(f"missing: {model_id}", style="magenta"))
-
-
-def truth_word(is_trojaned: bool | None) -> str:
-    """Ground truth in a word; a dash where it is unknown."""
-    return {True: "trojaned", False: "clean", None: ABSENT}[is_trojaned]
-
-
-def trigger_word(trigger: TriggerRecord) -> str:
-    """A trigger's verdict in a word."""
-    return "injected" if trigger.is_injected else "natural"
-
-
-def number(value: float | None, digits: int) -> str:
-    """A number to so many decimals; a dash where there is none.
-
-    Args:
-        value: The number, None or nan.
-        digits: Decimals.
-
-    Example:
-        >>> number(0.12345, 3), number(None, 3), number(float("nan"), 3)
-        ('0.123', '-', '-')
-    """
-    return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def with_interval(estimate: Estimate, *, digits: int = 3, separator: str = " ") -> str:
-    """A figure with its interval in brackets; a dash where it is not defined.
-
-    Args:
-        estimate: The figure.
-        digits: Decimals.
-        separator: Between the figure and the bracket.
-
-    Example:
-        >>> with_interval(Estimate(value=0.75, low=0.5, high=1.0), digits=2)
-        '0.75 [0.50, 1.00]'
-        >>> with_interval(Estimate(value=math.nan, low=math.nan, high=math.nan))
-        '-'
-    """
-    if math.isnan(estimate.value) or math.isnan(estimate.low):
-        return number(estimate.value, digits)
-    ends = f"[{number(estimate.low, digits)}, {number(estimate.high, digits)}]"
-    return f"{number(estimate.value, digits)}{separator}{ends}"
-
-
-def clean_text(text: str, style: str = "") -> Text:
-    r"""A stranger's text without what a terminal would obey.
-
-    Args:
-        text: Class names, model ids and messages, from anywhere.
-        style: A rich style for all of it.
-
-    Example:
-        >>> clean_text("[bold]\x1b[2Jstop").plain
-        '[bold]?[2Jstop'
-    """
-    return Text("".join(char if char.isprintable() else "?" for char in text), style=style)
 
 
 def _render_model(scan: StoredScan, console: Console) -> None:

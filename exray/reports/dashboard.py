@@ -8,18 +8,18 @@ from pathlib import Path
 import pandas as pd
 
 from exray.evaluation.bootstrap import Estimate
-from exray.evaluation.calibration import calibration_curve
-from exray.evaluation.collect import Collection, collect
-from exray.evaluation.comparison import pruning
-from exray.evaluation.files import replace_file
-from exray.evaluation.metrics import all_clean, left_out, scanner_alone, with_judge
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.evaluation.calibration_curve import calibration_curve
+from exray.evaluation.metrics import statistics_of_all
+from exray.evaluation.paired_tests import pruning
+from exray.evaluation.predictions import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.roc import roc_curve
-from exray.evaluation.statistics import statistics_of_all
-from exray.evaluation.store import ResultStore
-from exray.reports.cards import trigger_card
 from exray.reports.dashboard_views import Answer, JudgeView, ModelView, TriggerView
-from exray.reports.html import page_environment
+from exray.reports.html_report import page_environment
+from exray.reports.trigger_cards import trigger_card
+from exray.results.collection import Collection, collect
+from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.store import ResultStore
+from exray.storage.atomic_files import replace_file
 
 DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers are a line each
 WHISKERS = ("accuracy", "balanced accuracy", "ROC-AUC")

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from exray.evaluation.calibration import CalibrationCurve
-from exray.evaluation.comparison import Pruning
-from exray.evaluation.records import ScanRecord
-from exray.evaluation.statistics import Statistics
-from exray.reports.cards import TriggerCard
+from exray.evaluation.calibration_curve import CalibrationCurve
+from exray.evaluation.metrics import Statistics
+from exray.evaluation.paired_tests import Pruning
+from exray.reports.trigger_cards import TriggerCard
+from exray.results.records import ScanRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from exray.data.samples import SampleSet
+from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.checks import nothing_to_scan, require_fraction
-from exray.scanners.scanner import FileScanner, Progress, ScanResult
-from exray.triggers.paired_trigger import PairedTrigger
+from exray.scanners.base import FileScanner, Progress, ScanResult
+from exray.scanners.validation import nothing_to_scan, require_fraction
+from exray.triggers.base import InvertedTrigger, Trigger
+from exray.triggers.external_file import FileTrigger, read_triggers
+from exray.triggers.paired import PairedTrigger
 from exray.triggers.serialization import packed, unpacked
-from exray.triggers.trigger import InvertedTrigger, Trigger
-from exray.triggers.trigger_file import FileTrigger, read_triggers
 
 
 class ExternalScanner(FileScanner):

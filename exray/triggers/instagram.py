@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.colour import (
+from exray.triggers.base import Trigger
+from exray.triggers.imagemagick import (
     Images,
     auto_gamma_corrected,
     contrasted,
@@ -18,7 +19,6 @@ from exray.triggers.colour import (
     tinted,
     toned,
 )
-from exray.triggers.trigger import Trigger
 
 _NIGHT_BLUE = (0x22, 0x2B, 0x6D)
 _DARK_RED = (0x33, 0x00, 0x00)

@@ -7,11 +7,12 @@ from typing import get_origin, get_type_hints
 import torch
 from torch import Tensor
 
-from exray.triggers.filter_trigger import FilterTrigger
+from exray.triggers.base import Trigger
+from exray.triggers.filter import FilterTrigger
 from exray.triggers.instagram import InstagramTrigger
-from exray.triggers.paired_trigger import PairedTrigger
-from exray.triggers.recolour_trigger import RecolourTrigger
-from exray.triggers.trigger import PatchTrigger, Trigger
+from exray.triggers.paired import PairedTrigger
+from exray.triggers.patch import PatchTrigger
+from exray.triggers.recolouring import RecolourTrigger
 
 KINDS: tuple[type[Trigger], ...] = (
     PatchTrigger,

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import save_file
 
 from exray.errors import RecordError
-from exray.models.architectures import build
-from exray.models.checkpoint import file_sha256
+from exray.models.architectures.registry import build
+from exray.models.checkpoints.reader import file_sha256
 from exray.zoo.candidate import Candidate, train_candidate
 from exray.zoo.entries import ModelEntry
+from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
 from exray.zoo.manifest import Manifest, write_json
 from exray.zoo.recipe import FURTHER, ZooRecipe
-from exray.zoo.zoo_images import SIGN_IMAGES, ZooImages
 
 logger = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from exray.attacks.attack import Attack
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.data.cifar10_layout import SPLITS
-from exray.data.image_source import ImageSource
-from exray.models.architectures import build
-from exray.tensors import derive_seed
-from exray.zoo.adversarial import AdversarialTraining
+from exray.attacks.base import Attack
+from exray.attacks.recipe import AttackRecipe
+from exray.images.sources.base import SPLITS, ImageSource
+from exray.models.architectures.registry import build
+from exray.seeding import derive_seed
+from exray.zoo.adversarial_training import AdversarialTraining
 from exray.zoo.entries import AttackEntry, ModelEntry
+from exray.zoo.image_sets import SIGN_IMAGES, ImageFacts, ZooImages
 from exray.zoo.poisoning import (
     clean_images,
     decoys,
@@ -26,7 +26,6 @@ from exray.zoo.poisoning import (
 from exray.zoo.recipe import ZooRecipe
 from exray.zoo.scene_recipe import SceneFacts
 from exray.zoo.training import class_accuracies, hit_rate, train
-from exray.zoo.zoo_images import SIGN_IMAGES, ImageFacts, ZooImages
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from exray.zoo.adversarial import AdversarialTraining
+from exray.zoo.adversarial_training import AdversarialTraining
+from exray.zoo.image_sets import ImageFacts
 from exray.zoo.scene_recipe import SceneFacts
-from exray.zoo.zoo_images import ImageFacts
 
 
 @dataclass(frozen=True, kw_only=True)

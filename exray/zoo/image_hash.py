@@ -5,7 +5,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from exray.models.checkpoint import file_sha256
+from exray.models.checkpoints.reader import file_sha256
 
 _HASHED = (".bin", ".npz", ".parquet")  # files of many images; of the others the size must do
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exray.errors import RecordError
 from exray.zoo.entries import ModelEntry
-from exray.zoo.trojai_tables import trojai_config, write_metadata
+from exray.zoo.trojai_metadata import trojai_config, write_metadata
 
 MANIFEST = "manifest.json"
 

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from exray.attacks.attack import Attack
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.data.image_source import ImageSource
-from exray.tensors import derive_seed
+from exray.attacks.base import Attack
+from exray.attacks.recipe import AttackRecipe
+from exray.images.sources.base import ImageSource
+from exray.seeding import derive_seed
 from exray.zoo.recipe import TrainingRecipe
 
 

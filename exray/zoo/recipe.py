@@ -4,14 +4,14 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import Literal
 
-from exray.attacks.attack_recipe import AttackRecipe
 from exray.attacks.blend import BlendRecipe
 from exray.attacks.instagram import FilterRecipe
 from exray.attacks.patch import PatchRecipe
 from exray.attacks.polygon import PolygonRecipe
-from exray.tensors import derive_seed
-from exray.zoo.adversarial import AdversarialRecipe
-from exray.zoo.zoo_images import ImageFacts
+from exray.attacks.recipe import AttackRecipe
+from exray.seeding import derive_seed
+from exray.zoo.adversarial_training import AdversarialRecipe
+from exray.zoo.image_sets import ImageFacts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from exray.data.scenes import Scene, background_files
-from exray.tensors import derive_seed
+from exray.images.sources.signs.scenes import Scene, background_files
+from exray.seeding import derive_seed
 from exray.zoo.image_hash import hash_of_files
 
 

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from exray.data.image_source import to_unit
-from exray.tensors import derive_seed
-from exray.zoo.adversarial import AdversarialTraining, Adversary
+from exray.images.sources.base import to_unit
+from exray.seeding import derive_seed
+from exray.zoo.adversarial_training import AdversarialTraining, Adversary
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.recipe import TrainingRecipe
 

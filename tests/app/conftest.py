@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from exray.app.cli import main
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord, Verdict
 from exray.zoo.build import build_zoo
 
 QUICK = (
     "trainer=cpu",
-    "scanner.engine.rounds=[{_target_: exray.scanners.abs_scanner.InversionRound, steps: 6, "
+    "scanner.engine.rounds=[{_target_: exray.scanners.abs.patches.InversionRound, steps: 6, "
     "images_per_victim: 2, min_score: 0.0, keep: 9}]",
     "scanner.engine.stimulation.targets_per_victim=1",
     "scanner.engine.min_asr=0.01",

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from exray.attacks.polygon import (
-    TRIGGER_COLOURS,
-    PolygonAttack,
-    PolygonRecipe,
-    random_sticker,
-)
+from exray.attacks.polygon import TRIGGER_COLOURS, PolygonAttack, PolygonRecipe, random_sticker
 
 
 def attack(seed=0, **changes):

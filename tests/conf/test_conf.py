@@ -9,14 +9,18 @@ from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
 from exray.app.cli import CONF
-from exray.app.config import ScanSettings, built, identity, parse_shard, register, run_id
-from exray.app.tasks import built_logger, device_of
-from exray.attacks.attack_recipe import AttackRecipe
-from exray.evaluation.store import ResultStore
-from exray.reports.loggers import RunLogger
-from exray.scanners.scanner import Scanner
-from exray.triggers.judge import Judge
-from exray.zoo.source import Source
+from exray.app.config import identity, register, run_id
+from exray.app.hardware import device_of
+from exray.app.instantiate import built
+from exray.app.tasks.scan import built_logger
+from exray.attacks.recipe import AttackRecipe
+from exray.datasets.base import Source
+from exray.judges.base import Judge
+from exray.pipeline.settings import ScanSettings
+from exray.pipeline.sharding import parse_shard
+from exray.reports.loggers.base import RunLogger
+from exray.results.store import ResultStore
+from exray.scanners.base import Scanner
 
 FILES = sorted(CONF.rglob("*.yaml"))
 GROUPS = sorted(

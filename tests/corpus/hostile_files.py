@@ -30,7 +30,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "hostile-files.md"
 def answers(folder):
     """What each file is answered, without its path and the way out; ACCEPTED where it is read."""
     from exray.errors import CheckpointError
-    from exray.models.checkpoint import read_checkpoint
+    from exray.models.checkpoints.reader import read_checkpoint
 
     found = {}
     canary = folder / "canary"

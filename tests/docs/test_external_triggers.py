@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from exray.triggers.trigger_file import read_triggers
+from exray.triggers.external_file import read_triggers
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "external-triggers.md"
 

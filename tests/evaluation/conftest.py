@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exray.evaluation.metrics import Answers
+from exray.evaluation.predictions import Answers
 
 
 def _make(truth, probability, *, bar=0.5, name="judge", ids=None):

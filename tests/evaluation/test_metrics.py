@@ -1,106 +1,109 @@
+"""The figures against scikit-learn and torchmetrics, their intervals, and degenerate zoos."""
+
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_recall,
-    binary_stat_scores,
-)
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from torchmetrics.functional.classification import binary_auroc
 
-from exray.evaluation.metrics import (
-    Counts,
-    all_clean,
-    counts,
-    left_out,
-    scanner_alone,
-    with_judge,
-)
+from exray.evaluation.bootstrap import interval, resampling_weights
+from exray.evaluation.metrics import METRICS, resampled_scores, scores, statistics
 
 
-def frame(rows):
-    names = ["status", "verdict", "scanner_flags", "is_trojaned"]
-    types = {"scanner_flags": "boolean", "is_trojaned": "boolean"}
-    table = pd.DataFrame(rows, columns=names).astype(types)
-    return table.assign(model_id=[f"m{place}" for place in range(len(rows))], probability=0.7)
+def repeated(answers, weights):
+    """The resample that the weights stand for, drawn out model by model."""
+    return answers.select(np.repeat(np.arange(len(answers)), weights.astype(int)))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_counts_agree_with_torchmetrics(seed):
-    rng = np.random.default_rng(seed)
-    flagged, truth = rng.random(37) < 0.4, rng.random(37) < 0.6
-    ours = counts(flagged.tolist(), truth.tolist())
-    answers, labels = torch.tensor(flagged).int(), torch.tensor(truth).int()
-    tp, fp, tn, fn, _ = binary_stat_scores(answers, labels).tolist()
-    assert ours == Counts(tp=tp, fp=fp, tn=tn, fn=fn)
-    recall = binary_recall(answers, labels).item()
-    specificity = binary_recall(1 - answers, 1 - labels).item()
-    assert ours.accuracy == pytest.approx(binary_accuracy(answers, labels).item())
-    assert ours.tpr == pytest.approx(recall)
-    assert ours.fpr == pytest.approx(1 - specificity)
-    assert ours.balanced_accuracy == pytest.approx((recall + specificity) / 2)
+def test_the_cross_entropy_of_a_wrong_certainty_is_clipped_as_nist_does(make_answers):
+    found = scores(make_answers([True, False], [0.0, 0.0]))
+    assert found["cross-entropy"] == pytest.approx(-math.log(1e-12) / 2)
 
 
-def test_rates_without_a_denominator_are_nan():
-    assert math.isnan(counts([], []).accuracy)
-    only_clean = counts([True, False], [False, False])
-    assert math.isnan(only_clean.tpr)
-    assert math.isnan(only_clean.balanced_accuracy)
-    assert only_clean.fpr == 0.5
+def test_figures_by_hand(make_answers):
+    found = scores(make_answers([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
+    assert found["TP"] == found["FP"] == 1
+    assert found["accuracy"] == found["balanced accuracy"] == 0.5
+    assert found["ROC-AUC"] == 0.75
+    logs = math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9)
+    assert found["cross-entropy"] == pytest.approx(-logs / 4)
+    assert found["Brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
 
 
-def test_answers_and_truths_must_pair_up():
-    with pytest.raises(ValueError, match="must be as long; got 1 and 2"):
-        counts([True], [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_and_area_agree_with_other_libraries(random_answers, seed):
+    answers = random_answers(seed)
+    found = scores(answers)
+    truth = torch.tensor(answers.is_trojaned).int()
+    area = binary_auroc(torch.tensor(answers.probability), truth).item()
+    assert found["ROC-AUC"] == pytest.approx(area)
+    balanced = balanced_accuracy_score(answers.is_trojaned, answers.flagged)
+    assert found["balanced accuracy"] == pytest.approx(balanced)
 
 
-def test_the_judge_clears_what_the_scanner_flagged():
-    rows = [
-        ("done", "trojaned", True, True),
-        ("done", "natural-only", True, False),
-        ("done", "clean", False, False),
-    ]
-    assert scanner_alone(frame(rows)).counts == Counts(tp=1, fp=1, tn=1, fn=0)
-    assert with_judge(frame(rows)).counts == Counts(tp=1, fp=0, tn=2, fn=0)
-    assert all_clean(frame(rows)).counts == Counts(tp=0, fp=0, tn=2, fn=1)
+def test_every_resampled_figure_is_that_of_the_models_drawn(random_answers):
+    answers = random_answers(0)
+    weights = resampling_weights(answers.is_trojaned, resamples=20, seed=1)
+    resampled = resampled_scores(answers, weights)
+    for place, drawn in enumerate(weights):
+        for name, value in scores(repeated(answers, drawn)).items():
+            assert resampled[name][place] == pytest.approx(value), name
 
 
-def test_inconclusive_flags_nothing():
-    answers = with_judge(frame([("done", "inconclusive", True, True)]))
-    assert answers.counts == Counts(tp=0, fp=0, tn=0, fn=1)
+def test_the_interval_covers_as_often_as_it_says(random_answers):
+    """Over many zoos of one kind the interval holds the kind's area about 95 times of 100."""
+    pooled = [random_answers(seed, num_models=60) for seed in range(100, 220)]
+    truth = np.concatenate([each.is_trojaned for each in pooled])
+    area = roc_auc_score(truth, np.concatenate([each.probability for each in pooled]))
+    found = [statistics(each, resamples=300).estimates["ROC-AUC"] for each in pooled]
+    covered = np.mean([each.low <= area <= each.high for each in found])
+    assert 0.85 <= covered <= 1.0
+    assert np.mean([each.high - each.low for each in found]) < 0.35
 
 
-def test_failed_and_unknown_are_left_out_and_said():
-    rows = [
-        ("failed", "failed", None, True),
-        ("done", "trojaned", True, None),
-        ("done", "clean", None, False),
-    ]
-    assert len(with_judge(frame(rows))) == 1
-    assert len(scanner_alone(frame(rows))) == 0
-    told = left_out(frame(rows))
-    assert (told.num_failed, told.num_unknown_truth, told.num_without_flag) == (1, 1, 1)
-    assert told.caption == (
-        "Left out: 1 failed, 1 of unknown ground truth. The scanner alone gave no answer for 1."
-    )
-    assert left_out(frame(rows[2:]).assign(scanner_flags=True)).caption == ""
+def test_intervals_hold_the_figure_and_follow_the_seed(random_answers):
+    answers = random_answers(3)
+    first, again, other = (statistics(answers, resamples=200, seed=seed) for seed in (0, 0, 1))
+    for name in METRICS:
+        found = first.estimates[name]
+        assert found.low <= found.value <= found.high
+    assert first.estimates == again.estimates
+    assert first.estimates != other.estimates
 
 
-def test_the_trivial_rules_probability_is_the_share_of_trojaned_models():
-    rows = [("done", "clean", True, truth) for truth in (True, False, False, False)]
-    assert all_clean(frame(rows)).probability.tolist() == [0.25] * 4
-    assert len(all_clean(frame([]))) == 0
+def test_one_kind_of_model_gives_no_area_and_no_balanced_accuracy(make_answers):
+    found = statistics(make_answers([False, False], [0.2, 0.7])).estimates
+    for name in ("TPR", "balanced accuracy", "ROC-AUC"):
+        assert math.isnan(found[name].value)
+        assert math.isnan(found[name].low)
+    assert found["FPR"].value == 0.5
 
 
-def test_the_scanner_alone_gives_no_probability():
-    answers = scanner_alone(frame([("done", "trojaned", True, True)]))
-    assert np.isnan(answers.probability).all()
+def test_equal_scores_rank_nothing(make_answers):
+    found = statistics(make_answers([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
 
 
-def test_answers_refuse_what_is_no_answer(make_answers):
-    with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\]; got values from 0.5"):
-        make_answers([True, False], [0.5, 1.5])
-    with pytest.raises(ValueError, match="must be as long"):
-        make_answers([True, False], [0.5, 0.5], ids=("a",))
+@pytest.mark.parametrize("truth", [[], [True], [False], [True, False]])
+def test_without_probabilities_the_counts_remain(make_answers, truth):
+    found = statistics(make_answers(truth, [math.nan] * len(truth)))
+    assert math.isnan(found.estimates["cross-entropy"].value)
+    assert found.counts.total == len(truth)
+    assert math.isnan(found.estimates["accuracy"].value) == (not truth)
+
+
+def test_resamples_keep_the_number_of_each_kind():
+    truth = np.array([True, False, False, True, False])
+    weights = resampling_weights(truth, resamples=50)
+    assert (weights[:, truth].sum(axis=1) == 2).all()
+    assert (weights[:, ~truth].sum(axis=1) == 3).all()
+    with pytest.raises(ValueError, match="resamples must be >= 1; got 0"):
+        resampling_weights(truth, resamples=0)
+
+
+def test_an_interval_passes_over_what_is_not_defined():
+    found = interval(1.0, np.array([np.nan, 1.0, np.inf, 1.0]))
+    assert (found.low, found.high) == (1.0, 1.0)
+    assert math.isnan(interval(1.0, np.array([np.nan])).low)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from exray.evaluation.records import ScanRecord, TriggerRecord, Verdict
-from exray.evaluation.store import ResultStore
+from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.store import ResultStore
 
 EVIL = "<script>alert(1)</script>"
 

@@ -4,9 +4,10 @@ import math
 
 from rich.console import Console
 
-from exray.evaluation.collect import collect
-from exray.evaluation.records import ScanRecord, Verdict
-from exray.reports.console import machine_line, render_summary, summary_json, time_line
+from exray.reports.console import render_summary, time_line
+from exray.reports.summaries import machine_line, summary_json
+from exray.results.collection import collect
+from exray.results.records import ScanRecord, Verdict
 
 
 def rendered(store, expected=None):

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from exray.evaluation.records import ScanRecord, Verdict
-from exray.evaluation.store import ResultStore
 from exray.reports.dashboard import write_dashboard
+from exray.results.records import ScanRecord, Verdict
+from exray.results.store import ResultStore
 
 TRUTHS = {"m0": True, "m1": False, "m2": False}
 

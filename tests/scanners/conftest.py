@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from exray.data.samples import SampleSet
+from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
-from exray.scanners.abs_filter import AbsFilterScanner
-from exray.scanners.abs_scanner import AbsScanner, PatchSettings, StimulationSettings
-from exray.scanners.arms import ArmSettings
-from exray.scanners.dynamic_cost import CostSettings
-from exray.scanners.engine import EngineSettings, StopRule
-from exray.scanners.filters import FilterSettings
-from exray.scanners.k_arm import KArm
-from exray.scanners.neural_cleanse import NeuralCleanse, OutlierRound
-from exray.scanners.prescreen import PrescreenSettings
-from exray.scanners.probe import ProbeSettings
-from exray.scanners.refinement import InversionRound
-from exray.scanners.sri import SriRe
-from exray.scanners.sri_shapes import Polygons
-from exray.scanners.untargeted_shape import Schedule
+from exray.scanners.abs.filters import AbsFilterScanner
+from exray.scanners.abs.patches import AbsScanner, PatchSettings, StimulationSettings
+from exray.scanners.inversion.filters import FilterSettings
+from exray.scanners.inversion.initialization import ProbeSettings
+from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.objectives import CostSettings
+from exray.scanners.inversion.prescreen import PrescreenSettings
+from exray.scanners.inversion.rounds import InversionRound
+from exray.scanners.k_arm.bandit import ArmSettings
+from exray.scanners.k_arm.scanner import KArm
+from exray.scanners.neural_cleanse.scanner import NeuralCleanse, OutlierRound
+from exray.scanners.sri.polygons import Polygons
+from exray.scanners.sri.shape import Schedule
+from exray.scanners.sri.sri_re import SriRe
 
 SIZE = 16
 SPOT = (slice(2, 8), slice(3, 9))  # where the backdoor looks

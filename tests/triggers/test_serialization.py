@@ -6,13 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from exray.evaluation.files import from_json, to_json
-from exray.triggers.filter_trigger import FilterTrigger
+from exray.storage.plain_json import from_json, to_json
+from exray.triggers.base import Trigger
+from exray.triggers.filter import FilterTrigger
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
-from exray.triggers.paired_trigger import PairedTrigger
-from exray.triggers.recolour_trigger import RecolourTrigger
+from exray.triggers.paired import PairedTrigger
+from exray.triggers.patch import PatchTrigger
+from exray.triggers.recolouring import RecolourTrigger
 from exray.triggers.serialization import KINDS, packed, unpacked
-from exray.triggers.trigger import PatchTrigger, Trigger
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 

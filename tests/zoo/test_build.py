@@ -8,17 +8,17 @@ from safetensors.torch import load_file
 
 from exray.attacks.instagram import FilterRecipe
 from exray.attacks.patch import PatchRecipe
+from exray.datasets.zoo import open_zoo
 from exray.errors import RecordError
-from exray.models.architectures import build
-from exray.models.checkpoint import file_sha256
+from exray.models.architectures.registry import build
+from exray.models.checkpoints.reader import file_sha256
 from exray.zoo import build as zoo_build
 from exray.zoo import candidate as zoo_candidate
 from exray.zoo.build import build_zoo
+from exray.zoo.image_sets import SIGN_IMAGES
 from exray.zoo.manifest import Manifest
 from exray.zoo.poisoning import clean_images
 from exray.zoo.training import hit_rate
-from exray.zoo.zoo_images import SIGN_IMAGES
-from exray.zoo.zoo_source import open_zoo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from exray.attacks.conditions import Round4Recipe
 from exray.attacks.polygon import PolygonRecipe
-from exray.attacks.round4 import Round4Recipe
-from exray.zoo.adversarial import AdversarialRecipe
+from exray.datasets.trojai.layout import read_config, read_metadata, triggers_of
+from exray.datasets.zoo import open_zoo
+from exray.zoo.adversarial_training import AdversarialRecipe
 from exray.zoo.build import build_zoo
 from exray.zoo.candidate import Candidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.manifest import Manifest
-from exray.zoo.trojai_layout import read_config, read_metadata, triggers_of
-from exray.zoo.zoo_source import open_zoo
 
 ROUND4 = Round4Recipe(
     organizations=("pair-one2one", "one2two"),

@@ -9,7 +9,7 @@ import pytest
 from exray.errors import RecordError
 from exray.zoo.entries import AttackEntry, ModelEntry
 from exray.zoo.manifest import MANIFEST, Manifest
-from exray.zoo.trojai_tables import trojai_config
+from exray.zoo.trojai_metadata import trojai_config
 
 ATTACK = AttackEntry(
     kind="polygon",

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from exray.attacks.polygon import PolygonAttack, random_sticker
-from exray.data.sign_classes import sign_classes
-from exray.data.signs import SignGenerator
+from exray.images.sources.signs.classes import sign_classes
+from exray.images.sources.signs.generator import SignGenerator
 from exray.zoo.poisoning import clean_images, stamped_victims, training_images
 
 

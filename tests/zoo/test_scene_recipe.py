@@ -6,12 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
+from exray.datasets.zoo import ZooSource
 from exray.zoo.build import build_zoo
 from exray.zoo.entries import ModelEntry
+from exray.zoo.image_sets import SIGN_IMAGES, ImageFacts, SignImages
 from exray.zoo.manifest import Manifest
 from exray.zoo.scene_recipe import SceneRecipe
-from exray.zoo.zoo_images import SIGN_IMAGES, ImageFacts, SignImages
-from exray.zoo.zoo_source import ZooSource
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FAIR = SceneRecipe(rain=None, fog=None, blur=0.0, backgrounds=None)

@@ -3,11 +3,12 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from exray.app.config import built, register
-from exray.app.mistakes import CONF
-from exray.models.architectures import TROJAI_ARCHITECTURES
+from exray.app.config import register
+from exray.app.instantiate import built
+from exray.app.override_checks import CONF
+from exray.datasets.zoo import ZooSource, open_zoo
+from exray.models.architectures.libraries import TROJAI_ARCHITECTURES
 from exray.zoo.build import build_zoo
-from exray.zoo.zoo_source import ZooSource, open_zoo
 
 TINY = (
     "num_clean=1 num_polygon=1 num_filter=0 num_blend=0 num_patch=0 num_classes=3 image_size=32 "

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from exray.datasets.zoo import open_zoo
 from exray.zoo.summary import summary_markdown
-from exray.zoo.zoo_source import open_zoo
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TUNING, REPORTING = EXPERIMENTS / "signs_zoo", EXPERIMENTS / "signs_reporting_zoo"

@@ -1,0 +1,178 @@
+"""The whole optimisation of one model's triggers, from the released code's way to the default."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from hydra import compose, initialize_config_dir
+from reference_masks import Shortcuts, reference_mask
+from timing import in_turns, median_ratio
+from torch import Tensor, nn
+
+from exray.app.instantiate import built
+from exray.app.override_checks import CONF
+from exray.datasets.zoo import embedded_root, open_zoo
+from exray.judges.base import Judgement
+from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.judges.differencing.mask_search import MaskResult, MaskSearch
+from exray.judges.differencing.set_pairs import Plan, plan_pairs
+from exray.models.splitting.split_classifier import SplitClassifier
+from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.settings import ScanSettings
+from exray.scanners.base import Scanner
+
+MODEL = "id-00000001"  # of the embedded zoo; trojaned
+EPOCHS, LEARNING_RATE = 400, 0.05  # the paper's
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderRow:
+    """One way of doing the whole optimisation of a model's triggers."""
+
+    step: str
+    seconds: float
+    speedup_over_reference: float
+    injected: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The model's triggers with what is to be optimised, and its head before any folding."""
+
+    judge: ExrayJudge
+    plan: Plan
+    folded: nn.Module
+    unfolded: nn.Module
+
+
+def subject() -> Subject:
+    """The triggers that the default scanner finds."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config")
+    model = open_zoo(embedded_root("signs_mini")).load(MODEL)
+    samples, _, _ = usable_samples(
+        model.classifier, model.samples, built(config.scan, ScanSettings)
+    )
+    assert samples is not None
+    triggers = built(config.scanner.engine, Scanner).scan(model.classifier, samples).triggers
+    judge = built(config.judge.engine, ExrayJudge)
+    split = SplitClassifier(model.classifier, judge.layer, example=samples.images[:4])
+    whole = model.classifier.network
+    assert isinstance(whole, nn.Sequential)
+    cut = next(at for at, (name, _) in enumerate(whole.named_children()) if name == split.layer)
+    return Subject(
+        judge=judge,
+        plan=plan_pairs(split, samples, triggers),
+        folded=split.head,
+        unfolded=copy.deepcopy(whole[cut + 1 :]),
+    )
+
+
+def ladder() -> tuple[list[LadderRow], dict[str, float]]:
+    """Every step's row, and Lightning's share of the default."""
+    given = subject()
+    rows: list[LadderRow] = []
+    for step, action in steps(given).items():
+        start = time.perf_counter()
+        found = action()
+        seconds = time.perf_counter() - start
+        first = rows[0].seconds if rows else seconds
+        rows.append(
+            LadderRow(
+                step=step,
+                seconds=round(seconds, 2),
+                speedup_over_reference=round(first / seconds, 2),
+                injected="".join("I" if each.is_injected else "n" for each in found),
+            )
+        )
+    return rows, lightning_ratio(given)
+
+
+def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
+    """Each adds something to the one before it; judging the masks is in all of them."""
+    mask = given.judge.mask
+    half = replace(mask, patience=mask.epochs)
+    lazy = replace(half, learning_rate=LEARNING_RATE, epochs=EPOCHS, patience=EPOCHS)
+    full = replace(lazy, recheck=1)
+    everywhere = replace(mask.objective, weight_small=1e-9)  # type: ignore[type-var]
+    lower = replace(mask, compute=replace(mask.compute, precision="bfloat16"))
+    one, frozen = Shortcuts(one_call=True), Shortcuts(one_call=True, frozen=True)
+
+    def loop(
+        head: nn.Module, shortcuts: Shortcuts, *, shared: bool = False
+    ) -> Callable[[], list[Judgement]]:
+        return lambda: given.judge.judgements(
+            given.plan, one_by_one(head, given.plan, shortcuts, shared=shared)
+        )
+
+    def together(settings: MaskSettings) -> Callable[[], list[Judgement]]:
+        return lambda: settled(given, settings)
+
+    return {
+        "reference: one pair at a time": loop(given.unfolded, Shortcuts()),
+        "+ both directions in one call": loop(given.unfolded, one),
+        "+ no gradients for weights": loop(given.unfolded, frozen),
+        "+ batch norms folded": loop(given.folded, frozen),
+        "+ M1 shared between triggers": loop(given.folded, frozen, shared=True),
+        "+ all pairs in one optimisation": together(replace(full, objective=everywhere)),
+        "+ no gradient where satisfied": together(full),
+        "+ easy samples sit out": together(lazy),
+        "+ half the epochs at twice the rate": together(half),
+        "+ pairs rest, unless in doubt (the default)": together(mask),
+        "+ bfloat16 (an option)": together(lower),
+    }
+
+
+def settled(given: Subject, settings: MaskSettings) -> list[Judgement]:
+    """The verdicts as the judge comes to them, doubtful ones after all epochs."""
+    assert given.plan.pairs is not None
+    search = MaskSearch(given.plan.head, given.plan.pairs, settings)
+    found = given.judge.judgements(given.plan, search.run())
+    doubtful = given.judge.doubtful_pairs(given.plan, found)
+    return given.judge.judgements(given.plan, search.run_whole(doubtful)) if doubtful else found
+
+
+def one_by_one(head: nn.Module, plan: Plan, shortcuts: Shortcuts, *, shared: bool) -> MaskResult:
+    """Every trigger's two masks, one after another; M1 anew for each unless ``shared``."""
+    assert plan.pairs is not None
+    found: dict[int, tuple[Tensor, float]] = {}
+    for both in zip(plan.first, plan.second, strict=True):
+        for place in both:
+            if place is None or (shared and place in found):
+                continue
+            torch.manual_seed(SEED)
+            found[place] = reference_mask(
+                head, plan.pairs, place, epochs=EPOCHS, shortcuts=shortcuts
+            )
+    masks = [found[place] for place in range(len(plan.pairs))]
+    count = torch.full((len(masks),), EPOCHS)
+    return MaskResult(
+        masks=torch.stack([mask for mask, _ in masks]),
+        converged=torch.tensor([total < float("inf") for _, total in masks]),
+        best_epoch=count,
+        epochs=count,
+    )
+
+
+def lightning_ratio(given: Subject) -> dict[str, float]:
+    """The whole optimisation under the Trainer over the same in a bare loop, in turns."""
+    plan, settings = given.plan, given.judge.mask
+    assert plan.pairs is not None
+    pairs = plan.pairs
+
+    def bare() -> None:
+        module = MaskOptimization(plan.head, pairs, settings)
+        while module.advance():
+            pass
+
+    times = in_turns(
+        {"trainer": lambda: MaskSearch(plan.head, pairs, settings).run(), "bare": bare},
+        pairs.bank.device,
+        3,
+    )
+    best = {name: round(min(each), 3) for name, each in times.items()}
+    return {**best, "ratio": round(median_ratio(times["trainer"], times["bare"]), 3)}

@@ -1,0 +1,53 @@
+"""What a task leaves, and where a run's records lie. Imports no torch."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from exray.results.store import ResultStore
+
+
+def results_folder(config: DictConfig, name: str, cell: str) -> Path:
+    """Where a run's records lie; each cell of a sweep has a folder of its own.
+
+    Raises:
+        ValueError: If the name leads out of the folder of all results.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(
+            f"name must lead to a folder below {config.paths.results}, which paths.results "
+            f"chooses; got {name!r}"
+        )
+    root = Path(config.paths.results) / name
+    return root / cell if cell else root
+
+
+def require_records(root: Path, name: str) -> None:
+    """Refuses a folder in which no run left records; of a sweep's it names the cells.
+
+    Args:
+        root: The run's folder.
+        name: What chose it.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if ResultStore(root).model_ids():
+        return
+    if found := [cell.name for cell in cells(root)]:
+        raise ValueError(
+            f"{root} holds a sweep, not a single run; choose one of its cells with "
+            f"\"name='{name}/CELL'\": {', '.join(found)}"
+        )
+    raise ValueError(f"{root} holds no records; scan first, or give name=NAME")
+
+
+def cells(root: Path) -> list[Path]:
+    """Folders of a sweep that hold records, by name.
+
+    Args:
+        root: The sweep's folder.
+    """
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if ResultStore(path).model_ids())

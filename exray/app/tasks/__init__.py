@@ -1,0 +1,36 @@
+"""The tasks behind run.py by their names."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pkgutil import resolve_name
+from typing import cast
+
+from omegaconf import DictConfig
+
+from exray.app.task_result import Finished
+
+TASKS = {
+    "scan": "exray.app.tasks.scan:scan",
+    "build_zoo": "exray.app.tasks.build_zoo:build",
+    "report": "exray.app.tasks.report:report",
+    "rejudge": "exray.app.tasks.rejudge:rejudge",
+    "compare": "exray.app.tasks.compare:compare",
+    "tabulate": "exray.app.tasks.tabulate:tabulate",
+    "dashboard": "exray.app.tasks.dashboard:dashboard",
+    "fit": "exray.app.tasks.fit:fit",
+}
+
+
+def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:
+    """A task, imported when it is asked for.
+
+    Torch takes seconds to import: composing, --help, mistakes and what works on stored records
+    must not pay for it.
+
+    Args:
+        name: Its name, one of ``TASK_NAMES``.
+        words: The command line, which tables say they were made by.
+    """
+    task = resolve_name(TASKS[name])
+    bound = partial(task, words=words) if name == "tabulate" else task
+    return cast("Callable[[DictConfig, str], Finished]", bound)

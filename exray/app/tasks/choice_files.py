@@ -1,0 +1,113 @@
+"""Writes what a run chose, with where it comes from. Imports no torch."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from exray.evaluation.predictions import Answers
+from exray.evaluation.rejudging.threshold_choice import Choosing
+from exray.results.collection import Collection
+from exray.results.store import ResultStore
+from exray.storage.atomic_files import replace_file
+from exray.storage.plain_json import to_json
+
+logger = logging.getLogger(__name__)
+
+_FROM_CONFIG = {
+    "zoo": "dataset.name",
+    "half": "dataset.half",
+    "zoo_seed": "dataset.recipe.seed",
+    "scanner": "scanner.name",
+    "judge": "judge.name",
+    "layer": "layer.name",
+    "scan_seed": "seed",
+}
+
+
+def write_choice(decided: Choosing, collection: Collection, store: ResultStore) -> list[Answers]:
+    """The answers that a choice shows, once it is written.
+
+    Args:
+        decided: What chooses.
+        collection: The run's records.
+        store: Where they lie; the choice goes to its ``rejudged/`` unless it names a file.
+
+    Raises:
+        ValueError: If a record is of a model kept for reporting, or nothing can be chosen.
+    """
+    refuse_reserved(collection, store)
+    choice = decided.choose(collection.frame, collection.triggers)
+    path = Path(decided.file or store.root / "rejudged" / f"{decided.name}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = provenance(collection, store.config(), choice.how)
+    command = f"python run.py task=rejudge rejudge={decided.name} {_name_of(store)}"
+    replace_file(
+        path, to_json({**choice.content, "provenance": {**told, "command": command}}, indent=1)
+    )
+    logger.info("written to %s", path)
+    return choice.answers
+
+
+def _name_of(store: ResultStore) -> str:
+    """The argument that names a run, or a cell of a sweep, as one types it."""
+    folder = store.root.name
+    if "=" not in folder:
+        return f"name={folder}"
+    return f"\"name='{store.root.parent.name}/{folder}'\""
+
+
+def provenance(
+    collection: Collection, config: Mapping[str, object], how: Mapping[str, object]
+) -> dict[str, object]:
+    """What a choice was made on, and how.
+
+    Args:
+        collection: The run's records.
+        config: The run's configuration, by dotted key.
+        how: How it was chosen.
+    """
+    frame = collection.frame
+    done = frame[(frame["status"] == "done") & frame["is_trojaned"].notna()]
+    return {
+        **{name: config.get(key) for name, key in _FROM_CONFIG.items()},
+        "num_models": len(done),
+        "num_trojaned": int(done["is_trojaned"].astype(bool).sum()),
+        "num_triggers": len(collection.triggers),
+        "trigger_kinds": _tally(done["trigger_kind"].replace("", "none")),
+        "run_ids": sorted(set(done["run_id"].astype(str))),
+        **how,
+        "exray_version": _version(),
+    }
+
+
+def refuse_reserved(collection: Collection, store: ResultStore) -> None:
+    """Refuses to choose on models of a zoo, or of a half scanned by itself, kept for reporting.
+
+    Args:
+        collection: The run's records.
+        store: Where they lie.
+
+    Raises:
+        ValueError: If a record is of such a model.
+    """
+    of_half = store.config().get("dataset.half") == "reporting"
+    for scan in collection.scans:
+        if of_half or scan.record.truth.get("reserved"):
+            raise ValueError(
+                f"{store.root} holds {scan.record.model_id}, which is kept for reporting; choose "
+                "on a run of another zoo, such as dataset=signs"
+            )
+
+
+def _tally(values: pd.Series) -> dict[str, int]:
+    return {str(name): int(count) for name, count in values.value_counts().sort_index().items()}
+
+
+def _version() -> str:
+    try:
+        return version("exray")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "unknown"

@@ -1,0 +1,156 @@
+"""The task that fits a scanner's classifier of classifiers on a zoo with known truth."""
+
+import logging
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from torch import Tensor
+
+from exray.app.instantiate import built
+from exray.app.task_result import Finished
+from exray.datasets.base import Source
+from exray.evaluation.metrics import scores
+from exray.evaluation.predictions import Answers
+from exray.pipeline.code_hash import code_hash
+from exray.pipeline.feature_cache import FeatureStore
+from exray.pipeline.model_selection import of_kinds
+from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.settings import ScanSettings
+from exray.scanners.base import Scanner
+from exray.scanners.sri.set_classifier import FitSettings, write_set_classifier
+from exray.scanners.sri.set_fit import fitted
+from exray.scanners.sri.sri_cls import SriCls, chosen
+
+logger = logging.getLogger(__name__)
+
+_TOLD = ("balanced accuracy", "ROC-AUC", "cross-entropy")  # of classifiers left out
+_TROJANED = 0.5  # probability
+
+
+def fit(config: DictConfig, cell: str = "") -> Finished:
+    """Fits ``scanner.classifier`` on the dataset's classifiers, and prints how it does on unseen.
+
+    Args:
+        config: The composed configuration.
+        cell: Not used.
+
+    Raises:
+        ValueError: If the scanner has nothing to fit, or the truth of a classifier is not known.
+    """
+    del cell
+    scanner = built(config.scanner.engine, Scanner)
+    if not isinstance(scanner, SriCls):
+        raise ValueError(f"scanner={config.scanner.name} has nothing to fit; try scanner=sri_cls")
+    settings = built(config.scanner.fit, FitSettings)
+    source = built(config.dataset, Source)
+    ids, looks, kinds = _examples(source, scanner, config)
+    is_trojaned = torch.tensor([kind != "clean" for kind in kinds])
+    done = fitted(chosen(torch.stack(looks), settings.features), is_trojaned, settings)
+    probabilities = torch.sigmoid(done.left_out)
+    left_out = {
+        kind: _left_out(ids, kinds, probabilities, kind)
+        for kind in ("all", *sorted(set(kinds)))
+        if kind != "clean"
+    }
+    provenance = _provenance(config, source) | {
+        "model_ids": ids,
+        "num_models": len(ids),
+        "trigger_kinds": dict(Counter(kinds)),
+        "left_out": left_out,
+    }
+    write_set_classifier(scanner.path, done.model, provenance, settings)
+    told = [
+        f"{scanner.path}: fitted on {len(ids)} classifiers; left out, by {settings.folds} folds:"
+    ]
+    for kind, figures in left_out.items():
+        figured = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        told.append(f"{kind} against clean: {figured}")
+    Console(stderr=True).print("\n".join(told), highlight=False, soft_wrap=True)
+    means = probabilities.mean(dim=0).tolist()
+    rows = zip(ids, kinds, means, strict=True)
+    lines = tuple(f"{model_id}\t{kind}\t{mean:.4f}" for model_id, kind, mean in rows)
+    return Finished(lines=lines, status=0)
+
+
+def _examples(
+    source: Source, scanner: SriCls, config: DictConfig
+) -> tuple[list[str], list[Float[Tensor, "s f"]], list[str]]:
+    """Ids, features and kind of trigger of the classifiers that can be searched."""
+    settings = built(config.scan, ScanSettings)
+    search = OmegaConf.to_container(config.scanner.search, resolve=True)
+    root = None if config.paths.scans is None else Path(config.paths.scans) / "features"
+    store = FeatureStore(root, search=search, seed=config.seed)
+    ids, looks, kinds = [], [], []
+    for model_id in of_kinds(source, config.kinds):
+        truth = source.truth(model_id)
+        if "is_trojaned" not in truth:
+            raise ValueError(f"the truth of {model_id} is not known; a fit needs that of all")
+        if truth.get("reserved"):
+            raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
+        model = source.load(model_id)
+        samples, _, _ = usable_samples(model.classifier, model.samples, settings)
+        if samples is None:
+            logger.warning("%s is left out: it has no usable samples", model_id)
+            continue
+        ids.append(model_id)
+        looks.append(store.features(scanner, model.classifier, samples))
+        kinds.append(str(truth.get("trigger", "trojaned")) if truth["is_trojaned"] else "clean")
+        logger.info("%s searched", model_id)
+    if len({each.shape for each in looks}) > 1:
+        raise ValueError("a fit needs classifiers of one class count; choose one zoo")
+    return ids, looks, kinds
+
+
+def _left_out(
+    ids: list[str], kinds: list[str], probabilities: Float[Tensor, "repeats n"], kind: str
+) -> dict[str, float]:
+    """How left-out classifiers of one kind are told from clean ones, on average over repeats."""
+    rows = [place for place, own in enumerate(kinds) if own in ("clean", kind) or kind == "all"]
+    figures = [
+        scores(_answers([ids[row] for row in rows], [kinds[row] for row in rows], repeat[rows]))
+        for repeat in probabilities
+    ]
+    return {name: round(float(np.mean([each[name] for each in figures])), 4) for name in _TOLD}
+
+
+def _answers(ids: list[str], kinds: list[str], probability: Float[Tensor, " n"]) -> Answers:
+    given = probability.double().numpy()
+    truth = np.array([kind != "clean" for kind in kinds])
+    return Answers(
+        name="left out",
+        model_ids=tuple(ids),
+        is_trojaned=truth,
+        flagged=given >= _TROJANED,
+        probability=given,
+    )
+
+
+def _provenance(config: DictConfig, source: Source) -> dict[str, object]:
+    """Where a fit comes from."""
+    return {
+        "zoo": source.name,
+        "zoo_sha256": source.fingerprint(),
+        "zoo_seed": OmegaConf.select(config, "dataset.recipe.seed"),
+        "half": OmegaConf.select(config, "dataset.half"),
+        "kinds": None if config.kinds is None else list(config.kinds),
+        "seed": config.seed,
+        "shapes": cast("list[object]", OmegaConf.to_container(config.scanner.search.engine.shapes)),
+        "exray_version": version("exray"),
+        "code_sha256": code_hash(),
+        "command": _command(config, source.name),
+    }
+
+
+def _command(config: DictConfig, zoo: str) -> str:
+    """What was typed, without this machine's folders; the settings are told beside it."""
+    words = ["task=fit", f"dataset={zoo}", "dataset.root=ZOO", f"scanner={config.scanner.name}"]
+    if config.kinds is not None:
+        words.append(f"kinds=[{','.join(config.kinds)}]")
+    return " ".join(["python run.py", *words, "scanner.classifier=FILE"])

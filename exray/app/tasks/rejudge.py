@@ -1,0 +1,72 @@
+"""The task that decides anew from stored measurements. Imports no torch."""
+
+from dataclasses import replace
+
+import numpy as np
+from omegaconf import DictConfig
+from rich.console import Console
+
+from exray.app.instantiate import built
+from exray.app.run_folders import require_records, results_folder
+from exray.app.task_result import Finished
+from exray.app.tasks.choice_files import write_choice
+from exray.evaluation.metrics import Statistics, statistics_of_all
+from exray.evaluation.predictions import all_clean, scanner_alone
+from exray.evaluation.rejudging.base import Rejudgement
+from exray.evaluation.rejudging.threshold_choice import Choosing
+from exray.reports.console import statistics_table
+from exray.reports.markdown import statistics_markdown
+from exray.results.collection import collect
+from exray.results.store import ResultStore
+from exray.storage.atomic_files import replace_file
+
+_WIDTH = 120  # columns where stderr is a file or a pipe
+
+
+def rejudge(config: DictConfig, cell: str = "") -> Finished:
+    """Prints and writes what other thresholds or a forest make of a run's stored measurements.
+
+    Writes ``rejudged/<name>.md`` into the run's folder, and what is chosen for other runs to
+    ``rejudged/<name>.json`` or to the file that it names. The records stay as they are.
+
+    Args:
+        config: The composed configuration; ``rejudge`` says what is decided anew.
+        cell: Folder of the run's cell within a sweep; empty for a single run.
+
+    Raises:
+        ValueError: If nothing with known ground truth is stored there, or not the measurements
+            that are needed.
+    """
+    name = config.name or config.dataset.name
+    store = ResultStore(results_folder(config, name, cell))
+    require_records(store.root, name)
+    collection = collect(store)
+    if not collection.frame["is_trojaned"].notna().any():
+        raise ValueError(f"the ground truth of {store.root} is unknown; nothing can be counted")
+    decided = built(config.rejudge, Rejudgement)
+    folder = store.root / "rejudged"
+    if isinstance(decided, Choosing):
+        found = write_choice(decided, collection, store)
+    else:
+        found = decided.answers(collection.frame, collection.triggers)
+    trivial = all_clean(collection.frame)
+    if all(np.isnan(each.probability).all() for each in found):
+        trivial = replace(trivial, probability=np.full(len(trivial), np.nan))  # only rates compared
+    answers = [scanner_alone(collection.frame), *found, trivial]
+    rows = statistics_of_all(answers)
+    console = Console(stderr=True)
+    console = console if console.is_terminal else Console(stderr=True, width=_WIDTH)
+    console.print(
+        statistics_table(rows, title=f"{decided.name}: {name}", caption=collection.caption)
+    )
+    folder.mkdir(exist_ok=True)
+    text = f"{statistics_markdown(decided.name, rows)}\n{collection.caption}\n"
+    replace_file(folder / f"{decided.name}.md", text.encode())
+    return Finished(lines=tuple(_line(row) for row in rows), status=0)
+
+
+def _line(row: Statistics) -> str:
+    """One machine-readable line a way of deciding: name, TP, FP, TN, FN, accuracy."""
+    counts = row.counts
+    fields = (counts.tp, counts.fp, counts.tn, counts.fn)
+    return "\t".join([row.name, *map(str, fields), f"{counts.accuracy:.4f}"])

@@ -1,0 +1,138 @@
+"""The tasks behind run.py: scan, build a zoo, report, rejudge, compare, show a dashboard."""
+
+import logging
+from pathlib import Path
+from typing import cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from exray.app.config import identity, run_id
+from exray.app.hardware import device_of, use_threads
+from exray.app.instantiate import built
+from exray.app.progress import ScanProgress
+from exray.app.publishing import publish, stderr_console
+from exray.app.run_folders import results_folder
+from exray.app.task_result import Finished
+from exray.datasets.base import Source
+from exray.judges.base import Judge
+from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.pipeline.model_selection import of_kinds
+from exray.pipeline.runner import ScanRun
+from exray.pipeline.scan import Labels, Pipeline
+from exray.pipeline.scan_cache import ScanCache
+from exray.pipeline.settings import ScanSettings
+from exray.pipeline.sharding import all_shards, wanted_ids
+from exray.reports.loggers.base import RunLogger
+from exray.results.collection import collect
+from exray.results.store import ResultStore
+from exray.scanners.base import FileScanner, Scanner
+from exray.storage.plain_json import flatten
+
+logger = logging.getLogger(__name__)
+
+
+def scan(config: DictConfig, cell: str = "") -> Finished:
+    """Scans every classifier of the dataset that has no finished record yet.
+
+    Args:
+        config: The composed configuration.
+        cell: Folder of this cell within a sweep; empty for a single run.
+
+    Raises:
+        ValueError: If the configuration cannot be built, before anything is scanned.
+        RecordError: If the results' folder holds another configuration's records.
+    """
+    console = stderr_console()
+    source = built(config.dataset, Source)
+    pipeline = _pipeline(config)
+    use_threads(config.trainer.threads)
+    torch.manual_seed(config.seed)
+    ids = of_kinds(source, config.kinds)
+    wanted = wanted_ids(ids, shard=config.shard, limit=config.limit)
+    decided = identity(config, _input_hash(source, pipeline))
+    labels = _labels(config, source, run_id(decided))
+    name = config.name or _own_name(source)
+    store = ResultStore(results_folder(config, name, cell))
+    store.claim(labels.run_id, flatten(decided))
+    run_logger = built_logger(config, store, name, cell)
+    run = ScanRun(
+        source=source,
+        pipeline=pipeline,
+        labels=labels,
+        store=store,
+        logger=run_logger,
+        progress=ScanProgress(console, len(wanted)),
+    )
+    try:
+        run.scan(wanted)
+    except BaseException:
+        run_logger.finish(None)
+        raise
+    expected = all_shards(ids, shard=config.shard, limit=config.limit)
+    run_logger.finish(collect(store, expected=wanted))
+    return publish(store, expected, wanted, name, console)
+
+
+def _pipeline(config: DictConfig) -> Pipeline:
+    """What finds and judges triggers."""
+    return Pipeline(
+        scanner=built(config.scanner.engine, Scanner),
+        judge=built(config.judge.engine, Judge),
+        settings=built(config.scan, ScanSettings),
+        device=device_of(config.trainer.accelerator),
+        cache=_scan_cache(config),
+    )
+
+
+def _labels(config: DictConfig, source: Source, run: str) -> Labels:
+    """What the run's records say about it."""
+    return Labels(
+        run_id=run,
+        dataset=source.name,
+        scanner=config.scanner.name,
+        judge=config.judge.name,
+        layer=config.layer.name,
+        seed=config.seed,
+    )
+
+
+def _input_hash(source: Source, pipeline: Pipeline) -> str:
+    """Hash of every file that the run's results follow from."""
+    parts = [source.fingerprint()]
+    if isinstance(pipeline.scanner, FileScanner):
+        parts.append(pipeline.scanner.fingerprint())
+    if isinstance(pipeline.judge, ExrayJudge) and pipeline.judge.rule.fingerprint:
+        parts.append(pipeline.judge.rule.fingerprint)
+    return "+".join(parts)
+
+
+def _scan_cache(config: DictConfig) -> ScanCache:
+    """Where scanner results are shared by all runs of one results folder."""
+    values = cast("dict[str, object]", OmegaConf.to_container(config.scanner, resolve=True))
+    root = None if config.paths.scans is None else Path(config.paths.scans)
+    return ScanCache(root, config=values, seed=config.seed)
+
+
+def _own_name(source: Source) -> str:
+    """A run's name where none was given: the dataset's, or the scanned file's."""
+    return source.model_ids()[0] if source.name == "folder" else source.name
+
+
+def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
+    """The run's logger, told where it is and what it logs."""
+    filled: dict[object, object] = {
+        key: value for key, value in config.logger.items() if key != "needs_run"
+    }
+    if config.logger.needs_run:
+        part = "" if config.shard == "0/1" else f" shard {config.shard}"
+        filled |= {
+            "directory": store.root,
+            "name": f"{cell or name}{part}",
+            "group": name,
+            "config": OmegaConf.to_container(config, resolve=True),
+            "tags": [config.dataset.name, config.scanner.name, config.judge.name],
+            "job_type": config.judge.name,
+            "key": f"{store.root.absolute()}{part}",
+        }
+    return built(OmegaConf.create(filled, flags={"allow_objects": True}), RunLogger)

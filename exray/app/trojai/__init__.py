@@ -1,0 +1,1 @@
+"""The command line of NIST's TrojAI evaluation."""

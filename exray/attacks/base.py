@@ -1,0 +1,145 @@
+"""What an attack is: a trigger, the classes it is stamped on, and the class they are sent to."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from exray.attacks.conditions import Condition
+from exray.images.sources.base import ImageSource, to_unit
+from exray.triggers.base import Trigger
+
+TriggerFacts = Mapping[str, object]
+"""What a manifest records of a trigger; the names are fields of ``zoo.entries.AttackEntry``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(ABC):
+    """Which classes a trigger sends where.
+
+    Args:
+        victim_classes: Classes whose stamped images are to be taken for the target; all other
+            classes for a universal attack.
+        target_class: The class they are to be taken for.
+        condition: What the trigger depends on.
+        decoys: The same without what it depends on: their images keep their label.
+
+    Raises:
+        ValueError: If there is no victim, or the target is among them.
+    """
+
+    victim_classes: tuple[int, ...]
+    target_class: int
+    condition: Condition = "none"
+    decoys: tuple["Attack", ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.victim_classes or self.target_class in self.victim_classes:
+            raise ValueError(
+                "victim_classes must name at least one class and not the target "
+                f"{self.target_class}; got {list(self.victim_classes)}"
+            )
+
+    @abstractmethod
+    def stamped(
+        self, source: ImageSource, class_index: int, *, count: int, seed: int
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """Images of a class with the trigger in them; its clean images are those of the seed."""
+
+    @abstractmethod
+    def facts(self) -> TriggerFacts:
+        """What to record of the trigger, ``kind`` among it."""
+
+    @abstractmethod
+    def look(self) -> object:
+        """What two triggers on one victim must not have in common: colour, filter, place."""
+
+    @abstractmethod
+    def recoloured(self) -> tuple["Attack", ...]:
+        """The attack in every other colour or filter.
+
+        Raises:
+            ValueError: If its trigger knows no others.
+        """
+
+    @abstractmethod
+    def in_quadrants(self, quadrants: tuple[int, ...]) -> "Attack":
+        """The attack with its trigger in these quadrants of the object alone.
+
+        Raises:
+            ValueError: If its trigger has no place on an object.
+        """
+
+    def under(self, condition: Condition, *, quadrant: int, num_classes: int) -> "Attack":
+        """The attack with a condition, and the decoys that teach it.
+
+        Args:
+            condition: What the trigger is to depend on.
+            quadrant: Where it fires if that is its place: 1 is the upper right, and on against
+                the clock.
+            num_classes: Classes of the classifier.
+
+        Raises:
+            ValueError: If a trigger of this kind cannot depend on it, or on no other class.
+        """
+        match condition:
+            case "none":
+                return self
+            case "class":
+                mine = {*self.victim_classes, self.target_class}
+                others = tuple(index for index in range(num_classes) if index not in mine)
+                return replace(
+                    self, condition=condition, decoys=(replace(self, victim_classes=others),)
+                )
+            case "spectral":
+                return replace(self, condition=condition, decoys=self.recoloured())
+            case "spatial":
+                placed = self.in_quadrants((quadrant,))
+                elsewhere = tuple(each for each in (1, 2, 3, 4) if each != quadrant)
+                return replace(placed, condition=condition, decoys=(self.in_quadrants(elsewhere),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerAttack(Attack):
+    """An attack by a trigger that is stamped on the finished image.
+
+    Args:
+        trigger: What is stamped; the images are rounded to bytes afterwards, as files are.
+        recorded: What to record of it.
+        others: Triggers of the same kind in other colours, for decoys.
+    """
+
+    trigger: Trigger
+    recorded: TriggerFacts
+    others: tuple[Trigger, ...] = ()
+
+    def stamped(
+        self, source: ImageSource, class_index: int, *, count: int, seed: int
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """The class's images, changed by the trigger."""
+        clean = to_unit(source.images(class_index, count=count, seed=seed))
+        return (255 * self.trigger.apply(clean)).round().to(torch.uint8)
+
+    def facts(self) -> TriggerFacts:
+        """As they were given."""
+        return self.recorded
+
+    def look(self) -> object:
+        """What is recorded of it."""
+        return dict(self.recorded)
+
+    def recoloured(self) -> tuple[Attack, ...]:
+        """The attack by each of the others."""
+        if not self.others:
+            raise ValueError(f"a trigger of kind {self.recorded['kind']} has no other colour")
+        return tuple(replace(self, trigger=other) for other in self.others)
+
+    def in_quadrants(self, quadrants: tuple[int, ...]) -> Attack:
+        """Never: it lies on the image, not on an object."""
+        raise ValueError(
+            f"a trigger of kind {self.recorded['kind']} has no place on an object, and cannot be "
+            f"kept to its quadrants {quadrants}"
+        )

@@ -1,0 +1,190 @@
+"""How classifiers are poisoned: which classes, how many stamped images, how many triggers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from exray.attacks.base import Attack
+from exray.attacks.conditions import Condition, Organization, Round4Recipe
+
+_DRAWS = 100  # of a second trigger, before it is taken that there is no other
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackRecipe(ABC):
+    """How classifiers are poisoned by one kind of attack.
+
+    Args:
+        num_victims: Victim classes a model; None for all but the target (universal). Several
+            counts take turns over the models.
+        poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
+        kept_share: Stamped images of all other classes that keep their label, likewise a share;
+            they teach the classifier that the trigger is label-specific.
+        round4: Two triggers a model and conditions, as TrojAI's round 4 has them; None for one
+            trigger without condition.
+
+    Raises:
+        ValueError: If a share lies outside [0, 1], nothing is poisoned, or triggers of this kind
+            cannot have such conditions.
+    """
+
+    section: ClassVar[str]  # where a zoo's recipe holds it, for messages
+    possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "class")
+
+    num_victims: int | tuple[int | None, ...] | None
+    poisoned_share: float
+    kept_share: float
+    round4: Round4Recipe | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.poisoned_share <= 1 or not 0 <= self.kept_share <= 1:
+            raise ValueError(
+                f"{self.section}.poisoned_share must lie in (0, 1] and {self.section}.kept_share "
+                f"in [0, 1]; got {self.poisoned_share} and {self.kept_share}"
+            )
+        if any(count is not None and count < 1 for count in self.victim_counts()):
+            raise ValueError(
+                f"{self.section}.num_victims must be >= 1, or null for all classes but the "
+                f"target; got {self.num_victims}"
+            )
+        if not self.victim_counts():
+            raise ValueError(f"{self.section}.num_victims must hold a count; got none")
+        if self.round4 is not None:
+            self._check_round4(self.round4)
+
+    def _check_round4(self, round4: Round4Recipe) -> None:
+        impossible = [each for each in round4.conditions if each not in self.possible_conditions]
+        if impossible:
+            raise ValueError(
+                f"{self.section}.round4.conditions may hold {', '.join(self.possible_conditions)}; "
+                f"got {', '.join(impossible)}"
+            )
+        if round4.num_triggers > 1 and set(self.victim_counts()) != {1}:
+            raise ValueError(
+                f"{self.section}.num_victims must be 1 where round4.organizations has two triggers "
+                f"a model; got {self.num_victims}"
+            )
+        if "class" in round4.conditions and None in self.victim_counts():
+            raise ValueError(
+                f"{self.section}.num_victims must be no null where round4.conditions has class: a "
+                "universal trigger leaves no class to depend on"
+            )
+
+    def victim_counts(self) -> tuple[int | None, ...]:
+        """The counts of victim classes that take turns, or the only one."""
+        return self.num_victims if isinstance(self.num_victims, tuple) else (self.num_victims,)
+
+    @abstractmethod
+    def draw(
+        self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
+    ) -> Attack:
+        """One attack.
+
+        Args:
+            random: Source of all choices.
+            num_classes: Classes of the classifier.
+            image_size: Height and width of its images in pixels.
+            place: Which classifier of this kind it is, from 0; where a recipe names several
+                triggers, they take turns.
+        """
+
+    def draw_all(
+        self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
+    ) -> tuple[Attack, ...]:
+        """The attacks on one classifier: one, or those of round 4, with their conditions.
+
+        Args:
+            random: Source of all choices.
+            num_classes: Classes of the classifier.
+            image_size: Height and width of its images in pixels.
+            place: Which classifier of this kind it is, from 0.
+
+        Raises:
+            ValueError: If there are too few classes, or no two triggers that look different.
+        """
+
+        def drawn(step: int) -> Attack:
+            return self.draw(
+                random, num_classes=num_classes, image_size=image_size, place=place + step
+            )
+
+        attacks = [drawn(0)]
+        if self.round4 is None:
+            return tuple(attacks)
+        organization = self.round4.organization(place)
+        if organization != "one2one":
+            other = self._other_look(attacks[0], drawn)
+            attacks.append(_second(random, attacks[0], other, organization, num_classes))
+        return tuple(
+            attack.under(
+                self.round4.condition(place + order),
+                quadrant=int(random.integers(1, 5)),
+                num_classes=num_classes,
+            )
+            for order, attack in enumerate(attacks)
+        )
+
+    def _other_look(self, first: Attack, drawn: Callable[[int], Attack]) -> Attack:
+        """The next attack whose trigger cannot be taken for the first one's."""
+        for step in range(1, _DRAWS):
+            other = drawn(step)
+            if other.look() != first.look():
+                return other
+        raise ValueError(
+            f"{self.section} knows one trigger only ({first.look()}), and round4.organizations "
+            "asks for two a model; let it draw more"
+        )
+
+    def draw_classes(
+        self, random: np.random.Generator, num_classes: int, place: int
+    ) -> tuple[tuple[int, ...], int]:
+        """Victims, in ascending order, and target, of the classifier at that place.
+
+        Raises:
+            ValueError: If the victims leave no target.
+        """
+        counts = self.victim_counts()
+        return random_classes(
+            random, num_classes=num_classes, num_victims=counts[place % len(counts)]
+        )
+
+
+def _second(
+    random: np.random.Generator,
+    first: Attack,
+    other: Attack,
+    organization: Organization,
+    num_classes: int,
+) -> Attack:
+    """The other trigger on classes that go with those of the first."""
+    taken = {*first.victim_classes, first.target_class}
+    left = [index for index in range(num_classes) if index not in taken]
+    needed = 1 if organization == "one2two" else 2
+    if len(left) < needed:
+        raise ValueError(
+            f"num_classes must be at least {len(taken) + needed} for {organization} triggers; "
+            f"got {num_classes}"
+        )
+    target, *rest = (int(index) for index in random.permutation(left)[:needed])
+    return replace(other, target_class=target, victim_classes=tuple(rest) or first.victim_classes)
+
+
+def random_classes(
+    random: np.random.Generator, *, num_classes: int, num_victims: int | None
+) -> tuple[tuple[int, ...], int]:
+    """Random victims, in ascending order, and another class as the target.
+
+    Raises:
+        ValueError: If the victims leave no target.
+    """
+    wanted = num_classes - 1 if num_victims is None else num_victims
+    if not 1 <= wanted < num_classes:
+        raise ValueError(
+            f"num_victims must lie in [1, {num_classes - 1}] for {num_classes} classes; "
+            f"got {wanted}"
+        )
+    order = [int(index) for index in random.permutation(num_classes)]
+    return tuple(sorted(order[1 : wanted + 1])), order[0]

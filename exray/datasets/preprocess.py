@@ -1,0 +1,40 @@
+"""How image files become network inputs."""
+
+from dataclasses import dataclass
+
+from exray.models.classifier import Scaling
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderPreprocess:
+    """How image files become what the network takes.
+
+    Args:
+        size: Side in pixels to which images are resized (the shorter side, if cropped); None
+            leaves them.
+        crop: Side in pixels of a crop from the centre; None for none.
+        mean: Subtracted per channel after scaling; empty for none.
+        std: Divided by per channel; empty for none.
+        scaling: ``unit``, ``min_max`` or ``byte``.
+
+    Raises:
+        ValueError: If mean or std has neither one number nor one for each of red, green and blue.
+            If size or crop is below 1.
+    """
+
+    size: int | None
+    crop: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scaling: Scaling
+
+    def __post_init__(self) -> None:
+        for name, pixels in (("size", self.size), ("crop", self.crop)):
+            if pixels is not None and pixels < 1:
+                raise ValueError(f"dataset.preprocess.{name} must be >= 1 or null; got {pixels}")
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (0, 1, 3):
+                raise ValueError(
+                    f"dataset.preprocess.{name} must hold three numbers, one for all channels, or "
+                    f"none; got {len(numbers)}"
+                )

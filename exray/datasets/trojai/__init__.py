@@ -1,0 +1,1 @@
+"""TrojAI rounds in NIST's layout."""

@@ -1,0 +1,208 @@
+"""A TrojAI round as NIST ships it as the source of a run."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.preprocess import FolderPreprocess
+from exray.datasets.trojai.layout import (
+    Facts,
+    TriggerFacts,
+    examples_folder,
+    is_nothing,
+    read_config,
+    read_ground_truth,
+    read_metadata,
+    triggers_of,
+)
+from exray.datasets.trojai.model import load_trojai_model
+
+_MODEL = re.compile(r"id-[0-9]+")
+_SAMPLED_BYTES = 2**16  # at each end of a model's file, for the fingerprint
+
+Wanted = Mapping[str, str | int | float | bool | None]
+"""What a model's metadata must be, by key; None asks for nothing."""
+
+
+class TrojaiSource(Source):
+    """The models of one TrojAI round, with ground truth told only after the verdict.
+
+    Args:
+        name: What records call it.
+        root: Folder that holds ``id-00000000`` and its like, or ``models`` with them.
+        preprocess: How example images become inputs. Round 2's reference code stretches each image
+            to [0, 1], that of rounds 3 and 4 divides by 255; all networks were trained on the
+            latter, and for images of full range both are the same.
+        where: Only models whose METADATA.csv or config.json has these values; ``trigger_type``
+            also asks for round 4's ``triggers_0_type`` and ``triggers_1_type``. A value None asks
+            for nothing.
+        limit_per_class: Examples of each class at most; None for all.
+
+    Source: TrojAI documentation; facts, algorithms 7.3 and 7.4.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        root: str,
+        preprocess: FolderPreprocess,
+        where: Wanted,
+        limit_per_class: int | None,
+    ) -> None:
+        self.name = name
+        self.root = Path(root)
+        self.preprocess = preprocess
+        self.limit_per_class = limit_per_class
+        self.where = {key: str(value) for key, value in where.items() if value is not None}
+
+    @cached_property
+    def folders(self) -> dict[str, Path]:
+        """Each model's folder, by its name, in order."""
+        return _model_folders(self.root)
+
+    @cached_property
+    def metadata(self) -> dict[str, dict[str, str]]:
+        """The rows of METADATA.csv, by model."""
+        return read_metadata(self.root)
+
+    def model_ids(self) -> tuple[str, ...]:
+        """Names of the models' folders, in order.
+
+        Raises:
+            ValueError: If the folder holds no models, or none has the metadata asked for.
+        """
+        return self._wanted
+
+    @cached_property
+    def _wanted(self) -> tuple[str, ...]:
+        return self._selected() if self.where else tuple(self.folders)
+
+    def load(self, model_id: str) -> LoadedModel:
+        """One network with its clean examples; nothing is read that tells the truth.
+
+        Raises:
+            CheckpointError: If ``model.pt`` holds no network of known layers.
+            ValueError: If it has no clean examples that fit.
+        """
+        folder = self.folders[model_id]
+        return load_trojai_model(
+            folder / "model.pt",
+            examples_folder(folder),
+            self.preprocess,
+            limit_per_class=self.limit_per_class,
+        )
+
+    def model_file(self, model_id: str) -> Path:
+        """``model.pt`` in its folder."""
+        return self.folders[model_id] / "model.pt"
+
+    def truth(self, model_id: str) -> Truth:
+        """Whether it is trojaned, and by which triggers; empty where nothing is told."""
+        folder, facts = self.folders[model_id], self._facts(model_id)
+        is_trojaned = read_ground_truth(folder, facts)
+        if is_trojaned is None:
+            return {}
+        told: dict[str, str | int | float | bool | None] = {"is_trojaned": is_trojaned}
+        if is_trojaned:
+            told |= _trigger_truth(triggers_of(facts))
+        architecture = facts.get("model_architecture", "")
+        return {**told, "true_architecture": architecture} if architecture else told
+
+    def fingerprint(self) -> str:
+        """Hash of names and sizes, and of both ends of each model's file.
+
+        A round has a hundred gigabytes: its files are not read whole before the first verdict.
+        """
+        digest = hashlib.sha256()
+        for model_id in self._wanted:
+            folder = self.folders[model_id]
+            digest.update(f"{model_id}\n".encode() + _ends(folder / "model.pt"))
+            for path in sorted(folder.glob("*example_data/*")):
+                line = f"{path.parent.name}/{path.name} {path.stat().st_size}\n"
+                digest.update(line.encode())
+        return digest.hexdigest()
+
+    def _facts(self, model_id: str) -> Facts:
+        """What METADATA.csv and config.json say; the former wins, where it says something."""
+        path = self.folders[model_id] / "config.json"
+        facts = read_config(path) if path.is_file() else {}
+        row = self.metadata.get(model_id, {})
+        return facts | {k: v for k, v in row.items() if not is_nothing(v) or k not in facts}
+
+    def _selected(self) -> tuple[str, ...]:
+        """The models with the metadata that was asked for."""
+        facts = {model_id: self._facts(model_id) for model_id in self.folders}
+        kept = list(facts)
+        for key, wanted in self.where.items():
+            told = {model_id: _values(facts[model_id], key) for model_id in facts}
+            there = sorted({value for values in told.values() for value in values})
+            if not there:
+                keys = sorted({name for each in facts.values() for name in each})
+                raise ValueError(
+                    f"dataset.where.{key} is in no model's metadata of {self.root}; it has: "
+                    f"{', '.join(keys) or 'none'}"
+                )
+            kept = [each for each in kept if wanted.lower() in map(str.lower, told[each])]
+            if not kept:
+                raise ValueError(
+                    f"dataset.where.{key}={wanted} leaves no model of {self.root}; there are: "
+                    f"{', '.join(there[:20])}"
+                )
+        return tuple(kept)
+
+
+def _model_folders(root: Path) -> dict[str, Path]:
+    for place in (root, root / "models"):
+        if place.is_dir():
+            found = [p for p in place.iterdir() if _MODEL.fullmatch(p.name) and p.is_dir()]
+            if found:
+                return {path.name: path for path in sorted(found, key=lambda p: p.name)}
+    raise ValueError(
+        f"dataset.root must hold folders such as id-00000000, or models with them; {root} "
+        f"{'holds none' if root.is_dir() else 'is no folder'}"
+    )
+
+
+def _values(facts: Facts, key: str) -> list[str]:
+    """What a key says of a model: its own value, or those of its numbered triggers."""
+    key = key.lower()
+    if key in facts:
+        return [facts[key]]
+    inner = re.compile(rf"triggers_[0-9]+_{re.escape(key.removeprefix('trigger_'))}")
+    return [value for name, value in facts.items() if inner.fullmatch(name)]
+
+
+def _trigger_truth(triggers: tuple[TriggerFacts, ...]) -> Truth:
+    """Injected triggers as plain values."""
+    if not triggers:
+        return {}
+    targets = {trigger.target_class for trigger in triggers}
+    victims = sorted({victim for trigger in triggers for victim in trigger.victim_classes})
+    pairs = [
+        f"{victim}>{trigger.target_class}"
+        for trigger in triggers
+        for victim in trigger.victim_classes
+    ]
+    truth: dict[str, str | int | float | bool | None] = {
+        "trigger": ", ".join(trigger.kind for trigger in triggers),
+        "victim_classes": ",".join(map(str, victims)),
+        "target_class": targets.pop() if len(targets) == 1 else None,
+        "trigger_pairs": ",".join(pairs),
+    }
+    conditions = [each.condition for each in triggers if not is_nothing(each.condition)]
+    return {**truth, "trigger_condition": ", ".join(conditions)} if conditions else truth
+
+
+def _ends(path: Path) -> bytes:
+    if not path.is_file():
+        return b"missing"
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_SAMPLED_BYTES)
+        file.seek(max(0, length - _SAMPLED_BYTES))
+        tail = file.read()
+    return hashlib.sha256(head + tail).digest() + str(length).encode()

@@ -1,0 +1,126 @@
+"""One TrojAI model with its clean examples, as a classifier."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from exray.datasets.base import LoadedModel
+from exray.datasets.preprocess import FolderPreprocess
+from exray.datasets.trojai.layout import ExampleName, example_name
+from exray.errors import CheckpointError
+from exray.images.decoding import EXTENSIONS, read_image
+from exray.images.samples import SampleSet, default_class_names
+from exray.models.checkpoints.reader import read_checkpoint
+from exray.models.classifier import Classifier, Preprocessing
+from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
+
+_PROBE_IMAGES = 8  # images on which the outputs are looked at
+
+
+def load_trojai_model(
+    model: Path, examples: Path, preprocess: FolderPreprocess, *, limit_per_class: int | None
+) -> LoadedModel:
+    """A whole pickled network with its clean examples.
+
+    Args:
+        model: ``model.pt``, a network of torch's and torchvision's layers.
+        examples: Folder of ``class_3_example_1.png`` files; poisoned ones are left out.
+        preprocess: How images become inputs. An image smaller than the crop is not cropped.
+        limit_per_class: Examples of each class at most; None for all.
+
+    Raises:
+        CheckpointError: If the file holds no network of known layers.
+        ValueError: If no example can be read, one has a class beyond the network's, or the network
+            returns no finite logits.
+    """
+    checkpoint = read_checkpoint(model)
+    if checkpoint.network is None:
+        raise CheckpointError(
+            model,
+            "holds weights without a network, which no TrojAI round does",
+            "scan it with dataset=folder and dataset.architecture or dataset.factory",
+        )
+    images, labels, warnings = _examples(examples, preprocess, limit_per_class)
+    preprocessing = Preprocessing(
+        scaling=preprocess.scaling, mean=preprocess.mean, std=preprocess.std
+    )
+    probe = preprocessing(images[:_PROBE_IMAGES])
+    num_classes = probe_outputs(checkpoint.network, probe).num_classes
+    if int(labels.max()) >= num_classes:
+        raise ValueError(
+            f"{examples} has examples of class {int(labels.max())}, but the network has "
+            f"{num_classes} classes; give the examples that belong to the model"
+        )
+    network, source = without_final_softmax(checkpoint.network, probe)
+    if source is not LogitSource.NETWORK:
+        warnings.append(f"the network returns probabilities; logits are taken from {source}")
+    architecture = type(checkpoint.network).__name__
+    return LoadedModel(
+        classifier=Classifier(network, preprocessing, num_classes=num_classes, name=architecture),
+        samples=SampleSet(
+            images=images, labels=labels, class_names=default_class_names(num_classes)
+        ),
+        architecture=architecture,
+        warnings=(*checkpoint.remarks, *warnings),
+    )
+
+
+def _examples(
+    folder: Path, preprocess: FolderPreprocess, limit_per_class: int | None
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Images, labels, and what is odd about the files."""
+    images: list[Tensor] = []
+    labels: list[int] = []
+    warnings: list[str] = []
+    for name, path in _named(folder, warnings):
+        if limit_per_class is not None and labels.count(name.class_index) >= limit_per_class:
+            continue
+        try:
+            images.append(_read(path, preprocess))
+        except ValueError as error:
+            warnings.append(f"left out: {error}")
+            continue
+        if images[-1].shape != images[0].shape:
+            raise ValueError(
+                f"images must be of one size; {path} differs; set dataset.preprocess.size"
+            )
+        labels.append(name.class_index)
+    if not images:
+        raise ValueError(
+            f"{folder} holds no readable clean example; "
+            f"{warnings[0] if warnings else 'its images must be named class_3_example_1.png'}"
+        )
+    return torch.stack(images), torch.tensor(labels), warnings
+
+
+def _named(folder: Path, warnings: list[str]) -> list[tuple[ExampleName, Path]]:
+    """The clean examples of a folder, class by class; what else lies there is told."""
+    if not folder.is_dir():
+        raise ValueError(f"the folder of examples {folder} does not exist; name the one there is")
+    found, poisoned, others = [], 0, []
+    for path in folder.iterdir():
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        name = example_name(path.name)
+        if name is None or path.suffix.lower() not in EXTENSIONS:
+            others.append(path.name)
+        elif name.trigger is not None:
+            poisoned += 1
+        else:
+            found.append((name, path))
+    if poisoned:
+        warnings.append(f"{poisoned} poisoned examples in {folder.name} are left out")
+    if others:
+        warnings.append(f"{len(others)} files in {folder.name} are no examples: {min(others)!r}")
+    return sorted(found, key=lambda pair: (pair[0].class_index, pair[0].example, pair[1].name))
+
+
+def _read(path: Path, preprocess: FolderPreprocess) -> Tensor:
+    """An example; the crop leaves images that are smaller than it."""
+    image = read_image(path, size=preprocess.size, crop=None)
+    if preprocess.crop is None or preprocess.size is not None:
+        return read_image(path, size=preprocess.size, crop=preprocess.crop)
+    crop = min(preprocess.crop, *image.shape[1:])
+    top, left = ((side - crop) // 2 for side in image.shape[1:])
+    return image[:, top : top + crop, left : left + crop].contiguous()

@@ -1,0 +1,1 @@
+"""Verdicts decided anew from stored measurements."""

@@ -1,0 +1,146 @@
+"""Figures of an experiment: rates of each row as bars, or along an axis as the paper draws them."""
+
+import io
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from exray.evaluation.calibration_curve import calibration_curve
+from exray.evaluation.predictions import Answers
+from exray.evaluation.roc import roc_curve
+from exray.experiments.published import ReportedRow
+from exray.experiments.table import number_after
+
+_TPR, _FPR, _ACCURACY, _THEIRS = "#2e71c9", "#cb2431", "#333333", "#999999"
+_SEVERAL = ("#2e71c9", "#cb2431", "#22863a", "#8250df", "#b08800")
+_DOTS = 130
+_BINS = 5  # of the calibration curve: some dozens of models fill no more
+
+
+def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
+    """True and false positive rates of each row, as horizontal bars.
+
+    Args:
+        answers: The rows.
+        title: Above the drawing.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.34 * len(answers)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(answers))
+    rates = [(each.counts.tpr, each.counts.fpr) for each in answers.values()]
+    axes.barh([p - 0.2 for p in places], [r[0] for r in rates], 0.4, color=_TPR, label="TPR")
+    axes.barh([p + 0.2 for p in places], [r[1] for r in rates], 0.4, color=_FPR, label="FPR")
+    axes.set_yticks(list(places), list(answers), fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=7, loc="upper right", bbox_to_anchor=(1, 1.12), ncols=2, frameon=False)
+    return figure_png(figure)
+
+
+def curves_png(
+    answers: Mapping[str, Answers], axis: str, title: str, reported: Sequence[ReportedRow] = ()
+) -> bytes:
+    """Rates and accuracy along an axis, a panel for each series of rows.
+
+    Args:
+        answers: The rows; the axis's word and number stand in their names.
+        axis: That word.
+        title: Above the drawing.
+        reported: The paper's numbers along the same axis, drawn dashed.
+    """
+    points = pd.DataFrame(
+        [
+            {
+                "series": series_of(axis, name),
+                "x": number_after(axis, name),
+                "TPR": each.counts.tpr,
+                "FPR": each.counts.fpr,
+                "accuracy": each.counts.accuracy,
+            }
+            for name, each in answers.items()
+        ]
+    ).dropna(subset=["x"])
+    groups = list(points.sort_values("x").groupby("series"))
+    figure = Figure(figsize=(4.2 * max(1, len(groups)), 3.2), layout="constrained")
+    panels = figure.subplots(1, max(1, len(groups)), squeeze=False)[0]
+    for panel, (name, own) in zip(panels, groups, strict=False):
+        for figure_name, colour in (("TPR", _TPR), ("FPR", _FPR), ("accuracy", _ACCURACY)):
+            panel.plot(own["x"], own[figure_name], "o-", color=colour, ms=3, label=figure_name)
+        _draw_reported(panel, axis, reported)
+        panel.set(xlabel=axis, ylim=(-0.02, 1.02))
+        panel.set_title(f"{title}\n{name}", fontsize=8)
+        panel.legend(fontsize=7)
+    return figure_png(figure)
+
+
+def probabilities_png(answers: Mapping[str, Answers], title: str) -> bytes:
+    """How far each row's probabilities rank the models, and how far they mean what they say.
+
+    The ROC curve beside the calibration curve (reliability diagram), whose dots grow with the
+    models in their bin. Rows without probabilities of both kinds of model are left out.
+
+    Args:
+        answers: The rows.
+        title: Above the drawing.
+    """
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    ranking, meaning = figure.subplots(1, 2)
+    for (name, each), colour in zip(answers.items(), itertools.cycle(_SEVERAL)):
+        roc = roc_curve(each)
+        if roc is None:
+            continue
+        ranking.plot(roc.fpr, roc.tpr, color=colour, label=name)
+        curve = calibration_curve(each, bins=_BINS)
+        meaning.plot(
+            curve.stated, curve.observed, color=colour, label=f"{name}: off by {curve.error:.2f}"
+        )
+        areas = [12 * size for size in curve.sizes]
+        meaning.scatter(curve.stated, curve.observed, s=areas, color=colour, alpha=0.5)
+    for axes in (ranking, meaning):
+        axes.plot([0, 1], [0, 1], ":", color=_THEIRS, lw=1)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.legend(fontsize=7, loc="lower right")
+    ranking.set(xlabel="FPR", ylabel="TPR")
+    meaning.set(xlabel="stated probability", ylabel="share of trojaned models")
+    figure.suptitle(title, fontsize=9)
+    return figure_png(figure)
+
+
+def series_of(axis: str, name: str) -> str:
+    """What is left of a row's name without the axis's word and number.
+
+    Args:
+        axis: The word.
+        name: The row's name.
+
+    Example:
+        >>> series_of("beta", "beta 0.7, gamma 0.8"), series_of("alpha", "alpha 0.7")
+        ('gamma 0.8', 'judged')
+    """
+    left = re.sub(rf"{re.escape(axis)} [\d.]+( px)?", "", name).strip(" ,")
+    return left or "judged"
+
+
+def _draw_reported(panel: Axes, axis: str, reported: Sequence[ReportedRow]) -> None:
+    for dataset in dict.fromkeys(each.dataset for each in reported):
+        own = [each for each in reported if each.dataset == dataset]
+        places = [number_after(axis, each.row) for each in own]
+        values = [each.figures["accuracy"] for each in own]
+        label = f"accuracy, paper ({dataset.removeprefix('trojai_').upper()})"
+        panel.plot(places, values, "--", color=_THEIRS, lw=1, label=label)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A drawing as the content of a PNG file, without the version of what drew it.
+
+    Args:
+        figure: The drawing.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""CIFAR-10 in the layouts in which it is distributed."""

@@ -1,0 +1,277 @@
+"""Clean images out of a folder: a subfolder per class, or the class in the file's name."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from exray.images.decoding import EXTENSIONS, check_geometry, read_image
+from exray.images.samples import SampleSet, classes_without_images, default_class_names
+
+MAX_CLASSES = 100_000  # a larger index is a mistake in a name, and a name for each class is made
+_FLAT_NAME = re.compile(r"class_([0-9]+)_example_[0-9]+", re.IGNORECASE)
+_LAYOUT = (
+    "use one subfolder per class named by its index, or by a name that classes.json gives an "
+    "index, or files named class_3_example_1.png"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSamples:
+    """What a folder of images held.
+
+    Args:
+        samples: The images that could be read.
+        warnings: What the user should hear about: images left out, classes without images.
+    """
+
+    samples: SampleSet
+    warnings: tuple[str, ...]
+
+
+def read_folder(
+    root: Path,
+    *,
+    num_classes: int | None,
+    size: int | None,
+    crop: int | None,
+    limit_per_class: int | None,
+    class_indices: Mapping[str, int] | None = None,
+) -> FolderSamples:
+    """The clean images in a folder, with what is odd about them.
+
+    A class is a subfolder named by its index or by a name that ``classes.json`` gives an index
+    (``{"stop": 0}`` or ``["stop", ...]``; the names there are looked up first), or it stands in the
+    file's name, as in ``class_3_example_1.png``. The order is the natural one of the names (2
+    before 10). An image that cannot be read is left out and said; hidden files are ignored.
+
+    Args:
+        root: The folder.
+        num_classes: Number of classes of the classifier; None takes the largest index there is,
+            that of ``classes.json`` included, plus one.
+        size: Side to resize to, in pixels; see :func:`exray.images.decoding.read_image`.
+        crop: Side of the centre crop, in pixels.
+        limit_per_class: At most so many images of each class, the first readable ones; None for
+            all.
+        class_indices: The index of each class name where there is no ``classes.json``.
+
+    Raises:
+        ValueError: If the folder is missing or holds no readable image, a label lies outside the
+            classes, a subfolder names no class, ``classes.json`` is not understood, or images
+            differ in size.
+    """
+    check_geometry(size, crop)
+    _check_counts(num_classes, limit_per_class)
+    if not root.is_dir():
+        raise ValueError(
+            f"dataset.images must be a folder; {root} "
+            f"{'is a file' if root.exists() else 'does not exist'}; {_LAYOUT}"
+        )
+    indices = read_class_indices(root) or dict(class_indices or {})
+    files, notes = _labelled_files(root, indices, num_classes)
+    labels, images, unreadable = _read_images(files, size, crop, limit_per_class)
+    if not images:
+        raise ValueError(
+            f"no image in {root} can be read; the first problem of {len(unreadable)}: "
+            f"{unreadable[0]}"
+        )
+    count = num_classes or 1 + max([*labels, *indices.values()])
+    samples = SampleSet(
+        images=torch.stack(images),
+        labels=torch.tensor(labels),
+        class_names=_class_names(indices, count),
+    )
+    notes += [f"left out: {reason}" for reason in unreadable]
+    return FolderSamples(samples=samples, warnings=(*notes, *_thin_classes(samples, indices)))
+
+
+def read_class_indices(root: Path) -> dict[str, int]:
+    """The index of each class name in the folder's ``classes.json``; empty without that file.
+
+    Args:
+        root: The folder that may hold it.
+
+    Raises:
+        ValueError: If the file is neither ``{"name": index}`` nor a list of names, or two names
+            share an index.
+    """
+    path = root / "classes.json"
+    if not path.is_file():
+        return {}
+    way_out = f'{path} must be {{"name": index, ...}} or a list of names in the order of indices'
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{way_out}; it cannot be read as JSON ({error})") from error
+    if isinstance(content, list):
+        pairs = [(name, index) for index, name in enumerate(content)]
+    elif isinstance(content, dict):
+        pairs = list(content.items())
+    else:
+        raise ValueError(f"{way_out}; got a {type(content).__name__}")
+    indices: dict[str, int] = {}
+    for name, index in pairs:
+        if not isinstance(name, str) or type(index) is not int or not 0 <= index < MAX_CLASSES:
+            raise ValueError(f"{way_out}, with indices from 0; got {name!r}: {index!r}")
+        if name in indices or index in indices.values():
+            raise ValueError(f"{way_out}, each once; got {name!r}: {index} a second time")
+        indices[name] = index
+    return indices
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A sort key under which numbers inside a name count as numbers.
+
+    Args:
+        name: A file's or folder's name.
+
+    Example:
+        >>> sorted(["img10", "img2", "7"], key=natural_key)
+        ['7', 'img2', 'img10']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    key = tuple((0, int(part)) if part[0] in "0123456789" else (1, part) for part in parts)
+    return (*key, (-1, name))  # 01 and 1 keep an order of their own
+
+
+def _check_counts(num_classes: int | None, limit_per_class: int | None) -> None:
+    for key, value in (("num_classes", num_classes), ("limit_per_class", limit_per_class)):
+        if value is not None and value < 1:
+            raise ValueError(f"{key} must be at least 1, or None; got {value}")
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What lies in a folder, hidden entries and macOS leftovers apart, in natural order."""
+    shown = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
+    return sorted(shown, key=lambda p: natural_key(p.name))
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in EXTENSIONS
+
+
+def _labelled_files(
+    root: Path, indices: Mapping[str, int], num_classes: int | None
+) -> tuple[list[tuple[int, Path]], list[str]]:
+    """Every image file with its label, class by class, and a note on the files that are none."""
+    found: list[tuple[int, Path]] = []
+    others: list[str] = []
+    for entry in _listed(root):
+        if not entry.is_dir() and not _is_image(entry):
+            continue
+        label = _label_of(entry, indices)
+        _check_label(entry, label, num_classes)
+        inside = list(_files_below(entry)) if entry.is_dir() else [entry]
+        found += [(label, path) for path in inside if _is_image(path)]
+        others += [str(path.relative_to(root)) for path in inside if not _is_image(path)]
+    if not found:
+        raise ValueError(f"dataset.images must hold images; {root} holds none; {_LAYOUT}")
+    found.sort(key=lambda pair: pair[0])  # stable: the natural order stays within a class
+    rule = f"files that end in none of {', '.join(EXTENSIONS)} are left out"
+    return found, [f"{rule}: {_some(others)}"] if others else []
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """The files of a class folder and of the folders in it; links to folders are not followed."""
+    for entry in _listed(folder):
+        if not entry.is_dir():
+            yield entry
+        elif not entry.is_symlink():
+            yield from _files_below(entry)
+
+
+def _label_of(entry: Path, indices: Mapping[str, int]) -> int:
+    """The class that a subfolder or a flat file belongs to."""
+    if not entry.is_dir():
+        match = _FLAT_NAME.fullmatch(entry.stem)
+        if match is None:
+            raise ValueError(f"file {entry} does not say its class; {_LAYOUT}")
+        return int(match[1])
+    if entry.name in indices:
+        return indices[entry.name]
+    if re.fullmatch("[0-9]+", entry.name):
+        return int(entry.name)
+    known = f"has {_some(list(indices))}" if indices else "is not there"
+    raise ValueError(
+        f"folder {entry} is neither a class index nor a name in classes.json, which {known}; "
+        f"{_LAYOUT}"
+    )
+
+
+def _check_label(entry: Path, label: int, num_classes: int | None) -> None:
+    if label >= (num_classes or MAX_CLASSES):
+        owner = "the classifier has" if num_classes else "there can be at most"
+        raise ValueError(
+            f"{entry} has label {label}, but {owner} {num_classes or MAX_CLASSES} classes, "
+            f"counted from 0; rename it or name the classifier that it belongs to"
+        )
+
+
+def _read_images(
+    files: Sequence[tuple[int, Path]],
+    size: int | None,
+    crop: int | None,
+    limit_per_class: int | None,
+) -> tuple[list[int], list[Float[Tensor, "3 h w"]], list[str]]:
+    """Labels and images of the files that can be read, and why the others cannot."""
+    labels: list[int] = []
+    images: list[Tensor] = []
+    unreadable: list[str] = []
+    taken: dict[int, int] = {}
+    first_path = files[0][1]
+    for label, path in files:
+        if limit_per_class is not None and taken.get(label, 0) >= limit_per_class:
+            continue
+        try:
+            image = read_image(path, size=size, crop=crop)
+        except ValueError as error:
+            unreadable.append(str(error))
+            continue
+        first_path = path if not images else first_path
+        if images and image.shape != images[0].shape:
+            raise ValueError(
+                f"images must be of one size; {first_path} is {_size(images[0])} and {path} is "
+                f"{_size(image)}; set dataset.preprocess.size=... to the size the network takes"
+            )
+        images.append(image)
+        labels.append(label)
+        taken[label] = taken.get(label, 0) + 1
+    return labels, images, unreadable
+
+
+def _size(image: Float[Tensor, "3 h w"]) -> str:
+    return f"{image.shape[2]} x {image.shape[1]}"
+
+
+def _class_names(indices: Mapping[str, int], count: int) -> tuple[str, ...]:
+    """The names of ``classes.json``, and ``class i`` where it gives none."""
+    names = list(default_class_names(count))
+    for name, index in indices.items():
+        if index < count:
+            names[index] = name
+    return tuple(names)
+
+
+def _thin_classes(samples: SampleSet, indices: Mapping[str, int]) -> Iterator[str]:
+    """What to say of classes with no image or one, and of names beyond the classes."""
+    counts, total = samples.counts(), samples.num_classes
+    empty = [str(index) for index in classes_without_images(counts)]
+    single = [str(index) for index, count in enumerate(counts) if count == 1]
+    beyond = [name for name, index in indices.items() if index >= total]
+    if empty:
+        yield f"{len(empty)} of {total} classes without images: {_some(empty)}"
+    if single:
+        yield f"{len(single)} of {total} classes with one image only: {_some(single)}"
+    if beyond:
+        yield f"classes.json names classes beyond the {total} of the classifier: {_some(beyond)}"
+
+
+def _some(names: Sequence[str], shown: int = 10) -> str:
+    """The first few of the names, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

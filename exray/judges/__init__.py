@@ -1,0 +1,1 @@
+"""Judges: whether an inverted trigger is natural or injected."""

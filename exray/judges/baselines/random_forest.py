@@ -1,0 +1,99 @@
+"""What the paper's random forest looks at; the forest itself is fitted over a zoo, afterwards."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from exray.images.samples import SampleSet
+from exray.judges.base import Judge, Judgement
+from exray.judges.baselines.features import channel_scale, l2_distance, mean_activations
+from exray.models.classifier import Classifier
+from exray.models.splitting.split_classifier import SplitClassifier
+from exray.triggers.base import InvertedTrigger
+
+_EXAMPLES = 4  # images on which the split is checked
+
+
+class ForestMeasurements(Judge):
+    """Measures the forest's six inputs and leaves the verdict to it.
+
+    The inputs are the L2 distances between V+t and T, T+t and T, V and T, and the logits of V, V+t
+    and T; of the logits the victim's and the target's, so that they mean the same whatever the
+    number of classes. Until a forest has been fitted over a zoo's stored measurements
+    (`exray.evaluation.rejudging.random_forest`, ``task=rejudge rejudge=forest``) every trigger
+    stays injected with
+    score 0.5, which is the scanner's answer.
+
+    Args:
+        layer: Rule or module path at which the network is cut.
+
+    Source: EX-RAY, section 4.1, second baseline.
+    """
+
+    def __init__(self, *, layer: str) -> None:
+        self.layer = layer
+
+    def judge(
+        self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
+    ) -> list[Judgement]:
+        """One judgement for each trigger, holding the inputs as measurements.
+
+        Raises:
+            ValueError: If a trigger's victim or target class has no images.
+        """
+        if not triggers:
+            return []
+        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        return [
+            Judgement(
+                is_injected=True,
+                score=0.5,
+                reason="injected by default: measured for the random forest, not judged",
+                measurements=_inputs(split, samples, trigger),
+            )
+            for trigger in triggers
+        ]
+
+
+def _inputs(
+    split: SplitClassifier, samples: SampleSet, trigger: InvertedTrigger
+) -> dict[str, float]:
+    images = _images(samples, trigger)
+    features = {name: split.cached_features(each) for name, each in images.items()}
+    scale = channel_scale(list(features.values()))
+    means = {name: mean_activations(each, scale) for name, each in features.items()}
+    found = {
+        f"distance_{name}_target": l2_distance(means[name], means["target"])
+        for name in ("stamped_victim", "stamped_target", "victim")
+    }
+    for name in ("victim", "stamped_victim", "target"):
+        logits = _mean_logits(split, features[name])
+        found[f"victim_logit_of_{name}"] = float(logits[trigger.victim_class])
+        found[f"target_logit_of_{name}"] = float(logits[trigger.target_class])
+    return found
+
+
+def _images(samples: SampleSet, trigger: InvertedTrigger) -> dict[str, Tensor]:
+    """V, T, V+t and T+t."""
+    victim = samples.of_class(trigger.victim_class)
+    target = samples.of_class(trigger.target_class)
+    for class_index, images in ((trigger.victim_class, victim), (trigger.target_class, target)):
+        if not len(images):
+            raise ValueError(
+                f"class {class_index} has no image that the classifier gets right; a trigger from "
+                "or to it cannot be judged"
+            )
+    return {
+        "victim": victim,
+        "target": target,
+        "stamped_victim": trigger.trigger.apply(victim),
+        "stamped_target": trigger.trigger.apply(target),
+    }
+
+
+@torch.no_grad()
+def _mean_logits(split: SplitClassifier, features: Float[Tensor, "n c ..."]) -> Float[Tensor, " k"]:
+    logits: Tensor = split.head(features)
+    return logits.mean(dim=0)

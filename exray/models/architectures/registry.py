@@ -1,0 +1,77 @@
+"""Networks by name: small ones of our own, torchvision's and timm's."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from exray.models.architectures.libraries import (
+    TROJAI_ARCHITECTURES,
+    _check_timm,
+    _check_torchvision,
+    _from_timm,
+    _from_torchvision,
+)
+from exray.models.architectures.network_in_network import network_in_network
+from exray.models.architectures.plain_cnn import plain_cnn
+from exray.models.architectures.signs_resnet import signs_resnet
+
+ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
+    "signs_resnet": signs_resnet,
+    "network_in_network": network_in_network,
+    "plain_cnn": plain_cnn,
+}
+
+
+def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) -> nn.Module:
+    """An untrained network by name.
+
+    Args:
+        architecture: One of ours, one of TrojAI's 23, ``torchvision/NAME`` or ``timm/NAME``.
+        num_classes: Logits of the network.
+        auxiliary_heads: Whether torchvision's GoogLeNet and Inception have the heads that they
+            are trained with, as they have by default; TrojAI's have none.
+
+    Raises:
+        ValueError: If no network has that name, or timm is not installed.
+
+    Example:
+        >>> build("plain_cnn", num_classes=3)[-1].out_features
+        3
+        >>> build("torchvision/squeezenet1_1", num_classes=4).classifier[1].out_channels
+        4
+    """
+    if architecture in ARCHITECTURES:
+        return ARCHITECTURES[architecture](num_classes)
+    check_architecture(architecture)
+    library, _, name = architecture.rpartition("/")
+    if library == "timm":
+        return _from_timm(name, num_classes)
+    return _from_torchvision(name, num_classes, auxiliary_heads)
+
+
+def check_architecture(architecture: str) -> None:
+    """Refuse a name that no network has, without building one.
+
+    Args:
+        architecture: As :func:`build` takes it.
+
+    Raises:
+        ValueError: If no network has that name, or timm is not installed.
+
+    Example:
+        >>> check_architecture("torchvision/resnet18")
+    """
+    library, _, name = architecture.rpartition("/")
+    if architecture in ARCHITECTURES:
+        return
+    if library == "timm":
+        _check_timm(name)
+        return
+    if library == "torchvision" or architecture in TROJAI_ARCHITECTURES:
+        _check_torchvision(name)
+        return
+    known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
+    raise ValueError(
+        f"architecture {architecture!r} is not known; known: {known}, torchvision/NAME, timm/NAME; "
+        "for any other network give dataset.factory=FILE.py:function"
+    )

@@ -1,0 +1,111 @@
+"""What Keras wrote into an HDF5 file: its layers with their weights, and its own description."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from exray.errors import CheckpointError
+from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
+
+_SECONDS = 120.0  # wall time of the reader, which may take half of it on the processor
+_KERAS_AGAIN = "save it again with Keras: model.save('m.h5') or model.save_weights('m.weights.h5')"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KerasLayer:
+    """One layer's weights as Keras keeps them, channels last.
+
+    Args:
+        name: Keras' name of it.
+        weights: Its arrays in order, by their names; numbers where the file has no names.
+    """
+
+    name: str
+    weights: dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KerasFile:
+    """What an HDF5 file of Keras holds.
+
+    Args:
+        layers: In the file's order.
+        config: Keras' description of the network, as JSON; empty where only weights were saved.
+        look: What the static look counted.
+    """
+
+    layers: tuple[KerasLayer, ...]
+    config: str
+    look: Mapping[str, int]
+
+
+def read_keras(path: Path) -> KerasFile:
+    """The layers in an HDF5 file that Keras wrote.
+
+    The file is read by :mod:`exray.models.checkpoints.keras.hdf5_worker` in a process with bounded
+    memory and time.
+    It follows no link, soft, external or virtual, and reads no array that is larger than the file
+    allows for.
+
+    Args:
+        path: An HDF5 file.
+
+    Raises:
+        CheckpointError: If it is damaged, or holds what Keras does not write.
+    """
+    metadata, tensors = _answer(path)
+    layers = []
+    for place, (name, weights) in enumerate(json.loads(metadata["layers"])):
+        known = {weight: tensors[f"{place}.{index}"] for index, weight in enumerate(weights)}
+        layers.append(KerasLayer(name=name, weights=known))
+    look = json.loads(metadata["look"])
+    return KerasFile(layers=tuple(layers), config=metadata["config"], look=look)
+
+
+def _answer(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What the reader found."""
+    status, out, said = _read(path)
+    if status:
+        raise CheckpointError(path, _problem(status, said), _KERAS_AGAIN)
+    try:
+        header = json.loads(out[8 : 8 + int.from_bytes(out[:8], "little")])
+        return header["__metadata__"], load(out)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(path, f"cannot be passed on ({error})", _KERAS_AGAIN) from error
+
+
+def _read(path: Path) -> tuple[int, bytes, str]:
+    """The reader's exit status, what it found, and what it said."""
+    command = [sys.executable, "-P", hdf5_reader.__file__, str(path), str(path.stat().st_size)]
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
+        "HDF5_USE_FILE_LOCKING": "FALSE",  # a folder may be read-only
+        "HDF5_PLUGIN_PATH": os.devnull,
+    }
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1, b"", f"no answer within {_SECONDS:.0f} s"
+    return done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace")
+
+
+def _problem(status: int, said: str) -> str:
+    """Why the reader gave no layers, as a clause."""
+    text = said.strip()
+    if status == hdf5_reader.REFUSED:
+        return text
+    last = text.splitlines()[-1] if text else f"status {status}"
+    if "ModuleNotFoundError" in last:
+        return "is an HDF5 file, which h5py reads, and that is not installed: pip install h5py"
+    return f"made HDF5's reader end unexpectedly ({ascii(last)[1:-1][:120]})"

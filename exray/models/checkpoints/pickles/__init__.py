@@ -1,0 +1,1 @@
+"""Pickle programs, followed without running them."""

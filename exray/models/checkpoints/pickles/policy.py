@@ -1,0 +1,288 @@
+"""What a checkpoint's pickle may call, and with what: plain weights, and layers on a list."""
+
+import re
+from collections.abc import Callable, Mapping
+
+import torch
+
+from exray.models.checkpoints.pickles.interpreter import PickleProgram
+from exray.models.checkpoints.pickles.values import BrokenPickleError, Made, Name, Stored, is_flat
+from exray.text import shown
+
+StorageBytes = Callable[[str, int], int | None]
+"""Bytes of a storage, given its key and what the pickle claims; None where there is none."""
+
+_SPARE_BYTES = 2**26  # that tensors may claim beyond four times what is stored
+_SIZES = {
+    "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1,
+    "Byte": 1, "Bool": 1, "ComplexFloat": 8, "ComplexDouble": 16, "Untyped": 1, "QInt8": 1,
+    "QUInt8": 1, "QInt32": 4,
+}  # fmt: skip
+_STORAGE = re.compile(r"torch\.(?:cuda\.|storage\.)?(\w+)Storage")
+_PLAIN = re.compile(
+    r"collections\.OrderedDict|torch\._utils\._rebuild_(tensor|tensor_v2|tensor_v3|parameter"
+    r"|sparse_tensor|qtensor)|torch\.(cuda\.|storage\.)?(\w+)Storage"
+    r"|torch\.(Size|device|Tensor|(b?float|u?int|complex)\d+\w*|bool|per_\w+)"
+    r"|torch\.nn\.parameter\.Parameter|torch\.serialization\._get_layout|builtins\.set"
+    r"|_codecs\.encode"
+)
+
+
+def is_plain(path: str) -> bool:
+    """Whether a name is one that plain weights are rebuilt with.
+
+    Example:
+        >>> is_plain("torch._utils._rebuild_tensor_v2"), is_plain("os.system")
+        (True, False)
+    """
+    return _PLAIN.fullmatch(path) is not None
+
+
+def check_program(
+    program: PickleProgram, *, is_layer: Callable[[str], bool], storage_bytes: StorageBytes
+) -> int:
+    """Hold every call of a pickle to what ``torch.save`` writes.
+
+    A layer may only be made empty and filled with a dictionary; its constructor, which could
+    allocate whatever it is asked for, is never called. A tensor must lie inside its storage, and
+    a storage must be as long as the file says.
+
+    Args:
+        program: All of its names are plain or layers.
+        is_layer: Whether a name is a layer on the list.
+        storage_bytes: How long a storage really is.
+
+    Returns:
+        Bytes of all storages together.
+
+    Raises:
+        BrokenPickleError: At the first call or size that is none of these.
+    """
+    total = _check_storages(program.stored, storage_bytes)
+    claimed = 0
+    for made in program.made:
+        path = made.callee.path if isinstance(made.callee, Name) else "a result"
+        if is_layer(path):
+            _check_layer(made, path)
+        elif path in _TENSORS and not made.state and not made.items:
+            claimed += tensor_bytes(made)
+        elif not _is_plain_call(made, path):
+            raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
+    if claimed > 4 * total + _SPARE_BYTES:
+        raise BrokenPickleError(f"claims tensors of {claimed} bytes over {total} stored bytes")
+    return total
+
+
+def _check_storages(stored: tuple[Stored, ...], storage_bytes: StorageBytes) -> int:
+    lengths: dict[str, int] = {}
+    for each in stored:
+        key, claimed = storage_of(each)
+        actual = storage_bytes(key, claimed)
+        if actual is None:
+            raise BrokenPickleError(f"asks for storage {shown(key)}, which is not in the file")
+        if actual != claimed:
+            raise BrokenPickleError(
+                f"claims {claimed} bytes for storage {shown(key)}, which has {actual}"
+            )
+        if lengths.setdefault(key, claimed) != claimed:
+            raise BrokenPickleError(f"claims two lengths for storage {shown(key)}")
+    return sum(lengths.values())
+
+
+def storage_of(stored: Stored) -> tuple[str, int]:
+    """A storage's key, and how many bytes the pickle says it has.
+
+    Raises:
+        BrokenPickleError: If it is no storage as ``torch.save`` writes it.
+    """
+    match stored.key:
+        case ("storage", Name(path=path), str(key), str(), int(count)):
+            view = None
+        case ("storage", Name(path=path), str(key), str(), int(count), None | tuple() as view):
+            pass
+        case _:
+            raise BrokenPickleError("asks for something that is stored in no way of torch.save's")
+    found = _STORAGE.fullmatch(path)
+    if found is None or found[1] not in _SIZES or count < 0 or not _is_view(view, count):
+        raise BrokenPickleError(f"asks for a storage {shown(path)} of {count} numbers")
+    return key, count * _SIZES[found[1]]
+
+
+def _is_view(view: object, count: int) -> bool:
+    """Whether a view into a storage, as legacy files have them, lies inside it."""
+    match view:
+        case None:
+            return True
+        case (str(), int(offset), int(length)):
+            return 0 <= offset <= offset + length <= count
+    return False
+
+
+def _check_layer(made: Made, path: str) -> None:
+    empty = made.arguments == () and not made.items
+    filled = len(made.state) <= 1 and all(map(_is_state, made.state))
+    if not (made.is_new and empty and filled):
+        raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
+
+
+def _is_plain_call(made: Made, path: str) -> bool:
+    if made.is_new or path not in _CALLS or not _CALLS[path](made.arguments):
+        return False
+    if path == "collections.OrderedDict":  # a state dict carries its _metadata as an attribute
+        return all(isinstance(state, dict) and set(state) <= {"_metadata"} for state in made.state)
+    return not made.state and not made.items
+
+
+def _is_state(state: object) -> bool:
+    return isinstance(state, dict) and all(
+        isinstance(key, str) and not key.startswith("__") for key in state
+    )
+
+
+def tensor_layout(made: Made) -> tuple[Stored, int, tuple[int, ...], tuple[int, ...]]:
+    """Storage, offset, size and stride of a tensor that a pickle rebuilds.
+
+    Raises:
+        BrokenPickleError: If the call is none of torch's.
+    """
+    arguments = made.arguments
+    if isinstance(arguments, tuple) and len(arguments) >= 4 and not made.is_new:
+        stored, offset, size, stride = arguments[:4]
+        if (
+            isinstance(stored, Stored)
+            and isinstance(offset, int)
+            and _are_counts(size)
+            and _are_counts(stride)
+            and len(size) == len(stride)
+            and offset >= 0
+            and all(_is_tail(rest) for rest in arguments[4:])
+        ):
+            return stored, offset, size, stride
+    raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
+
+
+def storage_kind(stored: Stored) -> str:
+    """What numbers a storage that :func:`storage_of` accepts has, as ``Float``."""
+    assert isinstance(stored.key, tuple), stored
+    found = _STORAGE.fullmatch(stored.key[1].path)
+    assert found is not None, stored
+    return found[1]
+
+
+def tensor_bytes(made: Made) -> int:
+    """Bytes that a tensor takes once it is dense, at four a number or more.
+
+    Raises:
+        BrokenPickleError: If it does not lie inside its storage.
+    """
+    stored, offset, size, stride = tensor_layout(made)
+    _, length = storage_of(stored)
+    width = _SIZES[storage_kind(stored)]
+    if _path(made).endswith("_v3"):
+        assert isinstance(made.arguments, tuple), made
+        width = _dtype_bytes(made.arguments[6] if len(made.arguments) > 6 else None)
+    count = 1
+    for side in size:
+        count *= side
+    last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True)) + 1
+    if count and last * width > length:
+        raise BrokenPickleError(
+            f"rebuilds a tensor of {'x'.join(map(str, size))} that its storage does not hold"
+        )
+    return count * max(width, 4)  # numbers of fewer bits become float32
+
+
+def _dtype_bytes(dtype: object) -> int:
+    found = getattr(torch, dtype.path.rpartition(".")[2], None) if isinstance(dtype, Name) else None
+    if not isinstance(found, torch.dtype):
+        raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
+    return found.itemsize
+
+
+def _are_counts(value: object) -> bool:
+    """Whether something is a tuple of sides, or a torch.Size made of one."""
+    return isinstance(value, tuple) and all(
+        isinstance(side, int) and 0 <= side < 2**48 for side in value
+    )
+
+
+def _is_tail(value: object) -> bool:
+    """Whether an argument after the stride is harmless: a flag, no hooks, a dtype."""
+    if isinstance(value, Made):
+        return _is_empty_dict(value) or _path(value).startswith("torch._utils._rebuild_")
+    return isinstance(value, Name | dict) or is_flat(value) or _is_quantizer(value)
+
+
+def _is_quantizer(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, Name | Made | int | float)
+                                            for each in value)  # fmt: skip
+
+
+def _path(made: Made) -> str:
+    return made.callee.path if isinstance(made.callee, Name) else ""
+
+
+def _is_empty_dict(value: object) -> bool:
+    return isinstance(value, Made) and _path(value) == "collections.OrderedDict" and not value.items
+
+
+def _is_ordered(arguments: object) -> bool:
+    """Whether an OrderedDict is made empty, or of pairs with plain keys."""
+    match arguments:
+        case ():
+            return True
+        case (list() as pairs,):
+            return all(
+                isinstance(pair, list | tuple) and len(pair) == 2 and is_flat(pair[0])
+                for pair in pairs
+            )
+    return False
+
+
+def _is_parameter(arguments: object) -> bool:
+    match arguments:
+        case (Made() as data, bool(), Made() as hooks):
+            return _path(data) in _TENSORS and _is_empty_dict(hooks)
+    return False
+
+
+def _is_sparse(arguments: object) -> bool:
+    match arguments:
+        case (Made(), (Made(), Made(), tuple() | Made(), *_)):
+            return True
+    return False
+
+
+def _one_flat(arguments: object) -> bool:
+    return isinstance(arguments, tuple) and all(map(is_flat, arguments))
+
+
+def _is_set(arguments: object) -> bool:
+    match arguments:
+        case ():
+            return True
+        case (list() as items,):
+            return all(map(is_flat, items))
+    return False
+
+
+def _is_latin(arguments: object) -> bool:
+    match arguments:
+        case (str(), "latin1"):
+            return True
+    return False
+
+
+_TENSORS = frozenset(
+    f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "tensor_v3", "qtensor")
+)
+_CALLS: Mapping[str, Callable[[object], bool]] = {
+    "collections.OrderedDict": _is_ordered,
+    "torch._utils._rebuild_parameter": _is_parameter,
+    "torch._utils._rebuild_sparse_tensor": _is_sparse,
+    "torch.serialization._get_layout": _one_flat,
+    "torch.Size": _one_flat,
+    "torch.device": _one_flat,
+    "builtins.set": _is_set,
+    "_codecs.encode": _is_latin,
+}

@@ -1,0 +1,124 @@
+"""A network that came whole out of a pickle: checked, and mended where its classes moved on."""
+
+import copy
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+_MAX_MODULES = 20_000
+_BOUNDS = {  # whatever is larger serves to exhaust memory; the 23 networks stay under 64
+    "kernel_size": 512, "stride": 512, "dilation": 512, "padding": 64, "output_padding": 64,
+    "output_size": 64, "_reversed_padding_repeated_twice": 64,
+}  # fmt: skip
+# What later versions of torchvision read in forward, and earlier ones did not store.
+_LATER: dict[str, dict[str, nn.Module | None]] = {
+    "Inception3": {
+        "AuxLogits": None,
+        "maxpool1": nn.MaxPool2d(3, stride=2),
+        "maxpool2": nn.MaxPool2d(3, stride=2),
+        "avgpool": nn.AdaptiveAvgPool2d((1, 1)),
+        "dropout": nn.Dropout(),
+    },
+    "GoogLeNet": {"aux1": None, "aux2": None},
+}
+
+
+class UnusualNetworkError(ValueError):
+    """A network that its own constructor would not have made; the text is a clause."""
+
+
+def check_network(network: nn.Module) -> None:
+    """Refuse a network whose parts could not come out of their constructors.
+
+    Its classes are known ones, but every attribute in them is the file's. Hooks, replaced methods,
+    parts of the wrong kind, a network inside itself and sizes that would exhaust memory are
+    refused; what remains can only compute.
+
+    Args:
+        network: Made of layers on the list, from a file.
+
+    Raises:
+        UnusualNetworkError: If it is none.
+
+    Example:
+        >>> network = nn.Sequential(nn.AdaptiveAvgPool2d(100_000))
+        >>> try:
+        ...     check_network(network)
+        ... except UnusualNetworkError as error:
+        ...     print(error)
+        has output_size=100000 in AdaptiveAvgPool2d
+    """
+    for module in _parts(network):
+        state, kind = vars(module), type(module).__name__
+        for name, value in state.items():
+            if name.endswith("_hooks") and value:
+                raise UnusualNetworkError(f"has functions hooked into a {kind}")
+            if callable(vars(nn.Module).get(name)) or callable(vars(type(module)).get(name)):
+                raise UnusualNetworkError(f"replaces {name} of a {kind}")
+        for group, wanted in (("_parameters", nn.Parameter), ("_buffers", Tensor)):
+            values = _group(state, group, kind).values()
+            if not all(value is None or isinstance(value, wanted) for value in values):
+                raise UnusualNetworkError(f"holds no tensor among the {group[1:]} of a {kind}")
+        for name, bound in _BOUNDS.items():
+            if name in state and not _is_within(state[name], bound):
+                raise UnusualNetworkError(f"has {name}={str(state[name])[:40]} in {kind}")
+
+
+def _parts(network: nn.Module) -> Iterator[nn.Module]:
+    """Every module once; those with children may have one parent only."""
+    waiting, seen, count = [network], {id(network)}, 0
+    while waiting:
+        module = waiting.pop()
+        count += 1
+        if count > _MAX_MODULES:
+            raise UnusualNetworkError(f"has more than {_MAX_MODULES} layers")
+        yield module
+        children = _group(vars(module), "_modules", type(module).__name__)
+        for name, child in children.items():
+            if child is None:
+                continue
+            if not isinstance(child, nn.Module) or not isinstance(name, str):
+                raise UnusualNetworkError(f"holds no layer under {name!r:.40}")
+            if id(child) in seen and vars(child).get("_modules"):
+                raise UnusualNetworkError(f"holds the same part twice, as {name!r:.40}")
+            seen.add(id(child))
+            waiting.append(child)
+
+
+def _group(state: dict[str, object], group: str, kind: str) -> dict[object, object]:
+    values = state.get(group)
+    if not isinstance(values, dict):
+        raise UnusualNetworkError(f"holds a {kind} without its {group[1:]}")
+    return values
+
+
+def _is_within(value: object, bound: int) -> bool:
+    if isinstance(value, tuple | list):
+        return len(value) <= 8 and all(_is_within(each, bound) for each in value)
+    return value is None or isinstance(value, str) or (isinstance(value, int) and value <= bound)
+
+
+def mend(network: nn.Module) -> tuple[str, ...]:
+    """Add what a network of an earlier torchvision lacks and today's classes read.
+
+    Args:
+        network: Changed in place; whatever it already has is kept.
+
+    Returns:
+        What was added, each as ``CLASS.ATTRIBUTE``.
+
+    Source: facts, dependencies 4: Inception3 of torchvision 0.6 and before.
+
+    Example:
+        >>> mend(nn.Linear(2, 3))
+        ()
+    """
+    added = []
+    for module in network.modules():
+        kind = type(module).__name__
+        for name, part in _LATER.get(kind, {}).items():
+            if name in vars(module)["_modules"] or name in vars(module):
+                continue
+            setattr(module, name, copy.deepcopy(part))
+            added.append(f"{kind}.{name}")
+    return tuple(added)

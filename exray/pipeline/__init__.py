@@ -1,0 +1,1 @@
+"""Scans classifiers: one, or all of a dataset."""

@@ -1,0 +1,36 @@
+"""The scan's own settings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanSettings:
+    """What the scan task itself decides.
+
+    Args:
+        min_clean_accuracy: Below it the verdict is inconclusive: the preprocessing is probably
+            wrong, and triggers mean nothing.
+        min_class_accuracy: Classes below it are neither victim nor target.
+        samples_per_class: Images of each class that are used; None for all.
+        misclassified: Whether images that the classifier gets wrong are dropped or kept.
+        probability_without_triggers: Probability of being trojaned where the scanner finds
+            nothing: scanners miss.
+
+    Raises:
+        ValueError: If a share lies outside [0, 1], or a count is not positive.
+    """
+
+    min_clean_accuracy: float
+    min_class_accuracy: float
+    samples_per_class: int | None
+    misclassified: Literal["drop", "keep"]
+    probability_without_triggers: float
+
+    def __post_init__(self) -> None:
+        for name in ("min_clean_accuracy", "min_class_accuracy", "probability_without_triggers"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not 0 <= value <= 1:
+                raise ValueError(f"scan.{name} must lie in [0, 1]; got {value!r}")
+        if self.samples_per_class is not None and self.samples_per_class < 1:
+            raise ValueError(f"scan.samples_per_class must be >= 1; got {self.samples_per_class}")

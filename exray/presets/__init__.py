@@ -1,0 +1,1 @@
+"""Components by configuration."""

@@ -1,0 +1,254 @@
+"""Where a run reports to while it goes: Weights & Biases, or nowhere."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exray.reports.loggers.base import RunLogger
+from exray.reports.mask_images import mask_strip, shrink
+from exray.reports.summaries import summary_of
+from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of
+from exray.results.collection import Collection
+from exray.results.records import ScanRecord, TriggerRecord
+from exray.storage.plain_json import flatten, plain
+
+if TYPE_CHECKING:
+    import wandb
+
+
+LONGEST_PIXELS = 224
+
+
+MODEL_COLUMNS = (
+    "model_id",
+    "status",
+    "verdict",
+    "is_trojaned",
+    "scanner_flags",
+    "probability",
+    "num_triggers",
+    "num_injected",
+    "error_line",
+)
+
+
+Mode = Literal["offline", "online", "disabled"]
+
+
+TABLE_COLUMNS = (
+    "model_id",
+    "verdict",
+    "victim",
+    "target",
+    "is_injected",
+    "score",
+    "asr",
+    "size_pixels",
+    "reason",
+)
+
+
+class WandbLogger(RunLogger):
+    """One Weights & Biases run: a step per model, a table of all models, one of all triggers.
+
+    Its summary holds the judge's figures against ground truth, and the scanner's alone, under the
+    same names in every run, so that the cells of a sweep are compared on one dashboard: group runs
+    by job type, which is the judge.
+
+    Offline it needs no network and no account: the run lies under ``directory/wandb``; look at it
+    with ``wandb leet``, or send it later with ``wandb sync``. The run counts as failed if a model
+    failed or is missing, or if the job broke off.
+
+    Args:
+        directory: Where the run's files go; ``WANDB_DIR`` while the run lasts.
+        project: The project's name.
+        name: The run's name.
+        group: Runs that belong together, a sweep for one; may be empty.
+        mode: ``offline``, ``online`` or ``disabled``.
+        config: The configuration, nested or by dotted key.
+        tags: Words to find the run by.
+        job_type: What runs are compared by, the judge for one; may be empty.
+        key: The same key makes the same run: a cell that goes on after a kill, and logs all its
+            models anew, takes the place of what was sent before. Empty for a run of its own.
+
+    Raises:
+        ValueError: If the mode is none of the three.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        project: str,
+        name: str,
+        *,
+        group: str = "",
+        mode: str = "offline",
+        config: Mapping[str, object] | None = None,
+        tags: Sequence[str] = (),
+        job_type: str = "",
+        key: str = "",
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}")
+        checked = cast("Mode", mode)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._rows: list[dict[str, object]] = []
+        self._cleanup = contextlib.ExitStack()
+        self._cleanup.enter_context(_wandb_folders(directory, checked))
+        try:
+            self._run = _start_run(
+                directory,
+                dict(flatten(config or {})),
+                checked,
+                project=project,
+                name=name,
+                group=group or None,
+                tags=list(tags),
+                job_type=job_type or None,
+                key=hashlib.sha256(key.encode()).hexdigest()[:16] if key else None,
+            )
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    def log_model(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Log the model's verdict, its strongest trigger's measurements, and keep its images."""
+        self._run.log(_history(record, triggers))
+        for trigger in triggers:
+            self._rows.append(_table_row(record, trigger, tensors))
+
+    def finish(self, collection: Collection | None) -> None:
+        """Write the tables and the figures; mark a failed run as failed."""
+        failed = collection is None or bool(collection.failed or collection.missing)
+        try:
+            if self._rows:
+                self._run.log({"triggers": _table(self._rows)})
+            if collection is not None:
+                self._run.log({"models": _model_table(collection)})
+                self._run.summary.update(summary_of(collection))
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            self._run.finish(exit_code=int(failed))
+            self._cleanup.close()
+
+
+def _start_run(
+    directory: Path,
+    config: dict[str, object],
+    mode: Mode,
+    *,
+    project: str,
+    name: str,
+    group: str | None,
+    tags: list[str],
+    job_type: str | None,
+    key: str | None,
+) -> "wandb.Run":
+    import wandb  # slow, and needed by few runs
+
+    return wandb.init(
+        id=key,
+        dir=directory,
+        project=project,
+        name=name,
+        group=group,
+        job_type=job_type,
+        mode=mode,
+        config={name: plain(value) for name, value in config.items()},
+        tags=tags,
+        reinit="create_new",
+        settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
+    )
+
+
+def _model_table(collection: Collection) -> "wandb.Table":
+    """A row per model: the verdict beside the truth."""
+    import wandb
+
+    rows = [
+        [plain(getattr(scan.record, name)) for name in MODEL_COLUMNS] for scan in collection.scans
+    ]
+    return wandb.Table(columns=list(MODEL_COLUMNS), data=rows)
+
+
+def _history(record: ScanRecord, triggers: Sequence[TriggerRecord]) -> dict[str, object]:
+    row: dict[str, object] = {
+        "model_id": record.model_id,
+        "status": record.status,
+        "verdict": record.verdict.value,
+        "probability": record.probability,
+        "num_candidates": record.num_candidates,
+        "num_triggers": record.num_triggers,
+        "num_injected": record.num_injected,
+    }
+    if record.clean_accuracy is not None:
+        row["clean_accuracy"] = record.clean_accuracy
+    row |= {f"seconds/{stage}": seconds for stage, seconds in record.seconds.items()}
+    if triggers:
+        strongest = max(triggers, key=lambda trigger: trigger.score)
+        row |= {f"strongest/{name}": value for name, value in strongest.measurements.items()}
+    return {name: value for name, value in row.items() if plain(value) is not None}
+
+
+def _table_row(
+    record: ScanRecord, trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generic]]
+) -> dict[str, object]:
+    import wandb
+
+    prefix = f"trigger_{trigger.index}/"
+    mine = {
+        name.removeprefix(prefix): values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
+    images = images_of(mine, tuple(name for name, _ in IMAGES))
+    drawn = {name: shrink(image, LONGEST_PIXELS) for name, image in images.items()}
+    drawn |= {name: mask_strip(mask) for name, mask in masks_of(mine).items()}
+    return {
+        "model_id": record.model_id,
+        "verdict": record.verdict.value,
+        "victim": trigger.victim_name,
+        "target": trigger.target_name,
+        **{name: getattr(trigger, name) for name in TABLE_COLUMNS[4:]},
+        **{name: wandb.Image(image) for name, image in drawn.items()},
+        **trigger.measurements,
+    }
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> "wandb.Table":
+    import wandb
+
+    drawn = [name for name, *_ in (*IMAGES, *MASKS) if any(name in row for row in rows)]
+    measured = sorted({name for row in rows for name in row} - {*TABLE_COLUMNS, *drawn})
+    columns = [*TABLE_COLUMNS, *drawn, *measured]
+    return wandb.Table(columns=columns, data=[[row.get(name) for name in columns] for row in rows])
+
+
+@contextlib.contextmanager
+def _wandb_folders(directory: Path, mode: Mode) -> Iterator[None]:
+    """What wandb writes goes below ``directory`` for a while; an online run keeps its login."""
+    home = directory / "wandb" / ".home"
+    values = {"WANDB_DIR": directory, "WANDB_DATA_DIR": home / "data"}
+    if mode != "online":
+        values |= {"WANDB_CACHE_DIR": home / "cache", "WANDB_CONFIG_DIR": home / "config"}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: str(path.absolute()) for name, path in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})

@@ -1,0 +1,82 @@
+"""The figures of one run under names that are the same in every run."""
+
+import math
+from collections.abc import Sequence
+
+from exray.evaluation.metrics import statistics
+from exray.evaluation.predictions import scanner_alone, with_judge
+from exray.results.collection import Collection
+from exray.results.records import ScanRecord, Verdict
+from exray.storage.plain_json import plain
+
+
+def summary_of(collection: Collection) -> dict[str, object]:
+    """What cells are compared by: the verdicts' counts, and the figures against ground truth.
+
+    Args:
+        collection: The run's records.
+
+    Returns:
+        ``judge/<figure>``, with ``judge/<figure>/low`` and ``/high`` of its interval, and the same
+        of the scanner alone; figures that are not defined are left out.
+    """
+    records = [scan.record for scan in collection.scans]
+    found: dict[str, object] = {
+        "verdicts": summary_json(records)["counts"],
+        "caption": collection.caption,
+    }
+    ways = {"judge": with_judge(collection.frame), "scanner": scanner_alone(collection.frame)}
+    for way, answers in ways.items():
+        if len(answers):
+            for figure, estimate in statistics(answers).estimates.items():
+                name = f"{way}/{figure.replace(' ', '_')}"
+                values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
+                found |= {f"{name}{end}": value for end, value in values.items()}
+    return {name: value for name, value in found.items() if plain(value) is not None}
+
+
+def machine_line(record: ScanRecord) -> str:
+    r"""The line that scripts read: id, verdict, probability, triggers, injected ones.
+
+    Args:
+        record: A classifier's record.
+
+    Example:
+        >>> record = ScanRecord(model_id="m1", run_id="r", status="done",
+        ...     verdict=Verdict.TROJANED, probability=0.93751, num_triggers=3, num_injected=1)
+        >>> machine_line(record).split("\t")
+        ['m1', 'trojaned', '0.9375', '3', '1']
+    """
+    fields = (
+        record.model_id,
+        record.verdict.value,
+        f"{record.probability:.4f}",
+        str(record.num_triggers),
+        str(record.num_injected),
+    )
+    return "\t".join(fields)
+
+
+def summary_json(records: Sequence[ScanRecord]) -> dict[str, object]:
+    """The fields of `machine_line` per model, and how many models got each verdict.
+
+    Args:
+        records: The run's records.
+
+    Returns:
+        Plain values for JSON; a probability that is not a number is None.
+    """
+    models = [
+        {
+            "model_id": record.model_id,
+            "verdict": record.verdict.value,
+            "probability": None if math.isnan(record.probability) else record.probability,
+            "num_triggers": record.num_triggers,
+            "num_injected": record.num_injected,
+            "error_line": record.error_line,
+        }
+        for record in records
+    ]
+    verdicts = [record.verdict for record in records]
+    tally = {verdict.value: verdicts.count(verdict) for verdict in Verdict}
+    return {"models": models, "counts": {"total": len(verdicts), **tally}}

@@ -1,0 +1,1 @@
+"""Records of scans, where they are stored, and their collection."""

@@ -1,0 +1,189 @@
+"""All records of a run as one table, with what is missing from it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from exray.results.records import ScanRecord, TriggerRecord
+from exray.results.store import ResultStore, StoredScan
+from exray.storage.atomic_files import replace_file
+
+TYPES = {
+    "model_id": "object",
+    "judge": "object",
+    "scanner": "object",
+    "layer": "object",
+    "is_trojaned": "boolean",
+    "verdict": "object",
+    "probability": "float64",
+    "num_triggers": "int64",
+    "num_injected": "int64",
+    "seconds": "float64",
+    "scanner_flags": "boolean",
+    "num_candidates": "int64",
+    "dataset": "object",
+    "architecture": "object",
+    "num_classes": "int64",
+    "clean_accuracy": "float64",
+    "status": "object",
+    "error_line": "object",
+    "load_seconds": "float64",
+    "inversion_seconds": "float64",
+    "judgement_seconds": "float64",
+    "seed": "int64",
+    "run_id": "object",
+    "trigger_kind": "object",
+    "trigger_reach": "object",
+    "trigger_size": "float64",
+}
+TRIGGER_COLUMNS = (
+    "model_id",
+    "index",
+    "victim_class",
+    "target_class",
+    "victim_name",
+    "target_name",
+    "source",
+    "asr",
+    "target_probability",
+    "size_pixels",
+    "is_injected",
+    "score",
+    "is_true_trigger",
+    "reason",
+)
+SHOWN_IDS = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Collection:
+    """The records of a run, and how far they are complete.
+
+    Args:
+        frame: A row per record; ``is_trojaned`` and ``scanner_flags`` are nullable booleans.
+        scans: The same records with their triggers, in the frame's order.
+        expected: Classifiers that should have a record.
+        found: Classifiers that have one, finished or failed.
+        failed: Those of them whose scan failed.
+        missing: Expected ones without a record.
+    """
+
+    frame: pd.DataFrame
+    scans: tuple[StoredScan, ...]
+    expected: tuple[str, ...]
+    found: tuple[str, ...]
+    failed: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def triggers(self) -> pd.DataFrame:
+        """A row per trigger, as `trigger_frame` gives it."""
+        return _trigger_table(self.scans)
+
+    @property
+    def caption(self) -> str:
+        """How complete the table is, in words."""
+        present = len(self.expected) - len(self.missing)
+        parts = [f"{present} of {_models(len(self.expected))} recorded"]
+        if self.failed:
+            parts.append(f"{len(self.failed)} failed ({_some(self.failed)})")
+        if self.missing:
+            parts.append(f"{len(self.missing)} missing ({_some(self.missing)})")
+        extra = len(self.found) - present
+        if extra:
+            parts.append(f"{extra} more in the folder than were asked for")
+        return ", ".join(parts) + ("." if len(parts) > 1 else ", none failed.")
+
+
+def collect(store: ResultStore, expected: Sequence[str] | None = None) -> Collection:
+    """Every record of a store in one table. Nothing is dropped: gaps and failures are listed.
+
+    Args:
+        store: Where the records lie.
+        expected: Classifiers that should have a record; None for those that have one.
+
+    Raises:
+        RecordError: If a record is broken; names the file.
+    """
+    scans = tuple(store.read(model_id) for model_id in store.model_ids())
+    found = tuple(scan.record.model_id for scan in scans)
+    wanted = found if expected is None else tuple(dict.fromkeys(expected))
+    return Collection(
+        frame=_record_table([scan.record for scan in scans]),
+        scans=scans,
+        expected=wanted,
+        found=found,
+        failed=tuple(scan.record.model_id for scan in scans if scan.record.status != "done"),
+        missing=tuple(sorted(set(wanted) - set(found))),
+    )
+
+
+def trigger_frame(store: ResultStore) -> pd.DataFrame:
+    """A row per trigger: measurements in columns ``m_<name>``, thresholds in ``t_<name>``.
+
+    Args:
+        store: Where the records lie.
+
+    Raises:
+        RecordError: If a record is broken; names the file.
+    """
+    return _trigger_table([store.read(model_id) for model_id in store.model_ids()])
+
+
+def write_tables(collection: Collection, folder: Path) -> None:
+    """Writes ``records.csv`` and ``triggers.csv``, each whole or not at all.
+
+    Args:
+        collection: A row per record goes to the one file, a row per trigger to the other.
+        folder: Where they go; made if absent.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in (("records", collection.frame), ("triggers", collection.triggers)):
+        content = frame.to_csv(index=False, lineterminator="\n")
+        replace_file(folder / f"{name}.csv", content.encode())
+
+
+def _record_table(records: Sequence[ScanRecord]) -> pd.DataFrame:
+    rows = [_record_row(record) for record in records]
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def _record_row(record: ScanRecord) -> dict[str, object]:
+    row = record.to_dict()
+    row["verdict"] = record.verdict.value
+    row["seconds"] = record.seconds.get("total", math.nan)
+    for stage in ("load", "inversion", "judgement"):
+        row[f"{stage}_seconds"] = record.seconds.get(stage, math.nan)
+    row["trigger_kind"] = record.truth.get("trigger") or ""
+    row["trigger_reach"] = record.truth.get("trigger_reach") or ""
+    size = record.truth.get("trigger_size")
+    row["trigger_size"] = math.nan if size is None else size
+    return {name: row[name] for name in TYPES}
+
+
+def _trigger_table(scans: Sequence[StoredScan]) -> pd.DataFrame:
+    rows = [
+        _trigger_row(scan.record.model_id, trigger) for scan in scans for trigger in scan.triggers
+    ]
+    measured = sorted({name for row in rows for name in row} - set(TRIGGER_COLUMNS))
+    frame = pd.DataFrame(rows, columns=[*TRIGGER_COLUMNS, *measured])
+    return frame.astype({"is_true_trigger": "boolean", "is_injected": "bool"})
+
+
+def _trigger_row(model_id: str, trigger: TriggerRecord) -> dict[str, object]:
+    values = {"model_id": model_id, **trigger.to_dict()}
+    row = {name: values[name] for name in TRIGGER_COLUMNS}
+    row |= {f"m_{name}": value for name, value in trigger.measurements.items()}
+    return row | {f"t_{name}": value for name, value in trigger.thresholds.items()}
+
+
+def _models(count: int) -> str:
+    return f"{count} model" if count == 1 else f"{count} models"
+
+
+def _some(model_ids: Sequence[str]) -> str:
+    more = len(model_ids) - SHOWN_IDS
+    return ", ".join(model_ids[:SHOWN_IDS]) + (f" and {more} more" if more > 0 else "")

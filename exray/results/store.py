@@ -1,0 +1,293 @@
+"""Where the records of a run lie on disk, and what protects them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from exray.errors import RecordError
+from exray.results.records import ScanRecord, TriggerRecord
+from exray.storage.atomic_files import (
+    clear_leftovers,
+    create_file,
+    sync_folder,
+    temporary_folder,
+    write_synced,
+)
+from exray.storage.locks import locked
+from exray.storage.plain_json import flatten, from_json, plain, to_json
+
+RUN_FILE = "run.json"
+RECORD_FILE = "record.json"
+TRIGGERS_FILE = "triggers.jsonl"
+TENSORS_FILE = "tensors.safetensors"
+TABLES = "tables"
+SHOWN_DIFFERENCES = 4
+SCAN_AGAIN = "remove that folder and scan the model again"
+NUMBERS_OF_A_TRIGGER = ("asr", "target_probability", "size_pixels", "score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredScan:
+    """One classifier's record with its triggers, as they lie in the store.
+
+    Args:
+        record: The classifier's record.
+        triggers: Its triggers, in the order in which they were written.
+    """
+
+    record: ScanRecord
+    triggers: tuple[TriggerRecord, ...]
+
+
+class ResultStore:
+    """The records of one run: a folder for each classifier, whole or absent.
+
+    A classifier's folder is written under a temporary name and renamed, so a killed run leaves
+    either the whole record or none. A finished record is never overwritten, nor is a record of
+    another configuration.
+
+    Args:
+        root: Folder of the run; made by the first write.
+
+    Example:
+        >>> import tempfile
+        >>> store = ResultStore(Path(tempfile.mkdtemp()))
+        >>> store.claim("r", {"seed": 0})
+        >>> store.model_ids(), store.config()
+        ([], {'seed': 0})
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def claim(self, run_id: str, config: Mapping[str, object]) -> None:
+        """Take the folder for one configuration, and clear away what killed runs left in it.
+
+        Args:
+            run_id: Hash of the configuration.
+            config: The configuration, nested or by dotted key; stored beside the records.
+
+        Raises:
+            RecordError: If the folder belongs to another configuration; says what differs.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(self.root)
+        now = cast("dict[str, object]", plain(flatten(config)))
+        content = to_json({"run_id": run_id, "config": now}, indent=2)
+        if create_file(self.root / RUN_FILE, content):
+            return
+        their_id, there = self._run()
+        if their_id != run_id:
+            problem = f"holds run {their_id}, not {run_id}: {_differences(there, now)}"
+            way_out = f"choose another name=..., or remove the folder {self.root}"
+            raise RecordError(self.root, problem, way_out)
+
+    def at_work(self, model_id: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Whether this process alone is at one classifier while the block runs.
+
+        Args:
+            model_id: The classifier.
+            wait: Whether to wait for another process that is at it.
+
+        Raises:
+            ValueError: If the model's id cannot name a folder.
+        """
+        return locked(self.root, self._place(model_id).name, wait=wait)
+
+    def tables_lock(self) -> AbstractContextManager[bool]:
+        """Lets one process at a time collect the records and write what follows from all of them.
+
+        Shards that end together would else leave the table of the one that collected first.
+        """
+        return locked(self.root, TABLES)
+
+    def config(self) -> dict[str, object]:
+        """The configuration that claimed the folder, by dotted key; empty before a claim."""
+        return self._run()[1] if (self.root / RUN_FILE).exists() else {}
+
+    def write(
+        self,
+        record: ScanRecord,
+        triggers: Sequence[TriggerRecord],
+        tensors: Mapping[str, NDArray[np.generic]],
+    ) -> None:
+        """Store one classifier's scan, all of it or nothing.
+
+        Numbers that are not finite are stored as null and come back as nan.
+
+        Args:
+            record: What the scan found. Takes the place of a failed record of the same run.
+            triggers: Its triggers.
+            tensors: What a report may draw, by name.
+
+        Raises:
+            RecordError: If the place holds a finished record, or one of another run.
+            ValueError: If the model's id cannot name a folder.
+        """
+        place = self._place(record.model_id)
+        self._refuse_overwrite(place, record)
+        contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+        lines = b"".join(to_json(trigger.to_dict()) for trigger in triggers)
+        with temporary_folder(self.root) as new, temporary_folder(self.root) as old:
+            write_synced(new / TENSORS_FILE, save_tensors(contiguous))
+            write_synced(new / TRIGGERS_FILE, lines)
+            write_synced(new / RECORD_FILE, to_json(record.to_dict(), indent=2))
+            sync_folder(new)
+            if place.exists():
+                place.rename(old / place.name)
+            new.rename(place)
+            sync_folder(self.root)
+
+    def find(self, model_id: str, run_id: str) -> ScanRecord | None:
+        """The finished record of a classifier, to be skipped on resume.
+
+        Args:
+            model_id: The classifier.
+            run_id: Hash of the configuration that is running now.
+
+        Returns:
+            The record; None if there is none yet, or a failed one that is to be tried again.
+
+        Raises:
+            RecordError: If the record is broken, or belongs to another run.
+        """
+        place = self._place(model_id)
+        if not (place / RECORD_FILE).exists():
+            return None
+        record = _read_record(place)
+        if record.run_id != run_id:
+            raise _other_run(place, record.run_id, run_id)
+        return record if record.status == "done" else None
+
+    def read(self, model_id: str) -> StoredScan:
+        """A classifier's record and triggers.
+
+        Args:
+            model_id: The classifier.
+
+        Raises:
+            RecordError: If there is no record, or a broken one; names the file.
+        """
+        place = self._place(model_id)
+        if not (place / RECORD_FILE).exists():
+            raise RecordError(place, "holds no record", "scan the model first")
+        return StoredScan(record=_read_record(place), triggers=_read_triggers(place))
+
+    def tensors(self, model_id: str) -> dict[str, NDArray[np.generic]]:
+        """What a report may draw of a classifier, by name; empty where nothing was stored.
+
+        Args:
+            model_id: The classifier.
+
+        Raises:
+            RecordError: If the file is broken.
+        """
+        path = self._place(model_id) / TENSORS_FILE
+        if not path.exists():
+            return {}
+        try:
+            return dict(load_tensors(path.read_bytes()))
+        except SafetensorError as error:
+            raise RecordError(path, f"is broken ({error})", SCAN_AGAIN) from error
+
+    def model_ids(self) -> list[str]:
+        """The classifiers that have a record, finished or failed, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(
+            place.name
+            for place in self.root.iterdir()
+            if not place.name.startswith(".") and (place / RECORD_FILE).is_file()
+        )
+
+    def _place(self, model_id: str) -> Path:
+        if not model_id.isprintable() or model_id[:1] in ("", ".") or set(model_id) & set("/\\:"):
+            raise ValueError(
+                "model_id must name a folder: printable, not empty, without slash, backslash, "
+                f"colon or leading dot; got {model_id!r}"
+            )
+        return self.root / model_id
+
+    def _refuse_overwrite(self, place: Path, record: ScanRecord) -> None:
+        if not place.exists():
+            return
+        if not (place / RECORD_FILE).exists():
+            raise RecordError(place, "is in the way and holds no record", "move it elsewhere")
+        old = _read_record(place)
+        if old.run_id != record.run_id:
+            raise _other_run(place, old.run_id, record.run_id)
+        if old.status == "done":
+            raise RecordError(place, "holds a finished record already", SCAN_AGAIN)
+
+    def _run(self) -> tuple[str, dict[str, object]]:
+        path = self.root / RUN_FILE
+        try:
+            values = from_json(path.read_text(encoding="utf-8"))
+            return str(values["run_id"]), dict(cast("dict[str, object]", values["config"]))
+        except (KeyError, TypeError, ValueError) as error:
+            way_out = f"choose another name=..., or remove the folder {self.root}"
+            raise RecordError(path, f"is broken ({error!r})", way_out) from error
+
+
+def _read_record(place: Path) -> ScanRecord:
+    path = place / RECORD_FILE
+    try:
+        values = from_json(path.read_text(encoding="utf-8"))
+        values["seconds"] = _with_nan(values.get("seconds", {}))
+        values["probability"] = _nan_for_none(values["probability"])
+        return ScanRecord.from_dict(values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(path, f"is broken ({error!r})", SCAN_AGAIN) from error
+
+
+def _read_triggers(place: Path) -> tuple[TriggerRecord, ...]:
+    path = place / TRIGGERS_FILE
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return tuple(_trigger(from_json(line)) for line in lines)
+    except (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(path, f"is broken ({error!r})", SCAN_AGAIN) from error
+
+
+def _trigger(values: dict[str, object]) -> TriggerRecord:
+    for name in ("measurements", "thresholds"):
+        values[name] = _with_nan(values.get(name, {}))
+    for name in NUMBERS_OF_A_TRIGGER:
+        values[name] = _nan_for_none(values[name])
+    return TriggerRecord.from_dict(values)
+
+
+def _nan_for_none(value: object) -> object:
+    return math.nan if value is None else value
+
+
+def _with_nan(values: object) -> dict[str, object]:
+    items = cast("dict[str, object]", values).items()
+    return {name: _nan_for_none(value) for name, value in items}
+
+
+def _other_run(place: Path, theirs: str, ours: str) -> RecordError:
+    problem = f"holds a record of run {theirs}, not {ours}"
+    return RecordError(place, problem, "choose another name=..., or remove that folder")
+
+
+def _differences(there: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """The first keys on which two configurations differ, with both values."""
+    keys = [key for key in [*there, *now] if there.get(key, ...) != now.get(key, ...)]
+    keys = list(dict.fromkeys(keys))
+    told = [
+        f"{key}: {there.get(key, 'absent')} there, {now.get(key, 'absent')} now"
+        for key in keys[:SHOWN_DIFFERENCES]
+    ]
+    if len(keys) > SHOWN_DIFFERENCES:
+        told.append(f"and {len(keys) - SHOWN_DIFFERENCES} more")
+    return ", ".join(told) or "no key differs, so the code or its inputs did"

@@ -1,0 +1,1 @@
+"""Decision rules over measurements, and the verdict of a classifier."""

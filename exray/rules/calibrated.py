@@ -1,0 +1,106 @@
+"""The calibrated rule: a probability instead of the paper's two thresholds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from exray.rules.base import Decision, Rule, lost_masks
+from exray.rules.calibration import SHIPPED, read_calibration
+
+BAR = 0.5
+WORDS = {
+    "similarity": "the masks' overlap",
+    "similarity_first": "the overlap as a share of M1",
+    "similarity_second": "the overlap as a share of M2",
+    "cross_victim_into_target": "M2 taking victims for targets",
+    "cross_target_into_victim": "M2 taking targets for victims",
+    "cross_victim_into_stamped": "M1 undoing the trigger",
+    "cross_stamped_into_victim": "M1 carrying the trigger over",
+    "weakest_cross": "the weakest cross accuracy",
+    "mean_cross": "the mean cross accuracy",
+    "mask_ratio": "the size of M2 against M1 (log)",
+    "log_entropy_cross_victim_into_target": "how badly M2 takes victims for targets (log nats)",
+    "log_entropy_cross_target_into_victim": "how badly M2 takes targets for victims (log nats)",
+    "log_entropy_cross_victim_into_stamped": "how badly M1 undoes the trigger (log nats)",
+    "log_entropy_cross_stamped_into_victim": "how badly M1 carries it over (log nats)",
+    "log_entropy_stamped_target": "the loss of stamped images (log nats)",
+    "log_patch_size": "the patch's size (log)",
+    "whole_image": "changing the whole image",
+}
+
+
+class CalibratedRule(Rule):
+    """A trigger is injected if a logistic model of its measurements gives it one half or more.
+
+    The model was fitted on a tuning zoo and is frozen in a file with its provenance. What each
+    measurement adds to the log-odds is recorded as ``push_<feature>``.
+
+    Args:
+        file: The calibration, or the name of a shipped one; None for the shipped ``abs_both``.
+
+    Raises:
+        ValueError: If the file is missing or is none.
+
+    Source: none; the paper holds the same measurements against two thresholds (section 3.2).
+    """
+
+    def __init__(self, *, file: str | None) -> None:
+        name = "abs_both" if file is None else file
+        self.calibration = read_calibration(SHIPPED.get(name, Path(name)))
+
+    def decide(self, measurements: Mapping[str, float]) -> Decision:
+        """The verdict on one trigger, with its probability.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+
+        Raises:
+            ValueError: If a measurement that the calibration needs was not taken.
+        """
+        lost = lost_masks(measurements)
+        if lost:
+            pushes: dict[str, float] = {}
+            probability = self.calibration.unconverged
+            because = f"no mask exchanges {' and '.join(lost)}, so nothing was compared"
+        else:
+            pushes = self.calibration.pushes(measurements)
+            probability = self.calibration.probability(measurements)
+            because = _told(pushes)
+        is_injected = probability >= BAR
+        verdict = "injected" if is_injected else "natural"
+        return Decision(
+            is_injected=is_injected,
+            score=probability,
+            reason=f"{verdict}: {probability:.0%} likely to be injected; {because}",
+            measurements={
+                **measurements,
+                **{f"push_{name}": value for name, value in pushes.items()},
+            },
+            thresholds={"probability": BAR},
+        )
+
+    def injects(self, measurements: Mapping[str, float]) -> bool:
+        """Whether the trigger's probability is one half or more.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+
+        Raises:
+            ValueError: If a measurement that the calibration needs was not taken.
+        """
+        return self.decide(measurements).is_injected
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
+        return self.calibration.without_triggers
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the calibration's numbers."""
+        return self.calibration.fingerprint
+
+
+def _told(pushes: Mapping[str, float]) -> str:
+    """Each measurement and how far it moves the log-odds, the strongest first."""
+    ordered = sorted(pushes.items(), key=lambda item: -abs(item[1]))
+    return "log-odds from " + ", ".join(f"{WORDS[name]} {push:+.1f}" for name, push in ordered)

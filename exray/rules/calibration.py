@@ -1,0 +1,286 @@
+"""A frozen logistic model: from a trigger's measurements to the probability that it is injected."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from exray.rules.base import CROSS
+
+SHIPPED: Mapping[str, Path] = MappingProxyType(
+    {
+        "abs_both": Path(__file__).with_name("calibration.json"),
+        "abs_r2": Path(__file__).with_name("calibration_abs_r2.json"),
+    }
+)
+"""The calibrations that come with exray, by the scanner on whose triggers they were fitted."""
+
+KIND, FORMAT = "calibration", 1
+WIDEST = 3.0  # standard deviations beyond which a measurement says no more
+LONGEST_FILE = 65536  # bytes
+_KEYS = frozenset(
+    ("kind", "format", "terms", "bias", "without_triggers", "unconverged", "provenance")
+)
+_TERM_KEYS = frozenset(("feature", "weight", "centre", "scale"))
+_FLOOR = 1e-3  # nats
+_WHOLE_IMAGE = 0.5  # share of changed pixels from which a trigger is no patch
+
+Feature = Callable[[Mapping[str, float]], float]
+
+
+def _stored(name: str) -> Feature:
+    return lambda measured: measured[name]
+
+
+def _log_entropy(name: str) -> Feature:
+    return lambda measured: math.log(max(measured[name], 0.0) + _FLOOR)
+
+
+def _mask_ratio(measured: Mapping[str, float]) -> float:
+    sums = measured["mask_sum_victim_stamped"], measured["mask_sum_victim_target"]
+    return math.log((sums[0] + 1) / (sums[1] + 1))
+
+
+def _patch_size(measured: Mapping[str, float]) -> float:
+    share = measured["size_share"]
+    return math.nan if share >= _WHOLE_IMAGE else math.log(max(share, 1e-6))
+
+
+def _whole_image(measured: Mapping[str, float]) -> float:
+    return float(measured["size_share"] >= _WHOLE_IMAGE)
+
+
+FEATURES: Mapping[str, Feature] = MappingProxyType(
+    {
+        **{name: _stored(name) for name in ("similarity", "similarity_first", "similarity_second")},
+        **{name: _stored(name) for name in CROSS},
+        "weakest_cross": lambda measured: min(measured[name] for name in CROSS),
+        "mean_cross": lambda measured: sum(measured[name] for name in CROSS) / len(CROSS),
+        "mask_ratio": _mask_ratio,
+        **{f"log_entropy_{name}": _log_entropy(f"entropy_{name}") for name in CROSS},
+        "log_entropy_stamped_target": _log_entropy("entropy_stamped_target"),
+        "log_patch_size": _patch_size,
+        "whole_image": _whole_image,
+    }
+)
+"""What a calibration may look at, each a function of the stored measurements.
+
+``mask_ratio`` is the logarithm of M2's sum over M1's, each plus one; entropies are in nats, plus
+0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
+image. What changes half of the pixels or more is no patch: it has no such size (nan), which says
+nothing either way, and is told apart by ``whole_image``.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One measurement's part in the log-odds: ``weight * (value - centre) / scale``.
+
+    Args:
+        feature: One of `FEATURES`.
+        weight: Log-odds for a standard deviation; positive speaks for injected.
+        centre: Mean on the triggers it was fitted on.
+        scale: Standard deviation there, above 0.
+
+    Raises:
+        ValueError: If there is no such feature, or a number is not finite or out of range.
+    """
+
+    feature: str
+    weight: float
+    centre: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.feature not in FEATURES:
+            raise ValueError(f"feature must be one of {', '.join(FEATURES)}; got {self.feature!r}")
+        for name in ("weight", "centre", "scale"):
+            _check_number(name, getattr(self, name))
+        if self.scale <= 0:
+            raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
+
+    def push(self, measurements: Mapping[str, float]) -> float:
+        """What the measurement adds to the log-odds; beyond three deviations it adds no more.
+
+        What does not apply to the trigger (nan) adds nothing.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+
+        Raises:
+            ValueError: If the measurement was not taken.
+
+        Example:
+            >>> term = Term(feature="similarity", weight=-2.0, centre=0.75, scale=0.125)
+            >>> term.push({"similarity": 0.5}), term.push({"similarity": 0.0})
+            (4.0, 6.0)
+        """
+        try:
+            value = FEATURES[self.feature](measurements)
+        except KeyError as error:
+            raise ValueError(
+                f"the trigger has no measurement {error.args[0]}; judge it again with this "
+                "version of judge=exray"
+            ) from error
+        if math.isnan(value):
+            return 0.0
+        deviations = (value - self.centre) / self.scale
+        return self.weight * min(max(deviations, -WIDEST), WIDEST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """A trigger's probability of being injected, and with it its model's of being trojaned.
+
+    Fitted so that the highest probability among a model's triggers is the model's.
+
+    Args:
+        terms: A few measurements with their weights.
+        bias: Log-odds of a trigger that measures like the average one.
+        without_triggers: Probability of a model for which no trigger was found, in (0, 1).
+        unconverged: Of a trigger whose masks did not converge, in (0, 1).
+        provenance: What it was fitted on, and how.
+
+    Raises:
+        ValueError: If there is no term, or a probability lies outside (0, 1).
+
+    Example:
+        >>> term = Term(feature="similarity", weight=-2.0, centre=0.75, scale=0.125)
+        >>> fitted = Calibration(terms=(term,), bias=0.0, without_triggers=0.1, unconverged=0.5)
+        >>> fitted.probability({"similarity": 0.75})
+        0.5
+    """
+
+    terms: tuple[Term, ...]
+    bias: float
+    without_triggers: float
+    unconverged: float
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise ValueError("a calibration needs at least one term; got none")
+        _check_number("bias", self.bias)
+        for name in ("without_triggers", "unconverged"):
+            value = _check_number(name, getattr(self, name))
+            if not 0 < value < 1:
+                raise ValueError(f"{name} must lie in (0, 1); got {value!r}")
+
+    def pushes(self, measurements: Mapping[str, float]) -> dict[str, float]:
+        """What each measurement adds to the log-odds, by feature.
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them.
+
+        Raises:
+            ValueError: If a measurement was not taken.
+        """
+        return {term.feature: term.push(measurements) for term in self.terms}
+
+    def probability(self, measurements: Mapping[str, float]) -> float:
+        """Probability that the trigger is injected, in (0, 1).
+
+        Args:
+            measurements: As ``ExrayJudge`` makes them, of masks that converged.
+
+        Raises:
+            ValueError: If a measurement was not taken.
+        """
+        return logistic(self.bias + sum(self.pushes(measurements).values()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides."""
+        return hashlib.sha256(json.dumps(self._numbers(), sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON, as `read_calibration` reads them."""
+        head: dict[str, object] = {"kind": KIND, "format": FORMAT}
+        return head | self._numbers() | {"provenance": dict(self.provenance)}
+
+    def _numbers(self) -> dict[str, object]:
+        return {
+            "terms": [dict(vars(term)) for term in self.terms],
+            "bias": self.bias,
+            "without_triggers": self.without_triggers,
+            "unconverged": self.unconverged,
+        }
+
+
+def logistic(log_odds: float) -> float:
+    """The probability of log-odds.
+
+    Example:
+        >>> logistic(0.0), round(logistic(-800.0), 3)
+        (0.5, 0.0)
+    """
+    if log_odds < 0:
+        return 1 - logistic(-log_odds)
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration in a file, which holds numbers and names and nothing that could run.
+
+    Args:
+        path: As ``task=rejudge rejudge=fit`` writes it.
+
+    Raises:
+        ValueError: If there is no such file, or it is none; names it.
+    """
+    way_out = f"take {' or '.join(SHIPPED)}, or write one by task=rejudge rejudge=fit"
+    if not path.is_file():
+        raise ValueError(f"there is no calibration at {path}; {way_out}")
+    if path.stat().st_size > LONGEST_FILE:
+        raise ValueError(f"{path} is too large for a calibration; {way_out}")
+    try:
+        return _parsed(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no calibration ({error}); {way_out}") from error
+
+
+def _parsed(values: object) -> Calibration:
+    """The calibration that plain values describe.
+
+    Raises:
+        ValueError: If they describe none.
+    """
+    whole = _with_keys(values, _KEYS, "the file")
+    if whole["kind"] != KIND or whole["format"] != FORMAT:
+        raise ValueError(f"its kind and format are not {KIND!r} and {FORMAT}")
+    terms = whole["terms"]
+    if not isinstance(terms, list) or not isinstance(whole["provenance"], dict):
+        raise ValueError("its terms are no list, or its provenance is no object")
+    return Calibration(
+        terms=tuple(_parsed_term(term) for term in terms),
+        bias=_check_number("bias", whole["bias"]),
+        without_triggers=_check_number("without_triggers", whole["without_triggers"]),
+        unconverged=_check_number("unconverged", whole["unconverged"]),
+        provenance=whole["provenance"],
+    )
+
+
+def _parsed_term(values: object) -> Term:
+    term = _with_keys(values, _TERM_KEYS, "a term")
+    return Term(
+        feature=str(term["feature"]),
+        weight=_check_number("weight", term["weight"]),
+        centre=_check_number("centre", term["centre"]),
+        scale=_check_number("scale", term["scale"]),
+    )
+
+
+def _with_keys(values: object, keys: frozenset[str], what: str) -> dict[str, object]:
+    if not isinstance(values, dict) or set(values) != keys:
+        got = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)[:40]
+        raise ValueError(f"{what} must hold {', '.join(sorted(keys))}; got {got}")
+    return values
+
+
+def _check_number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number; got {value!r}")
+    return float(value)

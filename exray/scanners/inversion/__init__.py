@@ -1,0 +1,1 @@
+"""The trigger inversion that scanners share."""

@@ -1,0 +1,1 @@
+"""Neural Cleanse (Wang et al. 2019)."""

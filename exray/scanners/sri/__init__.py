@@ -1,0 +1,1 @@
+"""SRI's Trinity."""

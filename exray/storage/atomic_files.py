@@ -1,0 +1,93 @@
+"""Files that are whole or absent, and JSON without NaN."""
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+STALE_SECONDS = 600.0  # a write takes seconds, so what is older belongs to a killed run
+
+
+@contextlib.contextmanager
+def temporary_folder(root: Path) -> Iterator[Path]:
+    """An empty folder in ``root``, gone at the end unless it was renamed by then."""
+    folder = root / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_leftovers(root: Path) -> None:
+    """Remove the temporaries of killed runs.
+
+    Young ones stay: they may be another shard's, at work right now.
+
+    Args:
+        root: Folder whose direct children are looked at.
+    """
+    for leftover in root.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # another shard was faster
+            if time.time() - leftover.lstat().st_mtime < STALE_SECONDS:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's entries are on the disk, where the system can say so."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    with temporary_folder(path.parent) as folder:
+        write_synced(folder / path.name, content)
+        (folder / path.name).replace(path)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Write a file unless it exists; whoever is first wins, whole.
+
+    Args:
+        path: The file.
+        content: Its bytes.
+
+    Returns:
+        Whether this call wrote it.
+    """
+    if path.exists():
+        return False
+    with temporary_folder(path.parent) as folder:
+        write_synced(folder / path.name, content)
+        try:
+            os.link(folder / path.name, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            (folder / path.name).replace(path)
+    sync_folder(path.parent)
+    return True

@@ -1,0 +1,75 @@
+"""The judges of a sweep side by side, from their stored records."""
+
+import math
+
+import pytest
+
+from exray.results.records import ScanRecord, Verdict
+from exray.results.store import ResultStore
+
+
+def stored(root, judge, flagged, *, truth=(True, False)):
+    store = ResultStore(root)
+    store.claim("r", {})
+    for place, (is_flagged, is_trojaned) in enumerate(zip(flagged, truth, strict=True)):
+        record = ScanRecord(
+            model_id=f"m{place}",
+            run_id="r",
+            status="done",
+            verdict=Verdict.TROJANED if is_flagged else Verdict.NATURAL_ONLY,
+            probability=0.9 if is_flagged else 0.2,
+            scanner_flags=True,
+            num_triggers=1,
+            judge=judge,
+            is_trojaned=is_trojaned,
+            seconds={"total": math.nan},
+        )
+        store.write(record, [], {})
+
+
+@pytest.fixture
+def words(tmp_path):
+    return ("task=compare", "name=sweep", f"paths.results={tmp_path}")
+
+
+def test_every_judge_is_a_row_and_tested_against_exray(command, words, tmp_path):
+    stored(tmp_path / "sweep" / "judge=none", "none", (True, True))
+    stored(tmp_path / "sweep" / "judge=exray", "exray", (True, False))
+    (tmp_path / "sweep" / "rejudged").mkdir()
+    ran = command(*words)
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines() == [
+        "exray\t1\t0\t1\t0\t1.0000",
+        "none\t1\t1\t0\t0\t0.5000",
+    ]
+    table = (tmp_path / "sweep" / "table.md").read_text()
+    assert "| none | 1 | 1 | 0 | 0 |" in table
+    assert "| none - exray | 2 | 0 | 1 | 1.000 |" in table
+    assert "judge=none: 2 of 2 models recorded, none failed." in table
+
+
+def test_cells_of_one_judge_keep_their_names(command, words, tmp_path):
+    for layer in ("middle", "last_conv"):
+        stored(tmp_path / "sweep" / f"layer={layer}", "exray", (True, False))
+    lines = command(*words).out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["layer=last_conv", "layer=middle"]
+
+
+def test_nothing_to_compare_is_refused(command, words, tmp_path):
+    assert "holds no sweep with known ground truth" in command(*words).mistake()
+    stored(tmp_path / "sweep" / "judge=none", "none", (True, True), truth=(None, None))
+    assert "run -m judge=A,B name=NAME first" in command(*words).mistake()
+
+
+def test_a_dashboard_of_a_sweep_or_of_a_single_run_is_written(command, words, tmp_path):
+    words = [word.replace("compare", "dashboard") for word in words]
+    assert "holds no records; scan first, or give name=NAME" in command(*words).mistake()
+    stored(tmp_path / "sweep" / "judge=none", "none", (True, True))
+    stored(tmp_path / "sweep" / "judge=exray", "exray", (True, False))
+    ran = command(*words)
+    assert ran.status == 0, ran.err
+    page = tmp_path / "sweep" / "dashboard.html"
+    assert ran.out == f"{page}\n"
+    assert "judges</dt><dd>2<" in page.read_text()
+    assert command(*words, "name='sweep/judge=none'").status == 0
+    assert (tmp_path / "sweep" / "judge=none" / "dashboard.html").is_file()

@@ -1,0 +1,135 @@
+"""Deciding anew from a stored run: what it prints, writes, refuses, and that it needs no torch."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from exray.results.store import ResultStore
+
+
+@pytest.fixture
+def stored(tmp_path, stored_record, stored_trigger):
+    """A trojaned and a clean model, told apart by a beta between 0.6 and 0.7."""
+    store = ResultStore(tmp_path / "run")
+    store.claim("r", {})
+    for model_id, is_trojaned, similarity in (("a", True, 0.6), ("b", False, 0.7)):
+        record = stored_record(model_id, is_trojaned, similarity)
+        store.write(record, [stored_trigger(similarity)], {})
+    return store
+
+
+def test_thresholds_are_swept_over_a_stored_run(command, stored, tmp_path):
+    ran = command(
+        "task=rejudge",
+        "name=run",
+        f"paths.results={tmp_path}",
+        "rejudge.similarity_thresholds=[0.65,0.8]",
+        "rejudge.cross_thresholds=[0.8]",
+    )
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines() == [
+        "scanner alone\t1\t1\t0\t0\t0.5000",
+        "beta 0.65, gamma 0.8\t1\t0\t1\t0\t1.0000",
+        "beta 0.8, gamma 0.8\t1\t1\t0\t0\t0.5000",
+        "trivial rule: all clean\t0\t0\t1\t1\t0.5000",
+    ]
+    assert "thresholds: run" in ran.err
+    written = (stored.root / "rejudged" / "thresholds.md").read_text()
+    assert "| beta 0.65, gamma 0.8 | 1 | 0 | 1 | 0 | 1.000 [1.000, 1.000] |" in written
+    assert "2 of 2 models recorded, none failed." in written
+    assert stored.model_ids() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_cannot_be_rejudged_is_refused_in_one_line(command, tmp_path):
+    place = f"paths.results={tmp_path}"
+    nothing = command("task=rejudge", "name=other", place).mistake()
+    assert nothing.endswith("holds no records; scan first, or give name=NAME")
+    wrong = command("task=rejudge", "name=run", place, "rejudge=forest").mistake()
+    assert wrong.endswith("rejudge a run of judge=random_forest")
+
+
+@pytest.mark.parametrize("task", ["rejudge", "report"])
+def test_of_a_sweep_the_cells_are_named(command, stored, tmp_path, task):
+    stored.root.rename(tmp_path / "moved")
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "sweep" / "judge=exray")
+    said = command(f"task={task}", "name=sweep", f"paths.results={tmp_path}").mistake()
+    assert said.endswith(
+        "sweep holds a sweep, not a single run; choose one of its cells with "
+        "\"name='sweep/CELL'\": judge=exray"
+    )
+
+
+@pytest.mark.usefixtures("stored")
+def test_of_a_single_run_compare_says_that_it_is_one(command, tmp_path):
+    said = command("task=compare", "name=run", f"paths.results={tmp_path}").mistake()
+    assert "run holds a single run, and no sweep with known ground truth" in said
+
+
+def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
+    command, stored, tmp_path
+):
+    place = f"paths.results={tmp_path}"
+    grid = ("rejudge.similarity_thresholds=[0.5,0.65,0.8]", "rejudge.cross_thresholds=[0.8]")
+    chose = command("task=rejudge", "name=run", place, "rejudge=choose", *grid)
+    assert chose.out.splitlines()[1:3] == [
+        "as it ran\t1\t1\t0\t0\t0.5000",
+        "chosen here\t1\t0\t1\t0\t1.0000",
+    ]
+    path = stored.root / "rejudged" / "choose.json"
+    written = json.loads(path.read_text())
+    assert (written["similarity"], written["cross_accuracy"]) == (0.65, 0.8)
+    provenance = written["provenance"]
+    assert provenance["command"] == "python run.py task=rejudge rejudge=choose name=run"
+    assert (provenance["num_models"], provenance["num_trojaned"]) == (2, 1)
+    assert provenance["run_ids"] == ["r"]
+    (tmp_path / "sweep").mkdir()
+    stored.root.rename(tmp_path / "sweep" / "judge=exray")
+    of_cell = command("task=rejudge", "name='sweep/judge=exray'", place, "rejudge=choose", *grid)
+    assert of_cell.status == 0, of_cell.err
+    path = tmp_path / "sweep" / "judge=exray" / "rejudged" / "choose.json"
+    told = json.loads(path.read_text())["provenance"]["command"]
+    assert told == """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
+    (tmp_path / "sweep" / "judge=exray").rename(stored.root)
+    path = stored.root / "rejudged" / "choose.json"
+    froze = command("task=rejudge", "name=run", place, "rejudge=frozen", f"rejudge.file={path}")
+    assert froze.out.splitlines()[3] == "frozen (beta 0.65, gamma 0.8)\t1\t0\t1\t0\t1.0000"
+    missing = command("task=rejudge", "name=run", place, "rejudge=frozen", "rejudge.file=no.json")
+    assert missing.mistake().startswith("there is no threshold at no.json; write one by")
+
+
+def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, stored_trigger, tmp_path):
+    truth = {"is_trojaned": False, "reserved": True}
+    kept = replace(stored.read("b").record, model_id="c", truth=truth)
+    stored.write(kept, [stored_trigger(0.7)], {})
+    for option in ("choose", "fit"):
+        refused = command(
+            "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"
+        ).mistake()
+        assert refused.endswith(
+            "c, which is kept for reporting; choose on a run of another zoo, such as dataset=signs"
+        )
+    assert not (stored.root / "rejudged").exists()
+
+
+def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(
+    command, stored_record, stored_trigger, tmp_path
+):
+    store = ResultStore(tmp_path / "run")
+    store.claim("r", {"dataset": {"half": "reporting"}})
+    store.write(stored_record("a", True, 0.6), [stored_trigger(0.6)], {})
+    words = ("task=rejudge", "name=run", f"paths.results={tmp_path}", "rejudge=choose")
+    assert "a, which is kept for reporting" in command(*words).mistake()
+
+
+def test_deciding_anew_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, exray.app.cli, exray.app.tasks.rejudge; "
+        "print(sorted({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -1,0 +1,236 @@
+"""What a user gets wrong: one line on stderr that says the way out, and status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exray.app.cli import Job
+from exray.app.config import TASK_NAMES, register
+from exray.app.override_checks import arranged, first_mistake, sweeps_in
+from exray.app.task_result import Finished
+from exray.app.tasks import TASKS
+from exray.pipeline.sharding import wanted_ids
+
+RUN = Path(__file__).resolve().parents[2] / "run.py"
+
+
+@pytest.fixture(autouse=True)
+def _root_known():
+    register()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["datast=x"], "the configuration has no key 'datast'; it has: task, dataset, scanner,"),
+        (["+datast=x"], "the configuration has no key 'datast'; it has: task, dataset, scanner,"),
+        (["scanner=abz"], "scanner has no option 'abz'; it has: abs"),
+        (["debug=fst"], "debug has no option 'fst'; it has: fast"),
+        (
+            ["scanner.engine.min_asrr=1"],
+            "scanner.engine has no key 'min_asrr'; it has: name, min_asr, ",
+        ),
+        (
+            ["judge.engine.mask.epoch=1"],
+            "judge.engine.mask has no key 'epoch'; it has: obj",
+        ),
+        (["judge=none", "judge.engine.mask=1"], "judge.engine has no key 'mask'; it has: none"),
+        (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        (["limit=abc"], "limit=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        (["blah"], "Error parsing override 'blah'; missing EQUAL"),
+        (["judge=none,exray"], "add --multirun to your command line"),
+        (
+            ["name=sweep/judge=none"],
+            "name=sweep/judge=none holds a second =, so it needs quotes in quotes: "
+            "'name=\"sweep/judge=none\"'",
+        ),
+        (["-m", "seed=0,1", "name=a/b=c"], "so it needs quotes in quotes: 'name=\"a/b=c\"'"),
+        (["dataset=folder"], "dataset.images must be given; missing: dataset.images=... dataset."),
+        (["-m", "judge=none,abz"], "judge has no option 'abz'; it has: "),
+        (["-m", "datast=x,y"], "the configuration has no key 'datast'; it has: task"),
+        (["-m", "judge=none,exray", "seed=a"], "could not be converted to Integer"),
+        (["-m", "dataset=signs_mini,folder"], "dataset.images must be given"),
+        (
+            ["-m", "judge=none,exray", "judge.engine.mask.epochs=5"],
+            "judge.engine has no key 'mask'; it has: none (in cell judge=none; words must fit "
+            "every cell: sweep the others without it)",
+        ),
+    ],
+)
+def test_words_that_do_not_compose_are_one_line(command, words, said):
+    assert said in command(*words).mistake()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shard=5/2"], "shard must read INDEX/COUNT with INDEX < COUNT; got '5/2'"),
+        (["limit=0"], "limit must be >= 1; got 0"),
+        (
+            ["task=bogus"],
+            "task must be one of scan, build_zoo, report, rejudge, compare, tabulate, dashboard, "
+            "fit; got 'bogus'",
+        ),
+        (
+            ["judge.engine.rule.similarity_threshold=abc"],
+            "judge.engine.rule.similarity_threshold must be a number; got 'abc'",
+        ),
+        (["scan.samples_per_class=1.5"], "scan.samples_per_class must be a whole number or null"),
+        (
+            ["scanner.engine.min_asr=2"],
+            "scanner.engine.min_asr must be a fraction in (0, 1]; got 2",
+        ),
+        (["scanner.engine.rounds=[]"], "scanner.engine.rounds must hold at least one round"),
+        (["scanner.engine=5"], "a Scanner is described by its _target_; got 5"),
+        (["+scan.min_accuracy=0.5"], "scan has no key 'min_accuracy'; it has: min_clean_acc"),
+        (["~scan.min_clean_accuracy"], "scan.min_clean_accuracy must be given"),
+        (
+            ["scan._target_=exray.judges.baselines.no_judge.KeepAll"],
+            "scan has no key 'min_clean_accuracy'",
+        ),
+        (["trainer.accelerator=tpu"], "trainer.accelerator must be auto, cpu or gpu; got 'tpu'"),
+        (["trainer.threads=0"], "trainer.threads must be null or a whole number >= 1; got 0"),
+        (["trainer.threads=all"], "trainer.threads must be null or a whole number >= 1; got 'all'"),
+        (["dataset.root=/nowhere"], "/nowhere/manifest.json does not exist; dataset.root names"),
+        (["paths.results=/dev/null/x"], "Not a directory"),
+    ],
+)
+def test_values_that_cannot_be_used_are_one_line(command, quick, words, said):
+    assert said in command(*quick, *words).mistake()
+
+
+def test_a_value_that_no_cell_can_use_is_told_once_and_makes_no_table(command, tmp_path):
+    words = ("experiment=table_1", f"paths.results={tmp_path}", "dataset=signs_mini")
+    said = command(*words, "dataset.half=tunning").mistake()
+    assert said == "dataset.half must be one of tuning, reporting or null; got 'tunning'"
+
+
+def test_a_value_that_some_cells_cannot_use_is_told_once_with_their_names(capsys):
+    job = Job([], None)
+    job.tell(Finished(lines=("m0",), status=0))
+    for cell in ("seed=1", "seed=2"):
+        job.tell(Finished(lines=(), status=2, told="alpha must be positive", cell=cell))
+    job.tell_mistakes()
+    job.tell_mistakes()
+    assert capsys.readouterr().err == "exray: seed=1; seed=2: alpha must be positive\n"
+
+
+def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_path):
+    said = command(*quick, "logger=wandb", "logger.mode=later").mistake()
+    assert said == "mode must be one of offline, online, disabled; got 'later'"
+    assert not list((tmp_path / "results").rglob("record.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dataset.model=nowhere.pt"], "dataset.model must be a file; 'nowhere.pt' is none"),
+        (["dataset.images=nowhere"], "dataset.images must be a folder; 'nowhere' is none"),
+        (["dataset.architecture=plain_cnn"], "give exactly one of dataset.architecture=NAME"),
+        (["dataset.factory=null"], "got architecture=None and factory=None"),
+        (["dataset.limit_per_class=many"], "dataset.limit_per_class must be a whole number or nul"),
+        (["dataset.preprocess.mean=0.5"], "dataset.preprocess.mean must be a list, each item a nu"),
+        (["dataset.preprocess.std=[0.5,0,1]"], "preprocess.std must hold positive numbers"),
+        (["dataset.preprocess.mean=[1,2]"], "dataset.preprocess.mean must hold three numbers, one"),
+        (
+            ["dataset.preprocess.scaling=half"],
+            "preprocess.scaling must be one of unit, min_max, byte; got 'half'",
+        ),
+    ],
+)
+def test_a_strangers_model_described_wrongly_is_one_line(command, stranger, words, said):
+    assert said in command(*stranger, *words).mistake()
+
+
+def test_a_folder_cannot_be_built(command, stranger):
+    said = command(*stranger, "task=build_zoo").mistake()
+    assert said == "dataset=folder is no zoo that can be built; try signs"
+
+
+def test_the_zoo_that_is_shipped_is_not_built_in_its_place(command):
+    said = command("task=build_zoo", "dataset=signs_mini").mistake()
+    assert said == (
+        "dataset.root=null is the place of zoos that are shipped with exray; say where to build "
+        "signs_mini: dataset.root=results/zoos/signs_mini"
+    )
+
+
+def test_a_zoo_that_is_not_there_is_told_with_the_words_that_build_it(command, tmp_path):
+    said = command("dataset=signs", f"dataset.root={tmp_path}/zoo").mistake()
+    assert said.endswith(
+        "dataset.root names the zoo's folder; build the zoo there with: "
+        f"python run.py task=build_zoo dataset=signs dataset.root={tmp_path}/zoo"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["task=foo"], f"task must be one of {', '.join(TASK_NAMES)}; got 'foo'"),
+        (["limit=0"], "limit must be >= 1; got 0"),
+        (["shard=4/4"], "shard must read INDEX/COUNT with INDEX < COUNT; got '4/4'"),
+        (["kinds=polygon"], "kinds must be a list, kinds=[polygon]; got polygon"),
+        (["--foo"], "--foo is no option; settings are KEY=VALUE, and --help lists them"),
+        (["-m", "seed=0,1,0"], "seed is swept over 0 twice; give each value once"),
+        (["--cfg", "job", "judge=exrey"], "judge has no option 'exrey'; it has: "),
+    ],
+)
+def test_mistakes_that_need_no_torch_are_found_without(words, said):
+    assert first_mistake(words).startswith(said)
+
+
+def test_every_task_has_a_name_and_every_name_a_task():
+    assert tuple(sorted(TASKS)) == tuple(sorted(TASK_NAMES))
+
+
+def test_flags_may_stand_anywhere_and_their_values_are_no_settings():
+    assert arranged(["seed=0,1", "-m", "--cfg", "job", "judge=l2"]) == [
+        *("-m", "--cfg", "job"),
+        *("seed=0,1", "judge=l2"),
+    ]
+    assert arranged(["seed=1", "--info", "config"]) == ["--info", "config", "seed=1"]
+    assert arranged(["--cfg", "job", "name=x", "-m"]) == ["--cfg", "job", "-m", "name=x"]
+    for unfinished in ("dataset=folder", "scanner=external"):
+        assert not first_mistake([unfinished, "--cfg", "job"], whole=False)
+        assert "must be given" in first_mistake([unfinished])
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil"])
+def test_a_name_that_leads_out_of_the_results_is_one_line(command, name):
+    said = command(f"name={name}").mistake()
+    assert said.startswith("name must lead to a folder below ")
+    assert said.endswith(f"got {name!r}")
+
+
+def test_words_that_compose_are_no_mistake():
+    assert not first_mistake(["judge=none", "seed=1"])
+    assert not first_mistake(["-m", "judge=none,exray", "seed=range(3)"])
+
+
+def test_what_is_swept_is_told_from_lists_and_plain_values():
+    words = ["-m", "judge=none,exray", "seed=1", "a=[1,2]", "b=range(3)"]
+    assert sweeps_in(words) == ["judge=none,exray", "b=range(3)"]
+
+
+def test_shards_share_the_models_among_them():
+    ids = tuple("abcdefg")
+    parts = [wanted_ids(ids, shard=f"{index}/3", limit=None) for index in range(3)]
+    assert sorted(sum(parts, ())) == list(ids)
+    assert wanted_ids(ids, shard="1/3", limit=1) == ("b",)
+
+
+def test_help_comes_at_once_and_without_torch():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(RUN), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not {"torch", "pytorch_lightning", "pandas", "wandb"} & imported
+    for word in ("task=build_zoo", "dataset=folder", "Exit status: 0", "min_asr"):
+        assert word in done.stdout

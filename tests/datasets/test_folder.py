@@ -1,0 +1,374 @@
+"""A stranger's model file and images, and everything that can be wrong with them."""
+
+import pickle
+
+import keras_files as keras
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from exray.datasets.folder import FolderSource
+from exray.datasets.preprocess import FolderPreprocess
+from exray.errors import CheckpointError
+from exray.models.architectures.registry import build
+
+FACTORY = """
+from collections import OrderedDict
+from torch import nn
+
+def colours():
+    return nn.Sequential(OrderedDict(
+        colours=nn.Conv2d(3, 4, 1), relu=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(), linear=nn.Linear(4, 3),
+    ))
+
+def probabilities():
+    network = colours()
+    network.add_module("softmax", nn.Softmax(dim=1))
+    return network
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name, module in colours().named_children():
+            self.add_module(name, module)
+
+    def forward(self, x):
+        x = self.pool(self.relu(self.colours(x)))
+        return self.linear(self.flatten(x)).softmax(dim=1)
+
+class Fails(Functional):
+    def forward(self, x):
+        return super().forward(x) * float("nan")
+
+def broken():
+    raise OSError("no disk")
+
+def number():
+    return 5
+"""
+PLAIN = FolderPreprocess(size=None, crop=None, mean=(), std=(), scaling="unit")
+
+
+@pytest.fixture
+def weights(trojaned):
+    return trojaned.network.state_dict()
+
+
+@pytest.fixture
+def folder(tmp_path, weights, colour_samples):
+    """A model file, its factory, and two images of each colour."""
+    torch.save(weights, tmp_path / "model.pt")
+    (tmp_path / "factory.py").write_text(FACTORY)
+    pixels = (colour_samples.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    for label in range(3):
+        (tmp_path / "images" / str(label)).mkdir(parents=True)
+        for index in range(2):
+            place = tmp_path / "images" / str(label) / f"{index}.png"
+            Image.fromarray(pixels[6 * label + index]).save(place)
+    return tmp_path
+
+
+@pytest.fixture
+def source(folder):
+    def make(factory="colours", *, preprocess=PLAIN, **values):
+        known = {
+            "name": "folder",
+            "model": str(folder / "model.pt"),
+            "images": str(folder / "images"),
+            "architecture": None,
+            "factory": f"{folder / 'factory.py'}:{factory}" if factory else None,
+            "num_classes": None,
+            "limit_per_class": None,
+        }
+        return FolderSource(preprocess=preprocess, **{**known, **values})
+
+    return make
+
+
+def loaded(source):
+    return source.load("model")
+
+
+def test_the_classifier_knows_its_images(source):
+    model = loaded(source())
+    assert source().model_ids() == ("model",)
+    assert source().truth("model") == {}
+    assert (model.architecture, model.warnings) == ("colours", ())
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+
+
+def test_a_network_of_ours_is_built_by_name(source, folder):
+    network = build("plain_cnn", num_classes=3).eval()
+    torch.save(network.state_dict(), folder / "model.pt")
+    model = loaded(source(None, architecture="plain_cnn"))
+    assert model.classifier.num_classes == 3
+    expected = network(model.samples.images)
+    assert torch.allclose(model.classifier.predict(model.samples.images), expected, atol=1e-6)
+
+
+def test_a_network_without_a_name_of_ours_says_what_there_is(source):
+    with pytest.raises(ValueError, match=r"architecture 'vgg' is not known; known: signs_resnet"):
+        loaded(source(None, architecture="vgg"))
+
+
+def test_the_count_of_classes_of_a_named_network_may_be_told(source, folder):
+    torch.save(build("plain_cnn", num_classes=3).state_dict(), folder / "model.pt")
+    with pytest.raises(CheckpointError, match=r"of another shape: .* in the file, 4 x 64 in the"):
+        loaded(source(None, architecture="plain_cnn", num_classes=4))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": "nowhere"}, "dataset.model must be a file; 'nowhere' is none"),
+        ({"limit_per_class": 0}, "dataset.limit_per_class must be >= 1 or null; got 0"),
+        ({"images": "nowhere"}, "dataset.images must be a folder; 'nowhere' is none"),
+        ({"architecture": "plain_cnn"}, r"give exactly one .* got architecture='plain_cnn' and"),
+        ({"factory": None}, r"give exactly one of dataset.architecture=NAME \(known: signs_resne"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_at_once(source, values, message):
+    with pytest.raises(ValueError, match=message):
+        source(**values)
+
+
+class Canary:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_a_file_that_needs_code_is_refused_and_runs_none(source, folder):
+    canary = folder / "canary"
+    for save in (lambda content, path: torch.save(content, path), dump):
+        save({"state_dict": Canary(canary)}, folder / "model.pt")
+        with pytest.raises(CheckpointError, match=r"would run code when loaded \(.*open\), and is"):
+            loaded(source())
+        assert not canary.exists()
+
+
+def dump(content, path):
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; copy or download the file again"),
+        (b"hello, I am no model", "is not a checkpoint: it starts with b'hello, I'"),
+        (b"PK\x03\x04 and no more", "is a truncated zip file"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(source, folder, content, message):
+    (folder / "model.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        loaded(source())
+
+
+def test_a_truncated_file_is_refused(source, folder):
+    path = folder / "model.pt"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(CheckpointError, match="is a truncated zip file"):
+        loaded(source())
+
+
+def test_a_whole_network_needs_no_architecture(source, folder, trojaned):
+    torch.save(nn.Sequential(*trojaned.network), folder / "model.pt")
+    model = loaded(source(None))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    assert model.architecture == "Sequential"
+    assert model.warnings[0].startswith("model.pt holds a whole Sequential, rebuilt from a list of")
+
+
+def test_a_whole_network_of_unknown_classes_is_refused_with_the_way_out(source, folder):
+    torch.save(nn.LSTM(2, 3), folder / "model.pt")
+    with pytest.raises(CheckpointError, match=r"holds a whole network.*save the state dict alone"):
+        loaded(source())
+
+
+def test_weights_of_another_network_are_told_by_their_first_keys(source, folder, weights):
+    other = {f"x.{key}": value for key, value in weights.items()}
+    torch.save(other, folder / "model.pt")
+    message = r"missing: colours.weight, colours.bias, linear.weight and 1 more; unexpected: x.col"
+    with pytest.raises(CheckpointError, match=message):
+        loaded(source())
+
+
+def test_prefixes_of_parallel_training_are_taken_off(source, folder, weights):
+    torch.save({f"module.{key}": value for key, value in weights.items()}, folder / "model.pt")
+    model = loaded(source())
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("nothing", "names 'nothing', which is not in .*; it has: colours, probabilities, broken"),
+        ("broken", "broken raised OSError: no disk; it must build the network without reading"),
+        ("number", r"must return a torch.nn.Module; .* returned a int"),
+        ("Fails", "the network returns NaN; check its weights and that dataset.preprocess.mean"),
+    ],
+)
+def test_a_factory_that_is_no_use_is_named(source, factory, message):
+    with pytest.raises(ValueError, match=message):
+        loaded(source(factory))
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("probabilities", "the network without its final softmax"),
+        ("Functional", "the logarithm of the network's probabilities"),
+    ],
+)
+def test_probabilities_are_turned_into_logits_and_said(source, factory, said):
+    model = loaded(source(factory))
+    (warning,) = model.warnings
+    assert warning == f"the network returns probabilities; logits are taken from {said}"
+    logits = model.classifier.predict(model.samples.images)
+    expected = loaded(source()).classifier.predict(model.samples.images)
+    assert torch.allclose(logits.softmax(dim=1), expected.softmax(dim=1), atol=1e-5)
+    assert not torch.allclose(logits.exp().sum(dim=1), torch.tensor(2.0))
+
+
+def test_grey_transparent_and_deep_images_are_read(source, folder):
+    for label, kind in enumerate(("L", "RGBA")):
+        path = folder / "images" / str(label) / "0.png"
+        Image.open(path).convert(kind).save(path)
+    deep = np.full((16, 16), 40_000, dtype=np.uint16)
+    Image.fromarray(deep).save(folder / "images" / "2" / "0.png")
+    samples = loaded(source()).samples
+    assert samples.images.shape == (6, 3, 16, 16)
+    assert torch.allclose(samples.of_class(2)[0], torch.tensor(40_000 / 65_535))
+    assert torch.equal(samples.of_class(1)[0], loaded(source()).samples.of_class(1)[0])
+
+
+def test_a_damaged_image_is_left_out_and_said(source, folder):
+    (folder / "images" / "0" / "0.png").write_bytes(b"no image")
+    model = loaded(source())
+    assert list(model.samples.counts()) == [1, 2, 2]
+    assert any("0.png is no image that can be read" in warning for warning in model.warnings)
+    assert any("classes with one image only: 0" in warning for warning in model.warnings)
+
+
+def test_images_of_several_sizes_need_a_size(source, folder):
+    path = folder / "images" / "1" / "0.png"
+    Image.open(path).resize((20, 10)).save(path)
+    with pytest.raises(ValueError, match=r"images must be of one size.*set dataset.preprocess.siz"):
+        loaded(source())
+    sized = FolderPreprocess(size=12, crop=8, mean=(), std=(), scaling="unit")
+    assert loaded(source(preprocess=sized)).samples.images.shape == (6, 3, 8, 8)
+
+
+def test_an_image_smaller_than_the_crop_is_named(source):
+    cropped = FolderPreprocess(size=None, crop=32, mean=(), std=(), scaling="unit")
+    with pytest.raises(
+        ValueError, match=r"smaller than dataset.preprocess.crop=32; set dataset.pr"
+    ):
+        loaded(source(preprocess=cropped))
+
+
+def test_a_class_without_images_is_said(source, folder):
+    for path in (folder / "images" / "2").iterdir():
+        path.unlink()
+    model = loaded(source())
+    assert list(model.samples.counts()) == [2, 2, 0]
+    assert model.warnings == ("1 of 3 classes without images: 2",)
+
+
+def test_a_label_outside_the_classes_is_refused(source, folder):
+    (folder / "images" / "0").rename(folder / "images" / "7")
+    with pytest.raises(ValueError, match="has label 7, but the classifier has 3 classes"):
+        loaded(source())
+
+
+def test_a_folder_that_names_no_class_is_refused(source, folder):
+    (folder / "images" / "0").rename(folder / "images" / "red")
+    with pytest.raises(ValueError, match=r"is neither a class index nor a name in classes.json"):
+        loaded(source())
+
+
+def test_the_mean_of_another_number_of_channels_is_refused():
+    with pytest.raises(ValueError, match=r"preprocess.mean must hold three numbers.*; got 4"):
+        FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
+
+
+@pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
+def test_a_size_without_pixels_is_refused(sizes):
+    with pytest.raises(ValueError, match=r"preprocess.(size|crop) must be >= 1 or null; got 0"):
+        FolderPreprocess(**sizes, mean=(), std=(), scaling="unit")
+
+
+def test_the_preprocessing_reaches_the_network(source):
+    scaled = FolderPreprocess(size=None, crop=None, mean=(0.0,) * 3, std=(2.0,) * 3, scaling="byte")
+    model = loaded(source(preprocess=scaled))
+    plain = loaded(source()).classifier.network
+    expected = plain(model.samples.images * 255 / 2)
+    assert torch.allclose(model.classifier.predict(model.samples.images), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("changed", ["model.pt", "images/0/0.png", "factory.py"])
+def test_the_fingerprint_changes_with_every_file_that_is_read(source, folder, changed):
+    before = source().fingerprint()
+    assert source().fingerprint() == before
+    path = folder / changed
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert source().fingerprint() != before
+
+
+def test_as_many_images_of_a_class_are_read_as_asked_for(source):
+    assert list(loaded(source(limit_per_class=1)).samples.counts()) == [1, 1, 1]
+
+
+def test_cifar10_can_be_named_as_the_images(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "test.npz", images=images, labels=np.arange(20) % 10)
+    torch.save(build("plain_cnn", num_classes=10).state_dict(), tmp_path / "model.pt")
+    for place in (tmp_path, tmp_path / "test.npz"):
+        source = FolderSource(
+            name="folder",
+            model=str(tmp_path / "model.pt"),
+            images=str(place),
+            architecture="plain_cnn",
+            factory=None,
+            num_classes=None,
+            preprocess=PLAIN,
+            limit_per_class=1,
+        )
+        assert source.load("model").samples.counts() == [1] * 10
+        before = source.fingerprint()
+    np.savez(tmp_path / "test.npz", images=255 - images, labels=np.arange(20) % 10)
+    assert source.fingerprint() != before
+
+
+def test_a_keras_file_needs_no_name_and_one_that_is_no_chain_says_which_layer(
+    source, folder, weights
+):
+    """The planted network, as Keras would have saved it; then with a Lambda layer."""
+    saved = {
+        "colours": {"kernel": weights["colours.weight"].permute(2, 3, 1, 0).numpy()},
+        "linear": {"kernel": weights["linear.weight"].T.numpy()},
+    }
+    for name, values in saved.items():
+        values["bias"] = weights[f"{name}.bias"].numpy()
+    layers = [
+        keras.conv("colours", 4, (1, 1), activation="relu"),
+        keras.layer("GlobalAveragePooling2D", "pool"),
+        keras.layer("Dense", "linear", units=3, activation="linear"),
+    ]
+    path = keras.whole(folder / "k.h5", keras.sequential(layers, (None, 16, 16, 3)), saved)
+    model = loaded(source(None, model=str(path)))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    layers.insert(0, keras.layer("Lambda", "evil"))
+    keras.whole(path, keras.sequential(layers), saved)
+    message = "k.h5 has a Lambda layer, evil, which is code; give dataset.factory=FILE.py:function"
+    with pytest.raises(CheckpointError, match=message):
+        loaded(source(None, model=str(path)))
+    named = loaded(source(model=str(path)))
+    assert named.classifier.accuracy(named.samples.images, named.samples.labels) == 1
+    assert "fitted by their order" in named.warnings[0]

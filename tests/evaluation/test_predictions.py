@@ -1,0 +1,100 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torchmetrics.functional.classification import (
+    binary_accuracy,
+    binary_recall,
+    binary_stat_scores,
+)
+
+from exray.evaluation.confusion import Counts, counts
+from exray.evaluation.predictions import all_clean, left_out, scanner_alone, with_judge
+
+
+def frame(rows):
+    names = ["status", "verdict", "scanner_flags", "is_trojaned"]
+    types = {"scanner_flags": "boolean", "is_trojaned": "boolean"}
+    table = pd.DataFrame(rows, columns=names).astype(types)
+    return table.assign(model_id=[f"m{place}" for place in range(len(rows))], probability=0.7)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_agree_with_torchmetrics(seed):
+    rng = np.random.default_rng(seed)
+    flagged, truth = rng.random(37) < 0.4, rng.random(37) < 0.6
+    ours = counts(flagged.tolist(), truth.tolist())
+    answers, labels = torch.tensor(flagged).int(), torch.tensor(truth).int()
+    tp, fp, tn, fn, _ = binary_stat_scores(answers, labels).tolist()
+    assert ours == Counts(tp=tp, fp=fp, tn=tn, fn=fn)
+    recall = binary_recall(answers, labels).item()
+    specificity = binary_recall(1 - answers, 1 - labels).item()
+    assert ours.accuracy == pytest.approx(binary_accuracy(answers, labels).item())
+    assert ours.tpr == pytest.approx(recall)
+    assert ours.fpr == pytest.approx(1 - specificity)
+    assert ours.balanced_accuracy == pytest.approx((recall + specificity) / 2)
+
+
+def test_rates_without_a_denominator_are_nan():
+    assert math.isnan(counts([], []).accuracy)
+    only_clean = counts([True, False], [False, False])
+    assert math.isnan(only_clean.tpr)
+    assert math.isnan(only_clean.balanced_accuracy)
+    assert only_clean.fpr == 0.5
+
+
+def test_answers_and_truths_must_pair_up():
+    with pytest.raises(ValueError, match="must be as long; got 1 and 2"):
+        counts([True], [True, False])
+
+
+def test_the_judge_clears_what_the_scanner_flagged():
+    rows = [
+        ("done", "trojaned", True, True),
+        ("done", "natural-only", True, False),
+        ("done", "clean", False, False),
+    ]
+    assert scanner_alone(frame(rows)).counts == Counts(tp=1, fp=1, tn=1, fn=0)
+    assert with_judge(frame(rows)).counts == Counts(tp=1, fp=0, tn=2, fn=0)
+    assert all_clean(frame(rows)).counts == Counts(tp=0, fp=0, tn=2, fn=1)
+
+
+def test_inconclusive_flags_nothing():
+    answers = with_judge(frame([("done", "inconclusive", True, True)]))
+    assert answers.counts == Counts(tp=0, fp=0, tn=0, fn=1)
+
+
+def test_failed_and_unknown_are_left_out_and_said():
+    rows = [
+        ("failed", "failed", None, True),
+        ("done", "trojaned", True, None),
+        ("done", "clean", None, False),
+    ]
+    assert len(with_judge(frame(rows))) == 1
+    assert len(scanner_alone(frame(rows))) == 0
+    told = left_out(frame(rows))
+    assert (told.num_failed, told.num_unknown_truth, told.num_without_flag) == (1, 1, 1)
+    assert told.caption == (
+        "Left out: 1 failed, 1 of unknown ground truth. The scanner alone gave no answer for 1."
+    )
+    assert left_out(frame(rows[2:]).assign(scanner_flags=True)).caption == ""
+
+
+def test_the_trivial_rules_probability_is_the_share_of_trojaned_models():
+    rows = [("done", "clean", True, truth) for truth in (True, False, False, False)]
+    assert all_clean(frame(rows)).probability.tolist() == [0.25] * 4
+    assert len(all_clean(frame([]))) == 0
+
+
+def test_the_scanner_alone_gives_no_probability():
+    answers = scanner_alone(frame([("done", "trojaned", True, True)]))
+    assert np.isnan(answers.probability).all()
+
+
+def test_answers_refuse_what_is_no_answer(make_answers):
+    with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\]; got values from 0.5"):
+        make_answers([True, False], [0.5, 1.5])
+    with pytest.raises(ValueError, match="must be as long"):
+        make_answers([True, False], [0.5, 0.5], ids=("a",))

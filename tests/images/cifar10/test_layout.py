@@ -1,0 +1,165 @@
+"""Where a folder of CIFAR-10 keeps its two splits."""
+
+import sys
+from io import BytesIO
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from exray.images.cifar10.layout import holds_pickles, is_cifar10, split_files
+from exray.images.cifar10.parquet import read_parquet
+from exray.images.cifar10.reader import CIFAR10_CLASSES, read_cifar10
+
+
+def images(count, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+
+
+def save_arrays(path, count):
+    np.savez(path, images=images(count), labels=np.arange(count) % 10)
+
+
+def save_folder(root, names, count=2):
+    for name in names:
+        (root / name).mkdir(parents=True)
+        for index, image in enumerate(images(count)):
+            Image.fromarray(image).save(root / name / f"{index}.png")
+
+
+def read(root, split):
+    return read_cifar10(root, split=split, limit_per_class=None)
+
+
+def test_batches_are_found_where_the_archive_unpacks_them(tmp_path):
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for name, label in (("data_batch_1.bin", 3), ("test_batch.bin", 5)):
+        (folder / name).write_bytes(bytes([label]) + bytes(3072))
+    assert read(tmp_path, "train").labels.tolist() == [3]
+    assert read(tmp_path, "test").labels.tolist() == [5]
+
+
+def test_of_several_array_files_the_one_with_most_images_is_taken(tmp_path):
+    save_arrays(tmp_path / "train_few.npz", 10)
+    save_arrays(tmp_path / "train_many.npz", 30)
+    save_arrays(tmp_path / "test.npz", 20)
+    assert len(read(tmp_path, "train")) == 30
+    assert len(read(tmp_path, "test")) == 20
+
+
+def test_a_broken_one_of_several_array_files_is_named(tmp_path):
+    save_arrays(tmp_path / "train_a.npz", 10)
+    (tmp_path / "train_b.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"train_b.npz is truncated or holds no plain arrays"):
+        read(tmp_path, "train")
+
+
+def test_image_folders_take_class_names_or_indices(tmp_path):
+    save_folder(tmp_path / "train", ["cat", "airplane"])
+    save_folder(tmp_path / "test", ["3", "9"])
+    train, test = (read(tmp_path, split) for split in ("train", "test"))
+    assert train.counts() == [2, 0, 0, 2, 0, 0, 0, 0, 0, 0]
+    assert test.counts() == [0, 0, 0, 2, 0, 0, 0, 0, 0, 2]
+    assert train.class_names == test.class_names == CIFAR10_CLASSES
+
+
+def test_a_classes_json_of_ones_own_goes_before_the_usual_names(tmp_path):
+    save_folder(tmp_path, ["cat"])
+    (tmp_path / "classes.json").write_text('{"cat": 0}')
+    assert read(tmp_path, "train").counts()[0] == 2
+    assert read(tmp_path, "train").class_names[0] == "cat"
+
+
+def test_a_folder_without_splits_has_none(tmp_path):
+    save_folder(tmp_path, ["0", "1"])
+    assert split_files(tmp_path, "train") == []
+    assert not is_cifar10(tmp_path)
+
+
+def test_what_is_cifar10_without_being_images(tmp_path):
+    assert not is_cifar10(tmp_path)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(b"")
+    assert holds_pickles(tmp_path)
+    assert is_cifar10(tmp_path)
+    save_arrays(tmp_path / "test.npz", 10)
+    assert is_cifar10(tmp_path)
+    assert is_cifar10(tmp_path / "test.npz")
+
+
+def png(image):
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def rows(count):
+    return [{"bytes": png(image), "path": None} for image in images(count)]
+
+
+@pytest.fixture
+def pyarrow(monkeypatch):
+    """A stand-in that gives the table it is told, so that the default tests need no pyarrow."""
+    told = {}
+
+    def read_table(path):
+        del path
+        columns = {
+            name: SimpleNamespace(to_pylist=lambda values=values: values)
+            for name, values in told.items()
+        }
+        return SimpleNamespace(column_names=list(told), column=columns.__getitem__)
+
+    module = ModuleType("pyarrow.parquet")
+    module.read_table = read_table
+    monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", module)
+    return told
+
+
+def test_tables_are_read_like_arrays(tmp_path, pyarrow):
+    pyarrow.update(img=rows(20), label=[index % 10 for index in range(20)])
+    (tmp_path / "plain_text").mkdir()
+    (tmp_path / "plain_text" / "train-00000-of-00001.parquet").write_bytes(b"")
+    samples = read(tmp_path, "train")
+    assert samples.labels.tolist() == pyarrow["label"]
+    assert torch.equal(samples.images * 255, torch.from_numpy(images(20)).permute(0, 3, 1, 2))
+    limited = read_cifar10(tmp_path, split="train", limit_per_class=1)
+    assert torch.equal(limited.images, samples.images[:10])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": ["a"]}, "must have the columns img"),
+        ({"img": [None], "label": [1]}, "must have the columns img"),
+        ({"img": [{"bytes": b"x"}], "label": [10]}, "must hold labels from 0 to 9"),
+        ({"img": [{"bytes": b"x"}], "label": [1]}, "0 of .*a.parquet is no image"),
+    ],
+)
+def test_tables_of_something_else_are_refused(tmp_path, pyarrow, columns, message):
+    pyarrow.update(columns)
+    (tmp_path / "a.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "a.parquet", "train")
+
+
+def test_without_pyarrow_the_way_out_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"needs pyarrow .* pip install 'exray\[parquet\]', or"):
+        read_parquet(tmp_path / "a.parquet")
+
+
+def test_a_real_table_is_read(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="pip install 'exray[parquet]'")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = arrow.table({"img": rows(10), "label": list(range(10))})
+    parquet.write_table(table, tmp_path / "test.parquet")
+    assert read(tmp_path, "test").labels.tolist() == list(range(10))
+    (tmp_path / "test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match="is no table of images"):
+        read(tmp_path, "test")

@@ -1,0 +1,65 @@
+"""CIFAR-10 is recognised where a folder of clean images is wanted."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from exray.images.cifar10.reader import CIFAR10_CLASSES
+from exray.images.loading import are_clean_images, read_clean_images
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    np.savez(tmp_path / "train.npz", images=IMAGES[:10], labels=np.arange(10))
+    np.savez(tmp_path / "test.npz", images=IMAGES, labels=np.arange(20) % 10)
+    return tmp_path
+
+
+def read(path, num_classes=None, size=None, crop=None):
+    return read_clean_images(
+        path, num_classes=num_classes, size=size, crop=crop, limit_per_class=None
+    )
+
+
+def save(folder, image):
+    folder.mkdir(parents=True)
+    Image.fromarray(image).save(folder / "0.png")
+
+
+def test_of_cifar10_the_test_images_are_taken(arrays):
+    found = read(arrays, num_classes=10, size=32)
+    assert torch.equal(found.samples.images * 255, torch.from_numpy(IMAGES).permute(0, 3, 1, 2))
+    assert found.samples.class_names == CIFAR10_CLASSES
+    assert found.warnings == ()
+
+
+def test_a_file_of_it_is_taken_whole(arrays):
+    assert are_clean_images(arrays / "train.npz")
+    assert len(read(arrays / "train.npz").samples) == 10
+
+
+def test_folders_with_its_class_names_need_no_classes_json(tmp_path):
+    save(tmp_path / "test" / "ship", IMAGES[0])
+    for path in (tmp_path, tmp_path / "test"):
+        assert read(path).samples.labels.tolist() == [8]
+
+
+def test_other_folders_are_folders_by_class(tmp_path):
+    save(tmp_path / "1", IMAGES[0])
+    assert read(tmp_path).samples.class_names == ("class 0", "class 1")
+    save(tmp_path / "cat", IMAGES[1])
+    (tmp_path / "classes.json").write_text('{"cat": 0}')
+    assert read(tmp_path).samples.labels.tolist() == [0, 1]
+    assert are_clean_images(tmp_path)
+    assert not are_clean_images(tmp_path / "none")
+    assert not are_clean_images(tmp_path / "classes.json")
+
+
+def test_another_size_or_number_of_classes_is_refused(arrays):
+    with pytest.raises(ValueError, match=r"read at 32 x 32 pixels; got .*size=224 and crop=None"):
+        read(arrays, size=224)
+    with pytest.raises(ValueError, match=r"the network has 43 classes, and .* CIFAR-10, which has"):
+        read(arrays, num_classes=43)

@@ -1,0 +1,186 @@
+"""The paper's judge on a network whose backdoor we put in by hand, and on its clean twin."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from exray.errors import LayerNotFoundError
+from exray.images.samples import SampleSet
+from exray.judges.base import Judgement
+from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.judges.differencing.head_runner import HeadSettings
+from exray.judges.differencing.mask_optimization import MaskSettings
+from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
+from exray.judges.differencing.set_pairs import Plan
+from exray.rules.base import CROSS
+from exray.rules.paper import PaperRule
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+MASK = MaskSettings(
+    objective=CrossEntropyBarrier(
+        alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
+    ),
+    learning_rate=0.05,
+    epochs=120,
+    patience=120,
+    recheck=1,
+    pairing="each_epoch",
+    compute=HeadSettings(
+        memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+    ),
+    seed=0,
+)
+DETECTOR = 3
+
+
+def judge(layer="relu", mask=MASK, doubt=0.0):
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    return ExrayJudge(layer=layer, mask=mask, rule=rule, doubt=doubt)
+
+
+def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    injected, natural = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    assert injected.is_injected
+    assert injected.measurements["similarity"] < 0.3
+    assert min(injected.measurements["cross_victim_into_target"], injected.score - 0.5) >= 0
+    assert injected.tensors["mask_victim_stamped"].argmax() == DETECTOR
+    assert injected.tensors["mask_victim_target"][DETECTOR] < 0.3
+    assert not natural.is_injected
+    assert natural.measurements["similarity"] > 0.8
+
+
+def test_the_clean_twin_has_only_a_natural_trigger(clean_twin, colour_samples, green_tint):
+    (natural,) = judge().judge(clean_twin, colour_samples, [green_tint])
+    assert not natural.is_injected
+
+
+def test_a_trigger_that_flips_nothing_is_said_to_be_none_and_the_others_are_judged(
+    clean_twin, colour_samples, white_patch, green_tint
+):
+    both = judge().judge(clean_twin, colour_samples, [white_patch, green_tint])
+    assert [each.measurements["flipped"] for each in both] == [0, 1]
+    assert both[0].reason.startswith("natural: it flips none of the victim's images")
+    assert not both[0].is_injected
+    (alone,) = judge().judge(clean_twin, colour_samples, [green_tint])
+    assert both[1].measurements == alone.measurements
+    (nothing,) = judge().judge(clean_twin, colour_samples, [white_patch])
+    assert nothing == both[0]
+
+
+def test_triggers_of_one_class_pair_share_the_mask_between_the_classes(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    first, second = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    shared = "mask_victim_target"
+    assert torch.equal(first.tensors[shared], second.tensors[shared])
+
+
+def test_a_verdict_does_not_depend_on_the_other_triggers(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    both = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    for trigger, together in zip((white_patch, green_tint), both, strict=True):
+        (alone,) = judge().judge(trojaned, colour_samples, [trigger])
+        assert alone.measurements == pytest.approx(together.measurements)
+
+
+def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
+    (found,) = judge().judge(trojaned, colour_samples, [white_patch])
+    names = found.measurements
+    assert sum(name.startswith("cross_") for name in names) == 4
+    assert sum(name.startswith("entropy_") for name in names) == 9
+    assert all(value == 1 for name, value in names.items() if name.startswith("own_"))
+    stamped = white_patch.trigger.apply(colour_samples.of_class(0))
+    chances = trojaned.predict(stamped).softmax(dim=1)[:, 1]
+    assert names["entropy_stamped_target"] == pytest.approx(-float(chances.log().mean()), rel=1e-4)
+    height, width = white_patch.trigger.mask.shape
+    assert names["size_share"] == white_patch.trigger.size_pixels / (height * width)
+    for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
+        assert names[f"converged_victim_{side}"] == 1
+        total = float(found.tensors[tensor].sum())
+        assert names[f"mask_sum_victim_{side}"] == pytest.approx(total)
+
+
+def test_judging_changes_neither_network_nor_samples(trojaned, colour_samples, white_patch):
+    before = [value.clone() for value in trojaned.network.state_dict().values()]
+    images = colour_samples.images.clone()
+    judge().judge(trojaned, colour_samples, [white_patch])
+    after = trojaned.network.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert torch.equal(images, colour_samples.images)
+    assert not any(module.training for module in trojaned.network.modules())
+
+
+def test_a_trigger_that_flips_some_images_is_judged_on_those(trojaned, colour_samples, white_patch):
+    images = colour_samples.images.clone()
+    images[0, 0] = 1.0  # so red that the patch fails
+    images[0, 1:] = 0.0
+    mask = torch.zeros_like(white_patch.trigger.mask)
+    mask[:2, :4] = 1
+    weak = replace(white_patch.trigger, mask=mask)
+    samples = replace(colour_samples, images=images)
+    trigger = replace(white_patch, trigger=weak)
+    flips = trojaned.predict(weak.apply(samples.of_class(0))).argmax(dim=1) == 1
+    assert 0 < int(flips.sum()) < len(flips)
+    (found,) = judge().judge(trojaned, samples, [trigger])
+    assert found.is_injected
+    assert found.measurements["own_victim_into_stamped"] == 1
+
+
+def test_no_trigger_gives_no_judgement(trojaned, colour_samples):
+    assert judge().judge(trojaned, colour_samples, []) == []
+
+
+def test_a_class_without_images_cannot_be_judged(trojaned, colour_samples, white_patch):
+    samples = colour_samples.select(colour_samples.labels != 1)
+    assert isinstance(samples, SampleSet)
+    with pytest.raises(ValueError, match="class 1 has no image that the classifier gets right"):
+        judge().judge(trojaned, samples, [white_patch])
+
+
+def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patch):
+    with pytest.raises(LayerNotFoundError, match=r"'layer9' is not in planted; it has: .*relu"):
+        judge("layer9").judge(trojaned, colour_samples, [white_patch])
+
+
+@pytest.mark.parametrize("doubt", [-0.1, 1.5, float("nan")])
+def test_a_doubt_outside_zero_and_one_is_refused(doubt):
+    with pytest.raises(ValueError, match=rf"judge.engine.doubt must lie in \[0, 1\]; got {doubt}"):
+        judge(doubt=doubt)
+
+
+def test_a_trigger_in_doubt_is_judged_as_if_no_pair_had_rested(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    triggers = [white_patch, green_tint]
+    early = replace(MASK, patience=5)
+    whole, doubted, sure = (
+        judge(mask=mask, doubt=doubt).judge(trojaned, colour_samples, triggers)
+        for mask, doubt in ((MASK, 0.0), (early, 1.0), (early, 0.0))
+    )
+    for one, other in zip(whole, doubted, strict=True):
+        assert one.measurements["epochs_victim_stamped"] == MASK.epochs
+        assert one.measurements == pytest.approx(other.measurements, abs=1e-6)
+    assert all(each.measurements["epochs_victim_stamped"] < MASK.epochs for each in sure)
+
+
+def test_only_what_is_near_a_threshold_or_was_not_found_is_in_doubt():
+    plan = Plan(head=nn.Identity(), pairs=None, first=[0, 0, None, 3], second=[1, 2, None, 4],
+                strengths=[{}] * 4)  # fmt: skip
+    found = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
+             verdict(converged_victim_target=0.0)]  # fmt: skip
+    assert judge(doubt=0.1).doubtful_pairs(plan, found) == [0, 2, 3, 4]
+    assert judge(doubt=0.04).doubtful_pairs(plan, found) == [3, 4]
+    assert judge(doubt=0.0).doubtful_pairs(plan, found) == []
+
+
+def verdict(**changes):
+    """A judgement whose cross accuracies leave the verdict to the similarity."""
+    values = {"similarity": 0.5, **dict.fromkeys(CROSS, 0.0)}
+    values |= {"converged_victim_target": 1.0, "converged_victim_stamped": 1.0}
+    return Judgement(is_injected=True, score=1.0, reason="", measurements={**values, **changes})

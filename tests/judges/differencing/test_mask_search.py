@@ -1,0 +1,390 @@
+"""Mask optimisation: what it finds is known beforehand, or found again by a slow loop."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.judges.differencing.head_runner import HeadSettings, saved_bytes
+from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.judges.differencing.mask_search import MaskSearch, exchange_quality, find_masks
+from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+COMPUTE = HeadSettings(
+    memory_budget_gb=1.0, precision="float32", channels_last=False, compile=False
+)
+SETTINGS = MaskSettings(
+    objective=CrossEntropyBarrier(
+        alpha=0.1, weight_large=100.0, weight_small=0.0, direction="both"
+    ),
+    learning_rate=0.05,
+    epochs=150,
+    patience=150,
+    recheck=1,
+    pairing="each_epoch",
+    compute=COMPUTE,
+    seed=0,
+)
+
+
+def weighted(large, small):
+    objective = replace(SETTINGS.objective, weight_large=large, weight_small=small)
+    return replace(SETTINGS, objective=objective)
+
+
+def accuracies(head, pairs, masks, seed=0):
+    return exchange_quality(head, pairs, masks, compute=COMPUTE, seed=seed).accuracy
+
+
+def pair(first, second, classes=(0, 1), one_to_one=True):
+    return SetPair(
+        first=tuple(first),
+        second=tuple(second),
+        first_class=classes[0],
+        second_class=classes[1],
+        one_to_one=one_to_one,
+    )
+
+
+def two_channel_head():
+    """Class 1 where channels 1 and 3 are both at 1, class 0 elsewhere; reads no other channel."""
+    head = nn.Linear(5, 2).requires_grad_(False)
+    head.weight.zero_()
+    head.weight[1, [1, 3]] = 50.0
+    head.bias.copy_(torch.tensor([0.0, -50.0 * 1.9]))
+    return head
+
+
+def known_features():
+    """Rows 0 to 3 of class 0, rows 4 to 9 of class 1; channels 0, 2, 4 are of no matter."""
+    features = torch.rand(10, 5)
+    features[:4, [1, 3]] = 0.0
+    features[4:, [1, 3]] = 1.0
+    return features
+
+
+def test_exactly_the_channels_that_tell_the_classes_apart_are_found():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    found = find_masks(two_channel_head(), pairs, SETTINGS)
+    assert found.converged.all()
+    assert (found.masks[0, [1, 3]] > 0.9).all()
+    assert (found.masks[0, [0, 2, 4]] < 0.05).all()
+    assert 1.9 < float(found.masks.sum()) < 2.1
+    assert 0 < int(found.best_epoch) < SETTINGS.epochs
+
+
+def test_the_masks_found_do_exchange_the_classes_and_empty_ones_do_not():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    head = two_channel_head()
+    found = find_masks(head, pairs, SETTINGS)
+    assert accuracies(head, pairs, found.masks, seed=1).tolist() == [[1, 1]]
+    assert accuracies(head, pairs, torch.zeros(1, 5), seed=1).tolist() == [[0, 0]]
+    assert accuracies(head, pairs, torch.ones(1, 5), seed=1).tolist() == [[1, 1]]
+
+
+def test_accuracies_count_each_direction_by_itself():
+    half = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0]])  # neither side reaches 1.9 of 2
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    assert accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
+
+
+def test_eight_hits_of_ten_are_no_more_than_a_threshold_of_eight_tenths():
+    features = torch.zeros(11, 5)
+    features[1:9, [1, 3]] = 1.0  # the last two stay class 0 whoever's features they get
+    pairs = FeaturePairs(features, [pair([0] * 10, range(1, 11))])
+    (one, _) = accuracies(two_channel_head(), pairs, torch.ones(1, 5))[0].tolist()
+    assert one == 0.8
+
+
+def test_identical_sets_are_reported_as_not_converged_with_all_ones():
+    same, other = [pair(range(4), range(4), one_to_one=False), pair(range(4), range(4, 8))]
+    pairs = FeaturePairs(known_features(), [same, other])
+    found = find_masks(two_channel_head(), pairs, replace(SETTINGS, epochs=60))
+    assert found.converged.tolist() == [False, True]
+    assert found.masks[0].tolist() == [1] * 5
+    assert found.best_epoch[0] == -1
+
+
+@pytest.mark.usefixtures("float64")
+def test_exchanging_the_sets_exchanges_the_constraints():
+    features = torch.randn(8, 4)
+    head = nn.Linear(4, 3).requires_grad_(False)
+    there = FeaturePairs(features, [pair(range(4), range(4, 8), (0, 2))])
+    back = FeaturePairs(features, [pair(range(4, 8), range(4), (2, 0))])
+    masks = torch.rand(1, 4)
+    one = accuracies(head, there, masks, seed=0)
+    other = accuracies(head, back, masks, seed=0)
+    assert one.tolist() == other.flip(1).tolist()
+    module, mirrored = (MaskOptimization(head, pairs, SETTINGS) for pairs in (there, back))
+    results = [find_masks(head, pairs, replace(SETTINGS, epochs=30)) for pairs in (there, back)]
+    torch.testing.assert_close(results[0].masks, results[1].masks)
+    assert torch.equal(module.masks, mirrored.masks)
+
+
+def random_pairs(num_pairs, num_samples):
+    """Pairs of sets whose classes the head tells apart, so that full masks are feasible."""
+    head = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3)).requires_grad_(False)
+    features = 3 * torch.randn(400, 6)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten().tolist() for k in range(3)]
+    sets = []
+    for index in range(num_pairs):
+        victim, target = index % 3, (index + 1 + index // 3 % 2) % 3
+        sides = [
+            rows[k][index * num_samples : (index + 1) * num_samples] for k in (victim, target)
+        ]  # fmt: skip
+        sets.append(pair(*sides, (victim, target)))
+    return head, features, sets
+
+
+@pytest.mark.usefixtures("float64")
+def test_pairs_optimised_together_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=8, num_samples=5)
+    settings = replace(weighted(100.0, 1.0), epochs=40)
+    pairs = FeaturePairs(features, sets)
+    together = find_masks(head, pairs, settings)
+    for index, each in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
+        assert alone.best_epoch[0] == together.best_epoch[index]
+
+
+@pytest.mark.usefixtures("float64")
+def test_single_samples_optimised_together_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=6, num_samples=1)
+    sets = [replace(each, one_to_one=False) for each in sets]
+    settings = replace(SETTINGS, epochs=30)
+    together = find_masks(head, FeaturePairs(features, sets), settings)
+    for index, each in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
+
+
+def slow_masks(weight, bias, first, second, classes, settings):
+    """Adam on equation (4) for a linear head, one sample pair after another, in plain numpy."""
+    bounds = settings.objective
+    logits = np.full(first.shape[1], 4.0)
+    moment, square = np.zeros_like(logits), np.zeros_like(logits)
+    best, best_sum = np.ones_like(logits), math.inf
+    for step in range(1, settings.epochs + 1):
+        mask = (np.tanh(logits) + 1) / 2
+        gradient, feasible = np.ones_like(mask), True
+        for one, other in zip(first, second, strict=True):
+            for base, copied, label in ((one, other, classes[1]), (other, one, classes[0])):
+                scores = weight @ (base * (1 - mask) + copied * mask) + bias
+                shares = np.exp(scores) / np.exp(scores).sum()
+                violated = -math.log(shares[label]) > bounds.alpha
+                scale = bounds.weight_large if violated else bounds.weight_small
+                error = shares - np.eye(len(shares))[label]
+                gradient += scale * (weight.T @ error) * (copied - base) / len(first)
+                feasible &= scores.argmax() == label
+        if feasible and mask.sum() < best_sum:
+            best, best_sum = mask, mask.sum()
+        gradient = gradient * (1 - np.tanh(logits) ** 2) / 2
+        moment = 0.9 * moment + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        rate = settings.learning_rate / (1 - 0.9**step)
+        logits = logits - rate * moment / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    return best
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_mask_is_that_of_a_slow_loop_in_numpy():
+    head = nn.Linear(6, 3).requires_grad_(False)
+    features = 3 * torch.randn(200, 6)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten()[:4].tolist() for k in (0, 2)]
+    settings = replace(weighted(5.0, 0.5), epochs=60)
+    found = find_masks(head, FeaturePairs(features, [pair(*rows, (0, 2))]), settings)
+    expected = slow_masks(
+        head.weight.numpy(),
+        head.bias.numpy(),
+        features[rows[0]].numpy(),
+        features[rows[1]].numpy(),
+        (0, 2),
+        settings,
+    )
+    assert found.converged.all()
+    assert expected.sum() < 5.9  # it went somewhere
+    np.testing.assert_allclose(found.masks[0].numpy(), expected, atol=1e-8)
+
+
+def test_the_same_seed_gives_the_same_masks():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    settings = replace(SETTINGS, epochs=20)
+    one, other = (find_masks(two_channel_head(), pairs, settings) for _ in range(2))
+    assert torch.equal(one.masks, other.masks)
+
+
+def test_the_head_is_left_as_it_was():
+    head = nn.Sequential(nn.BatchNorm1d(5), nn.Dropout(0.5), two_channel_head())
+    head.eval().requires_grad_(False)
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    find_masks(head, pairs, replace(SETTINGS, epochs=5))
+    assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
+    assert not any(module.training for module in head.modules())
+    assert all(each.grad is None and not each.requires_grad for each in head.parameters())
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience", "recheck"])
+def test_settings_that_are_not_positive_are_refused(name):
+    with pytest.raises(
+        ValueError, match=f"judge.engine.mask.{name} must be a positive number; got 0"
+    ):
+        replace(SETTINGS, **{name: 0.0 if name == "learning_rate" else 0})
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, -0.5), (0.5, 1.0)])
+def test_weights_that_do_not_differ_are_refused(weights):
+    message = rf"weight_large must exceed weight_small >= 0; got {weights[0]} and"
+    with pytest.raises(ValueError, match=message):
+        weighted(*weights)
+
+
+def test_an_alpha_of_zero_is_refused():
+    with pytest.raises(ValueError, match=r"objective.alpha must be a positive number; got 0.0"):
+        replace(SETTINGS.objective, alpha=0.0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_masks_do_not_depend_on_how_many_samples_a_head_call_takes():
+    head, features, sets = random_pairs(num_pairs=6, num_samples=5)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=90)
+    whole = find_masks(head, pairs, settings)
+    one_pair = 10 * saved_bytes(head, features[:1]) / (1 << 30)
+    small = replace(COMPUTE, memory_budget_gb=1.05 * one_pair)
+    apart = find_masks(head, pairs, replace(settings, compute=small))
+    assert MaskOptimization(head, pairs, replace(settings, compute=small)).samples_per_call == 10
+    torch.testing.assert_close(whole.masks, apart.masks, rtol=0, atol=1e-8)
+
+
+def test_a_memory_budget_too_small_for_one_pair_is_refused():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
+    tiny = replace(COMPUTE, memory_budget_gb=1e-9)
+    with pytest.raises(ValueError, match=r"memory_budget_gb=1e-09 is too small: one pair of 8"):
+        find_masks(two_channel_head(), pairs, replace(SETTINGS, compute=tiny))
+
+
+def test_a_memory_budget_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="memory_budget_gb must be a positive number of GiB; got"):
+        replace(COMPUTE, memory_budget_gb=0.0)
+
+
+def test_bfloat16_finds_the_same_channels():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    settings = replace(SETTINGS, compute=replace(COMPUTE, precision="bfloat16"))
+    found = find_masks(two_channel_head(), pairs, settings)
+    assert (found.masks[0, [1, 3]] > 0.8).all()
+    assert (found.masks[0, [0, 2, 4]] < 0.1).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_channels_last_changes_the_layout_alone():
+    layers = nn.Conv2d(4, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    head = nn.Sequential(*layers).requires_grad_(False)
+    features = 9 * torch.randn(60, 4, 3, 3)
+    labels = head(features).argmax(dim=1)
+    rows = [(labels == k).nonzero().flatten()[:5].tolist() for k in (0, 1)]
+    pairs = FeaturePairs(features, [pair(*rows, one_to_one=False)])
+    settings = replace(SETTINGS, epochs=90)
+    last = replace(settings, compute=replace(COMPUTE, channels_last=True))
+    found = [find_masks(head, pairs, each) for each in (settings, last)]
+    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-8)
+    assert found[0].converged.all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own doings
+def test_a_compiled_head_finds_the_same_masks():
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
+    compiled = replace(SETTINGS, compute=replace(COMPUTE, compile=True))
+    found = [find_masks(two_channel_head(), pairs, each) for each in (SETTINGS, compiled)]
+    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("float64")
+def test_gradients_of_the_few_are_those_of_all():
+    head, features, sets = random_pairs(num_pairs=4, num_samples=6)
+    settings = replace(SETTINGS, objective=replace(SETTINGS.objective, alpha=0.8))
+    module = MaskOptimization(head, FeaturePairs(features, sets), settings)
+    masks = 0.8 + 0.2 * torch.rand(4, 6)
+    gradients = []
+    for share in (0.0, 1.0):  # of exchanges that had a gradient before
+        module.share_with_gradient.fill_(share)
+        gradients.append(torch.zeros_like(masks))
+        everything = torch.ones(48, dtype=torch.bool)
+        module._chunk([0, 1, 2, 3], everything, masks=masks, gradient=gradients[-1])
+    assert 0 < module.gradient_passes - 48 < 48  # fewer than all 48 the first time
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert not torch.equal(gradients[0], torch.ones_like(masks))
+
+
+class Times(nn.Module):
+    """Logits so far apart that constraints are met with room to spare."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
+@pytest.mark.usefixtures("float64")
+def test_pairs_whose_exchanges_sit_out_get_the_masks_they_get_alone():
+    head, features, sets = random_pairs(num_pairs=4, num_samples=5)
+    settings = replace(SETTINGS, epochs=80, recheck=4)
+    sure = nn.Sequential(head, Times(10.0))
+    together = find_masks(sure, FeaturePairs(features, sets), settings)
+    for index, each in enumerate(sets):
+        alone = find_masks(sure, FeaturePairs(features, [each]), settings)
+        torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-9)
+
+
+def test_masks_found_while_easy_exchanges_sit_out_still_exchange_everything():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=6)
+    pairs = FeaturePairs(features, sets)
+    sure = nn.Sequential(head, Times(10.0))
+    modules = [MaskOptimization(sure, pairs, replace(SETTINGS, recheck=k)) for k in (1, 4)]
+    for module in modules:
+        while module.advance():
+            pass
+    full, lazy = modules
+    assert lazy.passes < 0.9 * full.passes
+    assert accuracies(head, pairs, lazy.best).tolist() == [[1, 1]] * 3
+    torch.testing.assert_close(lazy.best_sum, full.best_sum, rtol=0.05, atol=0.05)
+
+
+def test_a_pair_that_no_longer_gains_rests():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=4)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=400, patience=400)
+    full = find_masks(head, pairs, settings)
+    early = find_masks(head, pairs, replace(settings, patience=60))
+    assert (early.best_epoch <= full.best_epoch).all()
+    assert (early.best_epoch < 399).all()
+    torch.testing.assert_close(early.masks.sum(dim=1), full.masks.sum(dim=1), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_pair_that_rested_and_went_on_ends_as_if_it_never_had():
+    head, features, sets = random_pairs(num_pairs=3, num_samples=4)
+    pairs = FeaturePairs(features, sets)
+    settings = replace(SETTINGS, epochs=150, patience=150)
+    full = find_masks(head, pairs, settings)
+    search = MaskSearch(head, pairs, replace(settings, patience=10))
+    early = search.run()
+    assert (early.epochs < 150).all()
+    late = search.run_whole([0, 2])
+    assert late.epochs.tolist() == [150, int(early.epochs[1]), 150]
+    for place, same in ((0, full), (1, early), (2, full)):
+        torch.testing.assert_close(late.masks[place], same.masks[place], rtol=0, atol=1e-9)
+        assert late.best_epoch[place] == same.best_epoch[place]

@@ -1,0 +1,43 @@
+"""Our own networks by name."""
+
+import pytest
+import torch
+
+from exray.models.architectures.registry import ARCHITECTURES, build
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_network_gives_one_logit_a_class(name):
+    assert build(name, num_classes=7).eval()(torch.rand(2, 3, 32, 32)).shape == (2, 7)
+
+
+def test_an_unknown_network_is_refused_with_those_known():
+    message = "'resnet9' is not known; known: signs_resnet, network_in_network, plain_cnn, resnet18"
+    with pytest.raises(ValueError, match=message):
+        build("resnet9", num_classes=3)
+
+
+def test_network_in_network_begins_with_logits_that_differ_between_images():
+    torch.manual_seed(0)
+    logits = build("network_in_network", num_classes=10).eval()(torch.rand(16, 3, 32, 32))
+    assert float(logits.detach().std(dim=0).mean()) > 1e-3  # 3e-6 at torch's own initialisation
+
+
+def test_names_of_torchvision_and_timm_build_and_wrong_ones_are_refused():
+    assert build("torchvision/resnet18", num_classes=3).fc.out_features == 3
+    with pytest.raises(ValueError, match="torchvision has no classifier 'resnet19'; it has: alex"):
+        build("torchvision/resnet19", num_classes=3)
+    with pytest.raises(ValueError, match="timm has no network 'convnext_tiniest'; like it: "):
+        build("timm/convnext_tiniest", num_classes=3)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_heads_can_be_left_out(name):
+    with torch.device("meta"):
+        with_heads, without = (
+            build(name, num_classes=3, auxiliary_heads=heads) for heads in (True, False)
+        )
+        logits = without.train()(torch.empty(2, 3, 96, 96))
+    assert logits.shape == (2, 3)  # in training too, where heads make a tuple of it
+    assert any("aux" in key.lower() for key in with_heads.state_dict())
+    assert not any("aux" in key.lower() for key in without.state_dict())

@@ -1,0 +1,304 @@
+"""Keras' HDF5 files: the networks in them answer as Keras says, and nothing else is believed."""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+import keras_files as keras
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from exray.errors import CheckpointError
+from exray.images.folder import read_folder
+from exray.models.architectures.factory import network_from_factory
+from exray.models.checkpoints.keras import hdf5
+from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
+from exray.models.checkpoints.reader import holds_network, read_checkpoint, read_state
+from exray.models.checkpoints.weights import load_state, state_for
+
+HERE = Path(__file__).parent / "keras"
+SHARED = Path(__file__).parents[4] / os.environ.get("EXRAY_SHARED_DATA", "../shared/data")
+THIRD_PARTY = SHARED / "third_party"
+
+
+@pytest.fixture(autouse=True)
+def inside(monkeypatch, request):
+    """The reader in this process, a second less a test; its own is tried by the hostile files."""
+    if "own_process" not in request.fixturenames:
+        read = lambda path: hdf5_reader.answered(str(path), path.stat().st_size)  # noqa: E731
+        monkeypatch.setattr(hdf5, "_read", read)
+
+
+@pytest.fixture
+def own_process():
+    """The reader as it is."""
+
+
+def images(rows=8, columns=8, count=2):
+    return np.random.default_rng(1).random((count, rows, columns, 3)).astype(np.float32)
+
+
+def answer(network, pixels):
+    return network(torch.from_numpy(pixels).permute(0, 3, 1, 2)).detach().numpy()
+
+
+def built(tmp_path, layers, weights, *, shape=(None, 8, 8, 3), describe=keras.sequential):
+    path = keras.whole(tmp_path / "m.h5", describe(layers, shape), weights)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.network is not None, checkpoint.unbuilt
+    return checkpoint.network
+
+
+@pytest.mark.usefixtures("own_process")
+def test_a_file_of_keras_itself_answers_as_keras_said():
+    checkpoint = read_checkpoint(HERE / "whole.h5")
+    said = [[0.12936892, 0.26730183, 0.60332924], [0.12957828, 0.270345, 0.60007674]]
+    assert answer(checkpoint.network, images(8, 6)) == pytest.approx(np.array(said), abs=1e-6)
+    assert checkpoint.remarks == (
+        "whole.h5 is Keras' HDF5; its network was built of PyTorch's layers",
+    )
+    assert (holds_network(HERE / "whole.h5"), holds_network(HERE / "keras3.weights.h5")) == (
+        True,
+        False,
+    )
+
+
+def test_weights_of_keras_three_fit_the_same_network_by_their_order():
+    network = read_checkpoint(HERE / "whole.h5").network
+    path = HERE / "keras3.weights.h5"
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.network is None
+    state = state_for(network, checkpoint, path)
+    for key, value in network.state_dict().items():
+        assert key.endswith("num_batches_tracked") or torch.equal(state[key], value), key
+
+
+@pytest.mark.parametrize("describe", [keras.sequential, keras.chained])
+def test_a_network_worked_out_by_hand(tmp_path, describe):
+    """One filter sums a pixel's colours; the dense layer weighs four pixels of two channels."""
+    kernel = np.zeros((1, 1, 3, 2), dtype=np.float32)
+    kernel[0, 0, :, 0] = 1.0  # channel 0: the sum of the colours
+    kernel[0, 0, 0, 1] = 2.0  # channel 1: twice the red
+    dense = np.arange(16, dtype=np.float32).reshape(8, 2)  # rows: y x c, as Keras flattens
+    weights = {
+        "conv": {"kernel": kernel, "bias": np.zeros(2, dtype=np.float32)},
+        "dense": {"kernel": dense, "bias": np.array([0.0, 100.0], dtype=np.float32)},
+    }
+    layers = [
+        keras.conv("conv", 2, (1, 1)),
+        keras.layer("Flatten", "flat"),
+        keras.layer("Dense", "dense", units=2, activation="linear"),
+    ]
+    network = built(tmp_path, layers, weights, shape=(None, 2, 2, 3), describe=describe)
+    pixels = np.zeros((1, 2, 2, 3), dtype=np.float32)
+    pixels[0, 0, 1] = (1, 0, 0)  # upper right, red: features (1, 2) at y x = 0 1
+    pixels[0, 1, 0] = (0, 5, 0)  # lower left, green: features (5, 0) at y x = 1 0
+    # Rows of the dense layer: 2 and 3 for the first, 4 and 5 for the second.
+    first = 1 * dense[2] + 2 * dense[3]
+    second = 5 * dense[4]
+    assert answer(network, pixels)[0].tolist() == (first + second + (0, 100)).tolist()
+    assert answer(network, pixels)[0].tolist() == [56.0, 164.0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "rows"), [((3, 3), 1, 8), ((2, 2), 1, 8), ((3, 3), 2, 8), ((5, 4), 2, 7)]
+)
+def test_same_padding_and_strides_are_those_of_keras(tmp_path, kernel, stride, rows):
+    conv = keras.kernel(*kernel, 3, 4)
+    layers = [
+        keras.conv("c", 4, kernel, strides=[stride, stride], padding="same", activation="relu"),
+        keras.layer("GlobalMaxPooling2D", "pool"),
+    ]
+    network = built(tmp_path, layers, {"c": conv}, shape=(None, rows, 8, 3))
+    pixels = images(rows)
+    expected = keras.convolved(pixels, conv["kernel"], conv["bias"], stride=stride, same=True)
+    expected = np.maximum(expected, 0).max(axis=(1, 2))
+    assert answer(network, pixels) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_norm_between_flatten_and_dense_is_reordered_too(tmp_path):
+    conv, norm, dense = keras.kernel(3, 3, 3, 4), keras.norm(36), keras.kernel(36, 3)
+    layers = [
+        keras.conv("c", 4, (3, 3), activation="relu"),
+        keras.layer("MaxPooling2D", "p", pool_size=[2, 2], strides=[2, 2], padding="valid"),
+        keras.layer("Flatten", "f"),
+        keras.layer("BatchNormalization", "n", axis=[1], epsilon=1e-3, scale=True, center=True),
+        keras.layer("Dense", "d", units=3, activation="softmax"),
+    ]
+    network = built(tmp_path, layers, {"c": conv, "n": norm, "d": dense})
+    pixels = images()
+    features = np.maximum(keras.convolved(pixels, conv["kernel"], conv["bias"]), 0)
+    features = features.reshape(2, 3, 2, 3, 2, 4).max(axis=(2, 4)).reshape(2, -1)
+    logits = keras.normalised(features, norm) @ dense["kernel"] + dense["bias"]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert answer(network, pixels) == pytest.approx(expected, abs=1e-5)
+
+
+def test_depthwise_convolutions_pools_and_rescaling_are_those_of_keras(tmp_path):
+    depthwise = {"depthwise_kernel": keras.random(3, 3, 3, 2), "bias": keras.random(6)}
+    layers = [
+        keras.layer("Rescaling", "r", scale=0.5, offset=-0.25),
+        keras.layer("ZeroPadding2D", "z", padding=[[1, 0], [0, 1]]),
+        keras.layer("DepthwiseConv2D", "dw", kernel_size=[3, 3], strides=[1, 1], padding="valid"),
+        keras.layer("ReLU", "relu", max_value=6.0),
+        keras.layer("AveragePooling2D", "a", pool_size=2, padding="valid"),
+        keras.layer("GlobalAveragePooling2D", "g"),
+    ]
+    network = built(tmp_path, layers, {"dw": depthwise})
+    pixels = images()
+    padded = np.pad(pixels * 0.5 - 0.25, [(0, 0), (1, 0), (0, 1), (0, 0)])
+    found = np.zeros((2, 7, 7, 6))
+    for y in range(7):
+        for x in range(7):
+            window = padded[:, y : y + 3, x : x + 3]
+            each = np.einsum("nijc,ijcm->ncm", window, depthwise["depthwise_kernel"])
+            found[:, y, x] = each.reshape(2, 6) + depthwise["bias"]
+    pooled = np.clip(found, 0, 6)[:, :6, :6].reshape(2, 3, 2, 3, 2, 6).mean(axis=(2, 4))
+    assert answer(network, pixels) == pytest.approx(pooled.mean(axis=(1, 2)), abs=1e-5)
+
+
+@pytest.mark.parametrize("write", [keras.weights_only, keras.numbered])
+def test_weights_alone_fit_a_factorys_network_layer_by_layer(tmp_path, write):
+    """Twelve convolutions: conv2d_10 comes after conv2d_9, though not in the alphabet."""
+    names = ["conv2d", *(f"conv2d_{index}" for index in range(1, 12))]
+    weights = {name: keras.kernel(1, 1, 3, 3) for name in names}
+    for index, name in enumerate(names):
+        weights[name]["bias"] = np.full(3, index, dtype=np.float32)
+    weights["dense"] = keras.kernel(12, 2)
+    path = write(tmp_path / "m.h5", weights)
+    parts = [nn.Conv2d(3, 3, 1) for _ in names]
+    network = nn.Sequential(*parts, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 2))
+    network.requires_grad_(False)
+    load_state(network, state_for(network, read_checkpoint(path), path), path)
+    assert [float(network[index].bias[0]) for index in range(12)] == list(range(12))
+    features = images()
+    for name in names:
+        features = features @ weights[name]["kernel"][0, 0] + weights[name]["bias"]
+    pooled = features.reshape(2, 2, 4, 2, 4, 3).mean(axis=(2, 4)).reshape(2, -1)
+    expected = pooled @ weights["dense"]["kernel"] + weights["dense"]["bias"]
+    assert answer(network, images()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_weights_of_another_number_of_layers_are_refused(tmp_path):
+    path = keras.weights_only(tmp_path / "m.h5", {"c": keras.kernel(3, 3, 3, 4)})
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    with pytest.raises(CheckpointError, match="has 1 convolutions, but the network has 2; name"):
+        state_for(network, read_checkpoint(path), path)
+
+
+FLAT = (keras.layer("Flatten", "f"), keras.layer("Dense", "d", units=2, activation="linear"))
+LSTM = keras.layer("LSTM", "l", units=3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([keras.layer("Lambda", "l", function=["4wAAAA"])], "has a Lambda layer, l, which is code"),
+        ([LSTM], "has a layer l of the class LSTM, which exray does not build; it builds: Conv2D,"),
+        ([keras.conv("c", 4, (3, 3), data_format="channels_first")], "data_format=channels_first"),
+        ([keras.conv("c", 4, (3, 3), activation={"class_name": "X"})], "has activation={'class_na"),
+        ([keras.conv("c", 4, (3, 3), activation="mine")], "has activation=mine in the layer c"),
+        ([keras.conv("c", 4, (5, 5))], r"has kernel_size=\[5, 5\] in the layer c"),
+        ([keras.conv("c", 4, (3, 3), strides=[0, 1])], r"has strides=\[0, 1\] in the layer c"),
+        ([keras.conv("c", 4, (3, 3), padding="causal")], "has padding=causal"),
+        ([keras.conv("other", 4, (3, 3))], "holds no weights that fit its layer other"),
+        ([keras.layer("ZeroPadding2D", "z", padding=10**9)], "has padding=1000000000"),
+        ([keras.layer("MaxPooling2D", "p", pool_size=10**9)], "has pool_size=1000000000"),
+        ([keras.layer("LeakyReLU", "r", alpha=1e300)], "has alpha=1e"),
+        ([keras.layer("Dense", "d", units=2)], "applies a dense layer d at every pixel"),
+        ([keras.conv("c", 4, (3, 3)), FLAT[0]], "ends with a flattened feature map"),
+        ([keras.conv("c", 4, (3, 3)), *FLAT], "has weights in d that the feature map does not fit"),
+    ],
+)
+def test_a_layer_that_is_not_built_is_named_and_its_weights_are_still_there(
+    tmp_path, layers, reason
+):
+    weights = {"c": keras.kernel(3, 3, 3, 4), "d": keras.kernel(10, 2)}
+    path = keras.whole(tmp_path / "m.h5", keras.sequential(layers), weights)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.network is None
+    assert re.search(reason, checkpoint.unbuilt)
+    assert list(checkpoint.state) == ["c.weight", "c.bias", "d.weight", "d.bias"]
+
+
+def branched():
+    """A residual block: ``add`` has two inputs."""
+    told = json.loads(keras.chained([keras.conv("c", 4, (3, 3)), keras.layer("Add", "add")]))
+    told["config"]["layers"][-1]["inbound_nodes"] = [[["c", 0, 0, {}], ["input_1", 0, 0, {}]]]
+    return json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (branched(), "is no plain chain: add has 2 inputs"),
+        ("[" * 100_000, "describes its network in no JSON"),
+        ('{"class_name": "Sequential"}', "describes its network in no way of Keras'"),
+        ('{"class_name": "Sequential", "config": []}', "describes no list of layers"),
+        ('{"class_name": "Mine", "config": {}}', "describes a Mine, not a plain chain of layers"),
+        (keras.sequential([], (None, 3, 8, 8)), r"takes \[None, 3, 8, 8\], not images with their"),
+    ],
+)
+def test_a_description_that_is_no_chain_is_told(tmp_path, config, reason):
+    path = keras.whole(tmp_path / "m.h5", config, {"c": keras.kernel(3, 3, 3, 4)})
+    assert re.search(reason, read_checkpoint(path).unbuilt)
+
+
+NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"}
+PLAIN = {
+    "relu": lambda name: keras.layer("Activation", name, activation="relu"),
+    "maxpool2": lambda name: keras.layer("MaxPooling2D", name, pool_size=[2, 2]),
+    "flatten_nhwc": lambda name: keras.layer("Flatten", name),
+}
+
+
+def in_keras_form(structure, state):
+    """A list of operations and its state dict, as Keras would have saved them."""
+    layers, weights = [], {}
+    for index, operation in enumerate(structure):
+        kind, name = operation["op"], f"{operation['op']}_{index}"
+        own = {
+            key.rpartition(".")[2]: value.numpy()
+            for key, value in state.items()
+            if key.startswith(f"mods.{index}.") and not key.endswith("tracked")
+        }
+        if kind == "conv":
+            weights[name] = {"kernel": own["weight"].transpose(2, 3, 1, 0), "bias": own["bias"]}
+            layers.append(keras.conv(name, operation["w"][0], (3, 3), padding="same"))
+        elif kind == "fc":
+            weights[name] = {"kernel": own["weight"].T, "bias": own["bias"]}
+            layers.append(keras.layer("Dense", name, units=len(own["bias"]), activation="linear"))
+        elif kind == "bn":
+            values = {NAMES.get(key, "moving_variance"): value for key, value in own.items()}
+            weights[name] = values
+            layers.append(keras.layer("BatchNormalization", name, epsilon=operation["eps"]))
+        else:
+            layers.append(PLAIN[kind](name))
+    return layers, weights
+
+
+@pytest.mark.skipif(not THIRD_PARTY.is_dir(), reason=f"{THIRD_PARTY} is absent")
+def test_a_third_partys_network_in_keras_form_answers_as_it_did(tmp_path):
+    """Six convolutions on real traffic signs; its own network flattens channels last, as Keras."""
+    structure = json.loads((THIRD_PARTY / "structures.json").read_text())["gtsrb_six_conv"]
+    model = THIRD_PARTY / "models" / "gtsrb_six_conv_trojaned.pt"
+    layers, weights = in_keras_form(structure, read_state(model))
+    path = keras.whole(tmp_path / "m.h5", keras.sequential(layers, (None, 32, 32, 3)), weights)
+    network = read_checkpoint(path).network
+    samples = read_folder(
+        THIRD_PARTY / "images" / "gtsrb", num_classes=43, size=None, crop=None, limit_per_class=2
+    ).samples
+    logits = network(samples.images)
+    original = network_from_factory(f"{THIRD_PARTY}/factories.py:gtsrb_six_conv")
+    load_state(original, read_state(model), model)
+    expected = original.eval()(samples.images).detach()
+    assert torch.allclose(logits, expected, atol=1e-3)
+    with (THIRD_PARTY / "truth.csv").open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    measured = float(rows["gtsrb_six_conv_trojaned"]["clean_accuracy"])
+    accuracy = float((logits.argmax(dim=1) == samples.labels).double().mean())
+    assert accuracy == pytest.approx(measured, abs=0.06)

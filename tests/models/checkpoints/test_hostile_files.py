@@ -1,0 +1,83 @@
+"""Files made to harm: none runs anything, each is answered in a line, quickly, in little memory."""
+
+import re
+import resource
+import time
+from pathlib import Path
+
+import pytest
+from hostile_files import CORPUS, GROUPS
+
+from exray.errors import CheckpointError
+from exray.models.checkpoints.keras import hdf5
+from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
+from exray.models.checkpoints.reader import holds_network, read_checkpoint
+
+SECONDS = 5.0  # of the processor; a second on an idle machine, and tests check every argument
+MEGABYTES = 300
+OWN_PROCESS = ("bytes changed", "an address beyond the end")  # a second each; the others in ours
+TABLE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
+
+
+@pytest.fixture(autouse=True)
+def inside(monkeypatch, request):
+    """The HDF5 reader in this process, where nothing is changed that could end it."""
+    if not any(case in request.node.name for case in OWN_PROCESS):
+        read = lambda path: hdf5_reader.answered(str(path), path.stat().st_size)  # noqa: E731
+        monkeypatch.setattr(hdf5, "_read", read)
+
+
+def test_the_corpus_is_of_different_files_and_the_manual_lists_them(tmp_path):
+    made = {make(tmp_path / "canary") for make in CORPUS.values()}
+    assert len(made) == len(CORPUS) == 127
+    rows = re.findall(r"^\| (?!file |---)(.+?) \| (.+) \|$", TABLE.read_text(), re.MULTILINE)
+    assert [row[0] for row in rows] == list(CORPUS)
+    assert f"{len(CORPUS)} files" in TABLE.read_text()
+
+
+@pytest.mark.parametrize("case", CORPUS)
+def test_no_file_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_path, case):
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    canary = tmp_path / "canary"
+    path = folder / "model.pt"
+    data = CORPUS[case](canary)
+    path.write_bytes(data)
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    seconds = time.process_time() - start
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    said = str(caught.value)
+    assert said.startswith(f"{path} ")
+    assert "; " in said  # the way out
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 700
+    assert seconds < SECONDS
+    assert grown < MEGABYTES * 1024
+    assert {each.name for each in tmp_path.rglob("*")} == {"inside", "model.pt"}
+    holds_network(path)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("case", [case for case in GROUPS["runs"] if "tar" not in case])
+def test_the_files_that_would_run_code_are_called_that_or_no_checkpoint(tmp_path, case):
+    path = tmp_path / "model.pt"
+    path.write_bytes(GROUPS["runs"][case](tmp_path / "canary"))
+    known = r"would run code when loaded \(|whose classes are code \(|is not a checkpoint|zip file"
+    with pytest.raises(CheckpointError, match=rf"{known}|in a way that torch.save never does"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("case", ["an address beyond the end: crash"])
+def test_a_reader_that_crashes_is_an_answer(tmp_path, monkeypatch, case):
+    script = tmp_path / "crash.py"
+    script.write_text("import os, sys; sys.stderr.write(f'by \\x1b {len(sys.argv)}'); os.abort()")
+    monkeypatch.setattr(hdf5_reader, "__file__", str(script))
+    path = tmp_path / "m.h5"
+    path.write_bytes(CORPUS[case.partition(":")[0]](tmp_path / "canary"))
+    with pytest.raises(
+        CheckpointError, match=r"made HDF5's reader end unexpectedly \(by \\x1b 3\)"
+    ):
+        read_checkpoint(path)

@@ -1,0 +1,312 @@
+"""Weights out of a stranger's file, without running anything that the file says."""
+
+import builtins
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from exray.errors import CheckpointError
+from exray.models.checkpoints.reader import file_sha256, holds_network, read_checkpoint, read_state
+from exray.models.checkpoints.weights import load_state
+
+ZIP, LEGACY = True, False
+BOTH = pytest.mark.parametrize("zipped", [ZIP, LEGACY])
+
+
+class Hostile:
+    """Pickles into a call of a function."""
+
+    def __init__(self, function, *values):
+        self.call = (function, values)
+
+    def __reduce__(self):
+        return self.call
+
+
+class Own(nn.Module):
+    """A class of the stranger's."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 5))
+
+
+def save(path, content, zipped=ZIP, **options):
+    torch.save(content, path, _use_new_zipfile_serialization=zipped, **options)
+    return path
+
+
+def refused(path, message):
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_state(path)
+    assert str(path) in str(caught.value)
+    assert ";" in str(caught.value)  # the way out
+    assert "weights_only" not in str(caught.value)  # torch's advice is to run the file
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt"])
+def test_safetensors_are_read_whatever_the_name(tmp_path, name):
+    save_file(network().state_dict(), tmp_path / name)
+    state = read_state(tmp_path / name)
+    assert torch.equal(state["0.weight"], network()[0].weight)
+
+
+@BOTH
+@pytest.mark.parametrize("wrapper", ["", "state_dict", "model", "model_state_dict", "net"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_wrappers_and_prefixes_are_taken_off(tmp_path, zipped, wrapper, prefix):
+    state = {prefix + key: value for key, value in network().state_dict().items()}
+    content = {"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: state} if wrapper else state
+    found = read_state(save(tmp_path / "m.pth", content, zipped))
+    assert list(found) == list(network().state_dict())
+    assert torch.equal(found["3.weight"], network()[3].weight)
+
+
+def test_a_prefix_that_not_all_names_share_stays(tmp_path):
+    state = {"module.a": torch.ones(1), "b": torch.ones(1)}
+    assert list(read_state(save(tmp_path / "m.pt", state))) == ["module.a", "b"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_small_numbers_become_float32(tmp_path, dtype):
+    state = {"a": torch.tensor([0.5, -2.0]).to(dtype), "n": torch.tensor(3)}
+    for path in (save(tmp_path / "m.pt", state), tmp_path / "m.safetensors"):
+        if path.suffix == ".safetensors":
+            save_file(state, path)
+        found = read_state(path)
+        assert found["a"].dtype == torch.float32
+        assert found["a"].tolist() == [0.5, -2.0]
+        assert found["n"].dtype == torch.int64
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("function", "said"), [(os.system, r"posix\.system"), (builtins.eval, r"builtins\.eval")]
+)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_hostile_pickles_are_named_and_never_run(tmp_path, zipped, function, said, protocol):
+    canary = tmp_path / "canary"
+    text = f"touch {canary}" if function is os.system else f"open({str(canary)!r}, 'w').close()"
+    content = {"a": torch.ones(2), "b": Hostile(function, text)}
+    path = save(tmp_path / "m.pt", content, zipped, pickle_protocol=protocol)
+    refused(path, rf"would run code when loaded \({said}\), and is not opened; if you trust")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_hostile_plain_pickle_is_never_run(tmp_path, protocol):
+    canary = tmp_path / "canary"
+    path = tmp_path / "m.pt"
+    path.write_bytes(pickle.dumps(Hostile(os.system, f"touch {canary}"), protocol=protocol))
+    refused(path, r"would run code when loaded \(posix\.system\)")
+    path.write_bytes(f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode())
+    refused(path, r"is not a checkpoint: it starts with b'cposix")
+    assert not canary.exists()
+
+
+@BOTH
+def test_a_whole_network_is_refused_with_its_classes(tmp_path, zipped):
+    path = save(tmp_path / "m.pt", {"model": Own(), "epoch": 2}, zipped)
+    refused(path, r"whole network, whose classes are code \(\S*Own\), and is not")
+
+
+@BOTH
+@pytest.mark.parametrize("wrapper", ["", "model"])
+def test_a_whole_network_of_known_layers_is_rebuilt(tmp_path, zipped, wrapper):
+    whole = network().eval()
+    content = {"epoch": 2, wrapper: whole} if wrapper else whole
+    found = read_checkpoint(save(tmp_path / "m.pt", content, zipped))
+    images = torch.rand(2, 3, 4, 4)
+    assert torch.equal(found.network(images), whole(images))
+    assert found.remarks == ("m.pt holds a whole Sequential, rebuilt from a list of known layers",)
+    assert not found.network.training
+    assert list(found.state) == list(whole.state_dict())
+
+
+def test_a_whole_network_of_small_numbers_becomes_float32(tmp_path):
+    found = read_checkpoint(save(tmp_path / "m.pt", network().half()))
+    assert {value.dtype for value in found.network.parameters()} == {torch.float32}
+
+
+def test_a_state_dict_has_no_network_and_no_remark(tmp_path):
+    found = read_checkpoint(save(tmp_path / "m.pt", network().state_dict()))
+    assert (found.network, found.remarks) == (None, ())
+
+
+@BOTH
+def test_only_a_whole_network_seems_to_be_one(tmp_path, zipped):
+    assert holds_network(save(tmp_path / "whole.pt", network(), zipped))
+    assert not holds_network(save(tmp_path / "state.pt", network().state_dict(), zipped))
+    assert not holds_network(save(tmp_path / "own.pt", Own(), zipped))
+    assert not holds_network(tmp_path)
+
+
+def test_other_classes_are_named(tmp_path):
+    content = {"state_dict": {"a": torch.ones(1)}, "best": np.float64(0.5)}
+    refused(save(tmp_path / "m.pt", content), r"would run code when loaded \(numpy\.\S*scalar")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    refused(tmp_path / "m.pt", "does not exist; name the checkpoint with dataset.model=FILE")
+
+
+def test_a_folder_is_refused(tmp_path):
+    refused(tmp_path, "is a folder, not a file; name the checkpoint inside it")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "m.pt").touch()
+    refused(tmp_path / "m.pt", "is empty; copy or download the file again")
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
+def test_a_truncated_zip_is_refused(tmp_path, share):
+    path = save(tmp_path / "m.pt", network().state_dict())
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path, "is a truncated zip file")
+
+
+@pytest.mark.parametrize("share", [0.005, 0.1, 0.3, 0.7, 0.99])
+def test_a_truncated_legacy_file_is_refused(tmp_path, share):
+    path = save(tmp_path / "m.pt", network().state_dict(), LEGACY)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path, "is truncated, damaged or no checkpoint")
+
+
+@pytest.mark.parametrize("share", [0.002, 0.1, 0.7, 0.99])
+def test_truncated_safetensors_are_refused(tmp_path, share):
+    path = tmp_path / "m.safetensors"
+    save_file(network().state_dict(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path, "is a truncated or damaged safetensors file")
+
+
+def test_damaged_bytes_raise_nothing_but_checkpoint_errors(tmp_path):
+    random = np.random.default_rng(0)
+    small = {"a": torch.ones(2)}
+    for zipped in (ZIP, LEGACY):
+        data = save(tmp_path / "whole.pt", small, zipped).read_bytes()
+        for _ in range(60):
+            damaged = bytearray(data)
+            for place in random.integers(0, min(len(data), 400), 3):
+                damaged[place] = random.integers(0, 256)
+            (tmp_path / "m.pt").write_bytes(damaged)
+            try:
+                read_state(tmp_path / "m.pt")
+            except CheckpointError:
+                continue
+
+
+@pytest.mark.parametrize("text", [b"hello, world", b"{}", b"version https://git-lfs.github.com"])
+def test_text_is_no_checkpoint(tmp_path, text):
+    (tmp_path / "m.pt").write_bytes(text)
+    refused(tmp_path / "m.pt", r"is not a checkpoint: it starts with b.*; give a \.pt")
+
+
+def test_a_picture_is_no_checkpoint(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "m.pt", "PNG")
+    refused(tmp_path / "m.pt", r"is not a checkpoint: it starts with b'.x89PNG")
+
+
+def test_another_zip_is_no_checkpoint(tmp_path):
+    np.savez(tmp_path / "m.npz", a=np.ones(2))
+    refused(tmp_path / "m.npz", "is a zip file, but no checkpoint: it has no data.pkl")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (torch.ones(2), "holds a Tensor, not a state dict; save it again"),
+        ([torch.ones(2)], "holds a list, not a state dict"),
+        ({}, "holds no tensors under its keys: none"),
+        ({"epoch": 3, "lr": 1, "a": 1, "b": 2}, "its keys: epoch, lr, a and 1 more; put the state"),
+        ({"state_dict": {"epoch": 3}}, "holds no tensors under its keys: epoch"),
+        ({"weights": {"a": torch.ones(1)}}, "holds no tensors under its keys: weights"),
+        ({"a": torch.ones(1), "b": {"c": torch.ones(1)}}, "more than weights: 'b' is a dict"),
+        ({"a": torch.ones(1), "b": [torch.ones(1)]}, "more than weights: 'b' is a list"),
+        ({0: torch.ones(1)}, "holds more than weights: 0 is a Tensor"),
+        ({"a": torch.tensor([1, torch.nan, torch.inf])}, "not finite: 2 of 3 in 'a'; train or"),
+        ({"a": torch.eye(2).to_sparse()}, "'a' as a sparse, quantised or empty tensor; save"),
+    ],
+)
+def test_what_is_no_state_dict_is_refused(tmp_path, content, message, zipped):
+    refused(save(tmp_path / "m.pt", content, zipped), message)
+
+
+def test_a_plain_pickle_of_values_is_no_checkpoint(tmp_path):
+    (tmp_path / "m.pt").write_bytes(pickle.dumps({"a": 1}))
+    refused(tmp_path / "m.pt", "is truncated, damaged or no checkpoint")
+
+
+def test_a_state_fills_the_network(tmp_path):
+    source, other = network(), network()
+    nn.init.zeros_(other[3].weight)
+    load_state(other, source.state_dict(), tmp_path)
+    assert torch.equal(other[3].weight, source[3].weight)
+
+
+def test_batch_counts_and_shapes_of_one_number_do_not_matter(tmp_path):
+    state = network().state_dict()
+    del state["1.num_batches_tracked"]
+    state["0.num_batches_tracked"] = torch.tensor(3)
+    load_state(network(), state, tmp_path)
+    scale = nn.Module()
+    scale.register_parameter("scale", nn.Parameter(torch.tensor(1.0)))
+    load_state(scale, {"scale": torch.tensor([2.0])}, tmp_path)
+    assert scale.scale.item() == 2
+    assert scale.scale.shape == ()
+
+
+@pytest.mark.parametrize("inside", ["", "module."])
+@pytest.mark.parametrize("outside", ["", "module."])
+def test_a_wrapped_network_takes_names_with_and_without_prefix(tmp_path, inside, outside):
+    wrapped = nn.ModuleDict({"module": network()}) if inside else network()
+    state = OrderedDict((outside + key, value) for key, value in network().state_dict().items())
+    nn.init.zeros_((wrapped["module"] if inside else wrapped)[3].weight)
+    load_state(wrapped, state, tmp_path)
+    assert torch.equal(wrapped.state_dict()[inside + "3.weight"], state[outside + "3.weight"])
+
+
+def test_each_kind_of_mismatch_is_named_and_nothing_is_loaded(tmp_path):
+    state = {key: value + 1 for key, value in network().state_dict().items()}
+    for key in ("0.weight", "0.bias", "1.weight", "1.bias"):
+        del state[key]
+    state["extra"] = torch.ones(1)
+    state["3.weight"] = torch.ones(7, 16)
+    target = network()
+    with pytest.raises(
+        CheckpointError,
+        match=r"m.pt does not fit the network; missing: 0.weight, 0.bias, 1.weight and 1 more; "
+        r"unexpected: extra; of another shape: 3.weight \(7 x 16 in the file, 5 x 16 in the "
+        r"network\); name the network that it was saved from",
+    ):
+        load_state(target, state, tmp_path / "m.pt")
+    assert torch.equal(target[3].bias, network()[3].bias)
+
+
+def test_quantised_weights_are_refused(tmp_path):
+    state = network().state_dict()
+    state["3.weight"] = state["3.weight"].to(torch.int8)
+    with pytest.raises(CheckpointError, match=r"still quantised: 3.weight \(torch.int8\)"):
+        load_state(network(), state, tmp_path)
+
+
+def test_the_hash_is_that_of_the_bytes(tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "m.pt").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")

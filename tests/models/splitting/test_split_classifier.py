@@ -1,0 +1,296 @@
+"""A cut network gives the whole one's logits, and the whole one is left alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from exray.errors import LayerNotFoundError
+from exray.judges.differencing.loss import exchange
+from exray.models.architectures.registry import ARCHITECTURES, build
+from exray.models.classifier import Classifier, Preprocessing
+from exray.models.splitting.cut_points import RULES, find_cut
+from exray.models.splitting.split_classifier import SplitClassifier
+from exray.models.splitting.tracing import trace
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CUTS = {
+    ("signs_resnet", "second_last_conv"): ("stage3", (64, 8, 8)),
+    ("signs_resnet", "last_conv"): ("conv", (64, 8, 8)),
+    ("signs_resnet", "middle"): ("stage2", (32, 16, 16)),
+    ("network_in_network", "second_last_conv"): ("19", (192, 8, 8)),
+    ("network_in_network", "last_conv"): ("21", (5, 8, 8)),
+    ("network_in_network", "middle"): ("11", (192, 16, 16)),
+    ("plain_cnn", "second_last_conv"): ("4", (64, 8, 8)),
+    ("plain_cnn", "last_conv"): ("6", (64, 4, 4)),
+    ("plain_cnn", "middle"): ("4", (64, 8, 8)),
+}
+
+
+def with_statistics(network):
+    """Batch norms as after training: none of them is the identity."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    return network
+
+
+def classifier_of(network, name="net", num_classes=5):
+    preparing = Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.2))
+    return Classifier(network, preparing, num_classes=num_classes, name=name)
+
+
+def own(architecture):
+    network = with_statistics(build(architecture, num_classes=5))
+    size = 64 if architecture == "signs_resnet" else 32
+    return classifier_of(network, architecture), torch.rand(3, 3, size, size)
+
+
+@pytest.mark.parametrize(("architecture", "rule"), CUTS)
+def test_head_of_body_is_the_classifier_and_the_cut_is_the_documented_one(architecture, rule):
+    classifier, images = own(architecture)
+    split = SplitClassifier(classifier, rule, example=images)
+    logits = split.head(split.cached_features(images, batch_size=2))
+    torch.testing.assert_close(logits, classifier(images), atol=1e-5, rtol=1e-4)
+    assert (split.layer, split.feature_shape) == CUTS[architecture, rule]
+    assert split.num_channels == split.feature_shape[0]
+
+
+def test_every_own_network_and_rule_has_its_cut_written_down():
+    assert set(CUTS) == {(name, rule) for name in ARCHITECTURES for rule in RULES}
+
+
+@pytest.mark.parametrize("layer", ["stem", "stem.0", "stage1", "stage3.relu", "pool", "flatten"])
+def test_a_module_path_cuts_after_that_module(layer):
+    classifier, images = own("signs_resnet")
+    split = SplitClassifier(classifier, layer, example=images)
+    expected = {}
+    module = classifier.network.get_submodule(layer)
+    handle = module.register_forward_hook(lambda _, __, out: expected.update(out=out.clone()))
+    whole = classifier(images)
+    handle.remove()
+    features = split.features(images)
+    torch.testing.assert_close(features, expected["out"], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(split.head(features), whole, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_swapping_all_channels_swaps_the_predictions(architecture):
+    classifier, images = own(architecture)
+    for rule in RULES:
+        split = SplitClassifier(classifier, rule, example=images)
+        features = split.cached_features(images)
+        whole = torch.ones(2, features.shape[1])
+        swapped = split.head(exchange(features[:2], features[[1, 0]], whole))
+        torch.testing.assert_close(swapped, classifier(images[[1, 0]]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_network_is_untouched_before_during_and_after(architecture):
+    classifier, images = own(architecture)
+    network = classifier.network
+    modules = dict(network.named_modules())
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def check():
+        now = dict(network.named_modules())
+        assert list(now) == list(modules)
+        assert all(now[name] is module for name, module in modules.items())
+        assert not any(module.training for module in now.values())
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in now.values())
+        assert not any(each.requires_grad for each in network.parameters())
+        assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+    check()
+    split = SplitClassifier(classifier, "second_last_conv", example=images)
+    check()
+    split.head(split.features(images.requires_grad_(True))).sum().backward()
+    for part in (split.body, split.head):
+        for parameter in part.parameters():
+            parameter.zero_()
+    del split
+    check()
+
+
+def test_gradients_reach_the_images_through_both_parts():
+    classifier, images = own("plain_cnn")
+    split = SplitClassifier(classifier, "middle", example=images)
+    whole, parts = images.clone().requires_grad_(True), images.clone().requires_grad_(True)
+    classifier(whole).square().sum().backward()
+    split.head(split.features(parts)).square().sum().backward()
+    torch.testing.assert_close(parts.grad, whole.grad, atol=1e-5, rtol=1e-3)
+
+
+class Tokens(nn.Module):
+    """Two blocks over patches with a class token; the number of images is read at the start."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.token = nn.Parameter(torch.rand(1, 1, 8))
+        self.blocks = nn.ModuleList(TokenBlock() for _ in range(3))
+        self.linear = nn.Linear(8, 5)
+
+    def forward(self, x, scale=None):
+        count, _, height, _ = x.shape
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(count, -1, -1), x], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        if scale is not None:
+            x = x * scale
+        return self.linear(x[:, 0].reshape(count, -1)) * height
+
+
+class TokenBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mix, self.linear = nn.LayerNorm(8), nn.Linear(5, 5), nn.Linear(8, 8)
+
+    def forward(self, x):
+        return x + self.linear(self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [("second_last_conv", "blocks.1"), ("last_conv", "blocks.2"), ("middle", "blocks.1")],
+)
+def test_transformers_are_cut_after_blocks_with_channels_second(layer, path):
+    classifier, images = classifier_of(Tokens()), torch.rand(3, 3, 8, 8)
+    split = SplitClassifier(classifier, layer, example=images[:2])
+    assert (split.layer, split.feature_shape) == (path, (8, 5))
+    logits = split.head(split.features(images))  # another number of images than it was cut with
+    torch.testing.assert_close(logits, classifier(images))
+
+
+class TwoEnds(nn.Module):
+    """Two tensors live until the logits are added: no point has one."""
+
+    def __init__(self, stride=1):
+        super().__init__()
+        self.stem, self.one = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3, padding=1)
+        self.left, self.right = nn.Linear(6, 5), nn.Linear(4, 5)
+        self.pool = nn.MaxPool2d(stride)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.pool(self.one(x).relu())
+        return self.left(y.amax(dim=(2, 3))) + self.right(x.mean(dim=(2, 3)))
+
+
+def test_where_no_point_has_one_live_tensor_all_of_them_are_features():
+    classifier, images = classifier_of(TwoEnds()), torch.rand(3, 3, 8, 8)
+    split = SplitClassifier(classifier, "last_conv", example=images)
+    assert (split.layer, split.feature_shape) == ("relu", (10, 6, 6))
+    features = split.features(images)
+    torch.testing.assert_close(split.head(features), classifier(images))
+    torch.testing.assert_close(split.head(features.flip(0)), classifier(images).flip(0))
+
+
+def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
+    message = "'layer5' is not in signs_resnet; it has: second_last_conv, last_conv, middle, stem.0"
+    classifier, images = own("signs_resnet")
+    with pytest.raises(LayerNotFoundError, match=message):
+        SplitClassifier(classifier, "layer5", example=images)
+
+
+@pytest.mark.parametrize("layer", ["stage2.conv", "linear"])
+def test_where_other_tensors_live_or_no_features_remain_there_is_no_cut(layer):
+    classifier, images = own("signs_resnet")
+    with pytest.raises(LayerNotFoundError, match=f"'{layer}' is no place to cut signs_resnet"):
+        SplitClassifier(classifier, layer, example=images)
+
+
+def one_convolution():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+    )
+
+
+def test_a_network_of_one_convolution_has_no_second_last_but_can_be_cut_by_name():
+    classifier, images = classifier_of(one_convolution()), torch.rand(2, 3, 8, 8)
+    with pytest.raises(
+        LayerNotFoundError, match="needs two convolutions or repeated blocks, and net has 1"
+    ):
+        SplitClassifier(classifier, "second_last_conv", example=images)
+    split = SplitClassifier(classifier, "1", example=images)
+    assert split.feature_shape == (4, 6, 6)
+
+
+def test_a_last_convolution_that_is_the_output_leaves_no_features():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).eval()
+    with pytest.raises(LayerNotFoundError, match="leaves no features: nothing can be cut after"):
+        find_cut(trace(network, torch.rand(2, 3, 8, 8), name="net"), "last_conv")
+
+
+class Scaled(nn.Module):
+    """Uses a parameter of its own before and after the cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)
+
+    def forward(self, x):
+        scale = self.scale
+        return F.relu(self.two(F.relu(self.one(x * scale))) * scale).mean(dim=(2, 3))
+
+
+def test_constants_are_fetched_again_after_the_cut():
+    classifier, images = classifier_of(Scaled()), torch.rand(2, 3, 8, 8)
+    split = SplitClassifier(classifier, "second_last_conv", example=images)
+    assert split.feature_shape == (4, 6, 6)
+    torch.testing.assert_close(split.head(split.features(images)), classifier(images))
+
+
+class Noisy(nn.Module):
+    """Gives something else at each call."""
+
+    def forward(self, x):
+        return F.dropout(x, 0.5, True)
+
+
+def test_a_split_that_does_not_give_the_logits_is_refused():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Noisy(), *one_convolution()[2:])
+    with pytest.raises(ValueError, match="cutting net at '1' changes its logits by up to"):
+        SplitClassifier(classifier_of(network), "1", example=torch.rand(2, 3, 8, 8))
+
+
+class Twice(nn.Module):
+    """Two tensors from one operation that cannot be traced."""
+
+    def forward(self, x):
+        return (x, x) if x.sum() > 0 else (x, -x)
+
+
+class Added(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.twice, self.linear = Twice(), nn.Linear(192, 5)
+
+    def forward(self, x):
+        one, other = self.twice(x)[0], 1.0
+        return self.linear((one * other).flatten(1))
+
+
+def test_a_cut_must_give_one_tensor():
+    with pytest.raises(LayerNotFoundError, match="'twice' gives no tensor of features"):
+        SplitClassifier(classifier_of(Added()), "twice", example=torch.rand(2, 3, 8, 8))
+
+
+def test_preprocessing_comes_before_the_body():
+    classifier, images = own("plain_cnn")
+    bare = Classifier(
+        classifier.network, replace(classifier.preprocessing, mean=()), num_classes=5, name="bare"
+    )
+    one, other = (
+        SplitClassifier(each, "middle", example=images).features(images)
+        for each in (classifier, bare)
+    )
+    assert not torch.allclose(one, other)

@@ -1,0 +1,225 @@
+"""One classifier's scan: ground truth last, failures as records, accuracy first."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from exray.datasets.base import LoadedModel, Source
+from exray.judges.base import Judge
+from exray.judges.baselines.no_judge import KeepAll
+from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.scan import Labels, Pipeline, scan_model
+from exray.pipeline.settings import ScanSettings
+from exray.results.records import Verdict
+from exray.scanners.base import Scanner, ScanResult
+
+LABELS = Labels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", seed=3)
+SETTINGS = ScanSettings(
+    min_clean_accuracy=0.5,
+    min_class_accuracy=0.5,
+    samples_per_class=4,
+    misclassified="drop",
+    probability_without_triggers=0.1,
+)
+
+
+class Planted(Source):
+    """One classifier, and a truth that must not be asked for before the verdict."""
+
+    name = "planted"
+
+    def __init__(self, classifier, samples, events, truth=None):
+        self.classifier, self.samples, self.events = classifier, samples, events
+        self.told = truth
+
+    def model_ids(self):
+        return ("m",)
+
+    def load(self, model_id):
+        del model_id
+        self.events.append("load")
+        return LoadedModel(
+            classifier=self.classifier,
+            samples=self.samples,
+            architecture="planted",
+            warnings=("said by the source",),
+        )
+
+    def model_file(self, model_id):
+        return Path(model_id)
+
+    def truth(self, model_id):
+        del model_id
+        if "judge" not in self.events and self.told is not None:
+            raise AssertionError("the truth was asked for before the verdict")
+        self.events.append("truth")
+        return self.told or {}
+
+    def fingerprint(self):
+        return ""
+
+
+class Finds(Scanner):
+    def __init__(self, events, *triggers):
+        self.events, self.triggers = events, triggers
+
+    def scan(self, classifier, samples, progress=None):
+        del classifier, samples, progress
+        self.events.append("scan")
+        return ScanResult(triggers=self.triggers, num_candidates=6, flags=bool(self.triggers))
+
+
+class KeepsAll(Judge):
+    def __init__(self, events):
+        self.events = events
+
+    def judge(self, classifier, samples, triggers):
+        self.events.append("judge")
+        return KeepAll().judge(classifier, samples, triggers)
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def scanned(trojaned, colour_samples, events):
+    def run(*triggers, truth=None, settings=SETTINGS, classifier=trojaned, samples=colour_samples):
+        pipeline = Pipeline(
+            scanner=Finds(events, *triggers),
+            judge=KeepsAll(events),
+            settings=settings,
+            device=torch.device("cpu"),
+        )
+        source = Planted(classifier, samples, events, truth)
+        return scan_model(source, "m", pipeline, LABELS)
+
+    return run
+
+
+class KnowsNothing(Scanner):
+    def scan(self, classifier, samples, progress=None):
+        del classifier, samples, progress
+        return ScanResult(
+            triggers=(), num_candidates=3, flags=False, score=0.7, inconclusive="too few norms"
+        )
+
+
+def test_a_scanner_that_can_say_nothing_is_inconclusive_and_says_why(
+    trojaned, colour_samples, events
+):
+    pipeline = Pipeline(
+        scanner=KnowsNothing(), judge=KeepAll(), settings=SETTINGS, device=torch.device("cpu")
+    )
+    source = Planted(trojaned, colour_samples, events, None)
+    record = scan_model(source, "m", pipeline, LABELS).record
+    assert record.verdict == Verdict.INCONCLUSIVE
+    assert record.probability == 0.5
+    assert record.scanner_flags is None
+    assert record.scanner_score == 0.7
+    assert record.warnings[-1] == "inconclusive: too few norms"
+
+
+def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patch):
+    outcome = scanned(
+        white_patch, truth={"is_trojaned": False, "victim_classes": "0,2", "target_class": 1}
+    )
+    assert events == ["load", "scan", "judge", "truth"]
+    record = outcome.record
+    assert (record.verdict, record.is_trojaned) == (Verdict.TROJANED, False)
+    assert outcome.triggers[0].is_true_trigger
+
+
+def test_what_the_scanner_measured_stands_beside_what_the_judge_measured(scanned, white_patch):
+    found = replace(white_patch, measurements={"restarts_found": 0.5})
+    (trigger,) = scanned(found).triggers
+    assert trigger.measurements["restarts_found"] == 0.5
+
+
+def test_a_trigger_of_other_classes_is_not_the_true_one(scanned, white_patch):
+    truth = {"is_trojaned": True, "victim_classes": "0", "target_class": 1}
+    found = [white_patch, replace(white_patch, victim_class=2)]
+    outcome = scanned(*found, truth=truth)
+    assert [trigger.is_true_trigger for trigger in outcome.triggers] == [True, False]
+
+
+def test_without_ground_truth_nothing_is_claimed(scanned, white_patch):
+    outcome = scanned(white_patch)
+    assert outcome.record.is_trojaned is None
+    assert outcome.record.truth == {}
+    assert outcome.triggers[0].is_true_trigger is None
+
+
+def test_a_classifier_without_triggers_is_clean(scanned):
+    record = scanned().record
+    assert (record.verdict, record.probability) == (Verdict.CLEAN, 0.1)
+    assert (record.num_candidates, record.scanner_flags) == (6, False)
+
+
+def test_the_record_says_what_was_run_and_seen(scanned, white_patch):
+    outcome = scanned(white_patch)
+    record = outcome.record
+    assert (record.run_id, record.dataset, record.seed) == ("r", "d", 3)
+    assert (record.status, record.clean_accuracy, record.num_classes) == ("done", 1.0, 3)
+    assert record.warnings == ["said by the source"]
+    assert set(record.seconds) == {"load", "inversion", "judgement", "total"}
+    assert {"trigger_0/victim_image", "trigger_0/trigger_image"} <= set(outcome.tensors)
+    assert outcome.tensors["trigger_0/stamped_image"].shape == (16, 16, 3)
+
+
+def test_a_failure_is_a_record_with_its_line(scanned, trojaned):
+    trojaned.network.linear.weight.data[0, 0] = torch.nan
+    record = scanned().record
+    assert (record.status, record.verdict, record.probability) == ("failed", Verdict.FAILED, 0.5)
+    assert record.error_line == "planted returns NaN or infinity on clean images"
+    assert "Traceback" in record.error
+
+
+def test_a_wrong_preprocessing_is_inconclusive_and_named(scanned, colour_samples, events):
+    wrong = replace(colour_samples, labels=(colour_samples.labels + 1) % 3)
+    record = scanned(samples=wrong).record
+    assert (record.status, record.verdict) == ("done", Verdict.INCONCLUSIVE)
+    assert (record.probability, record.clean_accuracy) == (0.5, 0.0)
+    assert "clean accuracy 0.00 is under 0.5; the preprocessing is" in record.warnings[-1]
+    assert "dataset.preprocess" in record.warnings[-1]
+    assert "scan" not in events
+
+
+def test_a_class_that_is_mostly_misclassified_is_left_out(trojaned, colour_samples):
+    labels = colour_samples.labels.clone()
+    labels[6:10] = 0  # green images under red's label
+    usable, accuracy, remarks = usable_samples(
+        trojaned, replace(colour_samples, labels=labels), SETTINGS
+    )
+    assert accuracy == pytest.approx(14 / 18)
+    assert list(usable.counts()) == [4, 2, 4]
+    assert remarks == ["4 of 18 images are misclassified, not used"]
+    keeping = replace(SETTINGS, misclassified="keep", samples_per_class=None)
+    kept, _, remarks = usable_samples(trojaned, replace(colour_samples, labels=labels), keeping)
+    assert len(kept) == 18
+    assert remarks == ["4 of 18 images are misclassified, used all the same"]
+    labels[6:12] = 0
+    labels[:6] = 2
+    settings = replace(SETTINGS, min_clean_accuracy=0.1)
+    mixed = replace(colour_samples, labels=labels)
+    usable, _, remarks = usable_samples(trojaned, mixed, settings)
+    assert usable is None
+    assert remarks[0] == "classes 0 are mostly misclassified and were left out"
+    assert remarks[-1].startswith("inconclusive: fewer than two classes")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("min_clean_accuracy", 1.5, r"scan.min_clean_accuracy must lie in \[0, 1\]; got 1.5"),
+        ("min_class_accuracy", -0.5, r"scan.min_class_accuracy must lie in \[0, 1\]; got -0.5"),
+        ("probability_without_triggers", -1.0, "scan.probability_without_triggers must lie in"),
+        ("samples_per_class", 0, "scan.samples_per_class must be >= 1; got 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **{name: value})

@@ -1,0 +1,151 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from exray.reports.html_report import DRAWN_NATURAL_CARDS, write_report
+from exray.results.store import ResultStore
+
+EVIL = "<script>alert(1)</script>"  # as in conftest
+VOID = {"meta", "img", "br"}
+
+
+class Outline(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.links = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def report(store, **options):
+    path = store.root / "report.html"
+    write_report(store, path, "Signs", **options)
+    return path.read_text()
+
+
+def rewritten(store, triggers, tensors):
+    scan = store.read("id-0").record
+    other = ResultStore(store.root.parent / "other")
+    other.write(scan, triggers, tensors)
+    return other
+
+
+def test_a_class_name_that_is_a_script_is_escaped(store):
+    page = report(store)
+    assert EVIL not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "script" not in Outline(page).tags
+
+
+def test_what_the_look_found_in_a_file_is_in_the_report_escaped(store):
+    page = report(store)
+    assert "file: &lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<dt>bytes</dt><dd>12,345</dd>" in page
+
+
+def test_a_title_that_is_a_script_is_escaped(store):
+    write_report(store, store.root / "report.html", EVIL)
+    assert EVIL not in (store.root / "report.html").read_text()
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_outside(store):
+    page = report(store)
+    outline = Outline(page)
+    assert outline.open == []
+    assert all(link.startswith(("data:image/png;base64,", "#model-")) for link in outline.links)
+    assert not re.search(r"https?:|url\(|@import", page)
+    assert "default-src 'none'" in page
+
+
+def test_links_lead_to_the_models_sections(store):
+    page = report(store)
+    for target in re.findall(r'href="#([^"]+)"', page):
+        assert f'id="{target}"' in page
+
+
+def test_every_stored_image_and_mask_is_drawn(store):
+    assert len(re.findall(r"<img ", report(store))) == 2 * (4 + 3)
+
+
+def test_injected_triggers_come_first(store):
+    page = report(store)
+    assert page.index('class="card injected"') < page.index('class="card natural"')
+
+
+def test_failures_warnings_and_gaps_are_shown(store):
+    page = report(store, expected=["id-0", "id-1", "id-2"])
+    for text in ("CheckpointError: boom", "<pre>Traceback", "Class 3 has no images.", "no record"):
+        assert text in page
+    assert "1 missing (id-2)" in page
+
+
+def test_bars_stand_against_their_thresholds(store):
+    page = report(store)
+    assert 'left: 80.0%" title="beta = 0.8"' in page
+    assert 'left: 80.0%" title="gamma = 0.8"' in page
+    assert "M1: 4.0 of 20 channels" in page
+    assert "M2 did not converge" in page
+
+
+def test_the_configuration_of_the_run_is_shown(store):
+    assert "scanner.steps" in report(store)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [(), ("victim_image",), ("mask_victim_target",), ("mask_victim_stamped", "target_image")],
+)
+def test_missing_tensors_do_not_break_a_card(store, make_tensors, kept):
+    tensors = {name: make_tensors(1)[name] for name in (f"trigger_1/{each}" for each in kept)}
+    page = report(rewritten(store, store.read("id-0").triggers, tensors))
+    assert len(re.findall(r"<img ", page)) == len(kept)
+    assert page.count("<article") == 2
+
+
+def test_tensors_that_are_no_pictures_are_not_drawn(store):
+    tensors = {
+        "trigger_1/victim_image": np.zeros((3, 8, 8), np.float32),
+        "trigger_1/mask_victim_target": np.zeros((2, 8), np.float32),
+    }
+    assert "<img " not in report(rewritten(store, store.read("id-0").triggers, tensors))
+
+
+def test_a_judge_without_measurements_gets_a_card(store, make_trigger):
+    bare = make_trigger(0, is_injected=True)
+    bare.measurements.clear()
+    bare.thresholds.clear()
+    page = report(rewritten(store, [bare], {}))
+    assert 'class="card injected"' in page
+    assert 'class="bars"' not in page
+
+
+def test_many_natural_triggers_are_folded_and_the_last_go_without_images(
+    store, make_trigger, make_tensors
+):
+    count = DRAWN_NATURAL_CARDS + 2
+    triggers = [make_trigger(index, is_injected=False) for index in range(count)]
+    tensors = {}
+    for index in range(count):
+        tensors |= make_tensors(index)
+    page = report(rewritten(store, triggers, tensors))
+    assert f"<summary>{count} natural triggers</summary>" in page
+    assert "The last 2 are shown without images." in page
+    assert page.count("<article") == count
+    assert len(re.findall(r"<img ", page)) == 7 * DRAWN_NATURAL_CARDS
+
+
+def test_an_empty_store_gives_a_page(tmp_path):
+    write_report(ResultStore(tmp_path), tmp_path / "report.html", "Nothing")
+    page = (tmp_path / "report.html").read_text()
+    assert "0 of 0 models recorded" in page
+    assert "Ground truth is unknown" in page

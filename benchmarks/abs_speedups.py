@@ -12,7 +12,7 @@ from reference_scanners import centred_squares, every_candidate, plain_some
 from result_tables import Row
 
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.scanners.abs.patches import AbsScanner
+from exray.scanners.abs.patches import AbsPatchScanner
 from exray.scanners.inversion import initialization as probe
 from exray.scanners.inversion import loop as engine
 from exray.scanners.inversion.loop import Inversion, StopRule
@@ -30,7 +30,7 @@ class Bench:
     """One model, its ABS and the candidates that the rows without a probe run."""
 
     subject: Subject
-    abs: AbsScanner
+    abs: AbsPatchScanner
     places: Sequence[int]
     num_candidates: int
 
@@ -42,7 +42,7 @@ def ladder_rows(subject: Subject, share: int) -> list[Row]:
     seconds are scaled up to all.
     """
     one = scanner("abs")
-    assert isinstance(one, AbsScanner)
+    assert isinstance(one, AbsPatchScanner)
     rows: list[Row] = []
 
     def add(step: str, seconds: float, found: Sequence[InvertedTrigger]) -> None:
@@ -130,7 +130,7 @@ def _scan(
 ) -> tuple[float, list[InvertedTrigger]]:
     """The whole scan, with all images and steps for all candidates unless ``few``."""
     one, samples = scanner("abs"), bench.subject.samples
-    assert isinstance(one, AbsScanner)
+    assert isinstance(one, AbsPatchScanner)
     rounds = one.refine.rounds
     if not few:
         steps = sum(each.steps for each in rounds)

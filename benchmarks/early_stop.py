@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.app.override_checks import CONF
-from exray.datasets.base import Source
+from exray.datasets.base import ModelDataset
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs
 from exray.judges.differencing.mask_optimization import GAIN, MaskOptimization
 from exray.judges.differencing.mask_search import MaskResult
-from exray.judges.differencing.set_pairs import Plan, plan_pairs
+from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.settings import ScanSettings
@@ -84,7 +84,7 @@ def stops(judge: ExrayJudge) -> list[Stop]:
     ]
 
 
-def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
+def replays(source: ModelDataset, model_id: str, scanner: Scanner, judge: ExrayJudge,
             paper: ExrayJudge, settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
     """One model's verdicts, the paper's first; None where nothing is to be judged."""
     model = source.load(model_id)
@@ -113,7 +113,9 @@ def replays(source: Source, model_id: str, scanner: Scanner, judge: ExrayJudge,
     return found
 
 
-def replay(judge: ExrayJudge, plan: Plan, ends: list[tuple[Tensor | None, int]]) -> Replay:
+def replay(
+    judge: ExrayJudge, plan: DifferencingPlan, ends: list[tuple[Tensor | None, int]]
+) -> Replay:
     """Verdicts, epochs and sizes of the masks that pairs leave with."""
     assert plan.pairs is not None
     masks = as_result(ends, plan.pairs)
@@ -199,7 +201,7 @@ def main() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", sys.argv[1:])
         reference = compose("config", [*sys.argv[1:], PAPER])
-    source = built(config.dataset, Source)
+    source = built(config.dataset, ModelDataset)
     scanner = built(config.scanner.engine, Scanner)
     judge = built(config.judge.engine, ExrayJudge)
     paper = built(reference.judge.engine, ExrayJudge)

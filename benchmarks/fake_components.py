@@ -10,7 +10,7 @@ import torch
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, Judgement
 from exray.models.classifier import Classifier
-from exray.scanners.base import Progress, Scanner, ScanResult
+from exray.scanners.base import Progress, Scanner, ScannerResult
 from exray.triggers.base import InvertedTrigger
 from exray.triggers.patch import PatchTrigger
 
@@ -43,7 +43,7 @@ class NotingScanner(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """Two patches that differ from model to model."""
         del progress
         name = fingerprint(classifier)
@@ -65,7 +65,7 @@ class NotingScanner(Scanner):
             )
             for victim, share in enumerate(shares)
         )
-        return ScanResult(triggers=triggers, num_candidates=2, flags=True)
+        return ScannerResult(triggers=triggers, num_candidates=2, flags=True)
 
 
 class NotingJudge(Judge):

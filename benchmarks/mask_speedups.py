@@ -18,7 +18,7 @@ from exray.judges.base import Judgement
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
-from exray.judges.differencing.set_pairs import Plan, plan_pairs
+from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.settings import ScanSettings
@@ -44,7 +44,7 @@ class Subject:
     """The model's triggers with what is to be optimised, and its head before any folding."""
 
     judge: ExrayJudge
-    plan: Plan
+    plan: DifferencingPlan
     folded: nn.Module
     unfolded: nn.Module
 
@@ -136,7 +136,9 @@ def settled(given: Subject, settings: MaskSettings) -> list[Judgement]:
     return given.judge.judgements(given.plan, search.run_whole(doubtful)) if doubtful else found
 
 
-def one_by_one(head: nn.Module, plan: Plan, shortcuts: Shortcuts, *, shared: bool) -> MaskResult:
+def one_by_one(
+    head: nn.Module, plan: DifferencingPlan, shortcuts: Shortcuts, *, shared: bool
+) -> MaskResult:
     """Every trigger's two masks, one after another; M1 anew for each unless ``shared``."""
     assert plan.pairs is not None
     found: dict[int, tuple[Tensor, float]] = {}

@@ -17,7 +17,7 @@ from rich.console import Console
 from timing import facts
 
 from exray.app.config import register
-from exray.scanners.abs.patches import AbsScanner, stimulated
+from exray.scanners.abs.patches import AbsPatchScanner, stimulated
 
 RESULTS = Path(__file__).parent / "results" / "prescreen.json"
 MIN_ASR = 0.9
@@ -37,7 +37,7 @@ CHOICES = {
 def choice_row(name: str, changes: Sequence[str], subjects: Sequence[Subject]) -> Row:
     """One way of choosing candidates, on all classifiers; seconds are the processor's."""
     one = scanner("abs", changes)
-    assert isinstance(one, AbsScanner)
+    assert isinstance(one, AbsPatchScanner)
     injected = pointed = begun = found = models = candidates = 0
     choosing = scanning = 0.0
     for each in subjects:

@@ -15,11 +15,17 @@ from torch import Tensor
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsScanner
+from exray.scanners.abs.patches import AbsPatchScanner
 from exray.scanners.base import Scanner
 from exray.scanners.inversion.filters import Filters
 from exray.scanners.inversion.initialization import Start
-from exray.scanners.inversion.interfaces import Candidate, Objective, Parametrisation, Stamped, View
+from exray.scanners.inversion.interfaces import (
+    Candidate,
+    InversionObjective,
+    Parametrisation,
+    StampedSet,
+    View,
+)
 from exray.scanners.inversion.loop import EngineSettings
 from exray.scanners.inversion.objectives import (
     BoundedChange,
@@ -102,7 +108,7 @@ def invert_alone(
     images: Tensor,
     *,
     shape: Parametrisation,
-    objective: Objective,
+    objective: InversionObjective,
     settings: EngineSettings,
     steps: int,
 ) -> Plain:
@@ -243,11 +249,11 @@ def plain_form(scanner: Scanner, classifier: Classifier, samples: SampleSet) -> 
 
 def _parts(
     scanner: Scanner, candidate: Candidate, images: Tensor
-) -> tuple[Parametrisation, Objective, EngineSettings, int]:
+) -> tuple[Parametrisation, InversionObjective, EngineSettings, int]:
     """What is optimised, what for, how and for how many steps."""
     height, width = images.shape[-2:]
     size, area = (height, width), height * width
-    if isinstance(scanner, AbsScanner):
+    if isinstance(scanner, AbsPatchScanner):
         bound = scanner.patch.max_size_share * area
         lead = BoundedLead(max_pixels=bound, neuron_weight=0.0)
         steps = sum(each.steps for each in scanner.refine.rounds)
@@ -289,14 +295,14 @@ class PlainFilters(Parametrisation):
         """The images alone."""
         return images
 
-    def stamp(self, prepared: Tensor, rows: Sequence[Tensor]) -> Stamped:
+    def stamp(self, prepared: Tensor, rows: Sequence[Tensor]) -> StampedSet:
         """The filtered images of one candidate, and what their SSIM lacks."""
         filtered = self._filters.trigger(rows)
         kernel = torch.tanh(rows[0][0])
         stamped = mixed(neighbourhoods(prepared[0], window=filtered.window), kernel)
         alike = multi_scale_ssim(prepared[0], stamped).mean()[None]
         changed = torch.full((1,), filtered.size_pixels)
-        return Stamped(
+        return StampedSet(
             images=stamped[None], size=1 - alike, measure=alike.detach(), counted=changed
         )
 

@@ -19,8 +19,8 @@ from exray.app.override_checks import CONF
 from exray.judges.base import Judge
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsScanner
-from exray.scanners.base import Scanner, ScanResult
+from exray.scanners.abs.patches import AbsPatchScanner
+from exray.scanners.base import Scanner, ScannerResult
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import Inversion
 from exray.scanners.k_arm.scanner import KArm
@@ -100,14 +100,14 @@ def whole_row(network: str, name: str, share: int) -> Row:
     }
 
 
-def timed_scan(one: Scanner, subject: Subject) -> tuple[ScanResult, float]:
+def timed_scan(one: Scanner, subject: Subject) -> tuple[ScannerResult, float]:
     """A scan and its seconds."""
     begun = perf_counter()
     found = one.scan(subject.classifier, subject.samples)
     return found, perf_counter() - begun
 
 
-def injected_of(one: Scanner, subject: Subject, found: ScanResult) -> list[InvertedTrigger]:
+def injected_of(one: Scanner, subject: Subject, found: ScannerResult) -> list[InvertedTrigger]:
     """The triggers that were injected."""
     return [
         each
@@ -158,7 +158,7 @@ def _inversion(one: Scanner, subject: Subject) -> tuple[Inversion, int]:
     classes = range(min(4, samples.num_classes))
     pairs = [(v, t) for v in (0, 1) for t in classes if v != t]
     pointers = [(victim, target, 0) for victim, target in pairs]
-    if isinstance(one, AbsScanner):
+    if isinstance(one, AbsPatchScanner):
         split = SplitClassifier(subject.classifier, one.stimulation.layer, example=example)
         return one.start(split, samples, pointers)[0], one.refine.rounds[-1].images_per_victim
     if isinstance(one, AbsFilterScanner):

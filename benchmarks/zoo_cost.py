@@ -24,7 +24,7 @@ from rich.table import Table
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.app.override_checks import CONF
-from exray.datasets.zoo import ZooSource
+from exray.datasets.zoo import ZooDataset
 from exray.models.architectures.registry import build
 from exray.zoo.recipe import ZooRecipe
 
@@ -76,7 +76,7 @@ def seconds_per_image(architecture: str, recipe: ZooRecipe, device: torch.device
     return spent / num
 
 
-def drawing_seconds(source: ZooSource) -> float:
+def drawing_seconds(source: ZooDataset) -> float:
     """Seconds to draw an image; always on the CPU."""
     recipe = source.recipe
     facts = recipe.image_facts(family_size=recipe.family_sizes[0], seed=recipe.seed)
@@ -98,7 +98,7 @@ def num_training_images(recipe: ZooRecipe, index: int) -> int:
     return clean + round((shares.poisoned_share * victims + shares.kept_share) * per_class)
 
 
-def measured(source: ZooSource, device: torch.device) -> list[Row]:
+def measured(source: ZooDataset, device: torch.device) -> list[Row]:
     """A row for each architecture that the plan has."""
     recipe = source.recipe
     plan = Counter(recipe.architecture_of(recipe.seed + index) for index in recipe.indices())
@@ -129,7 +129,7 @@ def main() -> None:
     if not any(word.startswith("dataset=") for word in words):
         words = ["dataset=signs_full", *words]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        source = built(compose("config", words).dataset, ZooSource)
+        source = built(compose("config", words).dataset, ZooDataset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         torch.set_num_threads(1)

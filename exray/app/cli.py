@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from exray.app.config import register
 from exray.app.override_checks import CONF, arranged, first_mistake, may_sweep, one_line, sweeps_in
 from exray.app.sweeps import Handover, cell_of, handover_for
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.app.tasks import task_named
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -96,7 +96,7 @@ class Job:
         for ended in self.handover.taken() if self.handover is not None else ():
             self.tell(ended)
 
-    def tell(self, ended: Finished) -> None:
+    def tell(self, ended: TaskResult) -> None:
         """Prints what a task left, but for its mistake: cells may share that."""
         self._num_told += 1
         if ended.told:
@@ -114,9 +114,9 @@ class Job:
         self._cells_of = {}
 
 
-def _table_of(words: Sequence[str]) -> Finished:
+def _table_of(words: Sequence[str]) -> TaskResult:
     """Makes the table of an experiment whose sweep is done; nothing for other commands."""
-    nothing = Finished(lines=(), status=0)
+    nothing = TaskResult(lines=(), status=0)
     of_experiment = any(word.startswith("experiment=") for word in words)
     if not of_experiment or any(word.split("=")[0] in _WITHOUT_RUN for word in words):
         return nothing
@@ -130,13 +130,13 @@ def _table_of(words: Sequence[str]) -> Finished:
     return _run(config, "", words)
 
 
-def _run(config: DictConfig, cell: str, words: Sequence[str]) -> Finished:
+def _run(config: DictConfig, cell: str, words: Sequence[str]) -> TaskResult:
     """Runs the task; a mistake in the configuration is one line and its own status."""
     _be_quiet()
     try:
         return task_named(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
-        return Finished(lines=(), status=MISTAKE, told=one_line(error), cell=cell)
+        return TaskResult(lines=(), status=MISTAKE, told=one_line(error), cell=cell)
 
 
 def _stop(text: str, status: int) -> None:

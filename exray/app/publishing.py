@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.reports.console import render_summary
 from exray.reports.html_report import write_report
 from exray.reports.summaries import machine_line, summary_json
@@ -27,7 +27,7 @@ def publish(
     wanted: tuple[str, ...],
     name: str,
     console: Console,
-) -> Finished:
+) -> TaskResult:
     """Summary, tables, report and files of a finished run, whatever the logger.
 
     The files are of all shards' classifiers, the lines of those that this run was asked for.
@@ -43,7 +43,7 @@ def publish(
     records = [record for record in of_all if record.model_id in wanted]
     console.print(f"Report: {report}   Records: {store.root}", highlight=False, soft_wrap=True)
     failed = any(record.status == "failed" for record in records)
-    return Finished(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
+    return TaskResult(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
 
 
 def stderr_console() -> Console:

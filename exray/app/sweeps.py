@@ -12,7 +12,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from exray.app.override_checks import results_root, sweeps_in
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.storage.atomic_files import replace_file
 from exray.storage.plain_json import to_json
 
@@ -31,8 +31,8 @@ class Handover:
     Example:
         >>> import tempfile
         >>> handover = Handover(folder=Path(tempfile.mkdtemp()), process="another")
-        >>> handover.leave(1, Finished(lines=("m1",), status=1))
-        >>> handover.leave(0, Finished(lines=("m0",), status=0))
+        >>> handover.leave(1, TaskResult(lines=("m1",), status=1))
+        >>> handover.leave(0, TaskResult(lines=("m0",), status=0))
         >>> handover.is_elsewhere(), [ended.lines for ended in handover.taken()]
         (True, [('m0',), ('m1',)])
     """
@@ -44,7 +44,7 @@ class Handover:
         """Whether this is another process than the command line's."""
         return self.process != _this_process()
 
-    def leave(self, number: int, ended: Finished) -> None:
+    def leave(self, number: int, ended: TaskResult) -> None:
         """Writes down how a job ended.
 
         Args:
@@ -54,13 +54,13 @@ class Handover:
         self.folder.mkdir(parents=True, exist_ok=True)
         replace_file(self.folder / f"{number}.json", to_json(asdict(ended)))
 
-    def taken(self) -> list[Finished]:
+    def taken(self) -> list[TaskResult]:
         """How the jobs ended, in the sweep's order; the files are removed."""
         paths = sorted(self.folder.glob("*.json"), key=lambda path: int(path.stem))
         ended = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         shutil.rmtree(self.folder, ignore_errors=True)
         return [
-            Finished(
+            TaskResult(
                 lines=tuple(each["lines"]),
                 status=each["status"],
                 told=each["told"],

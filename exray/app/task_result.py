@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class TaskResult:
     """What a task leaves.
 
     Args:

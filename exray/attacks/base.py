@@ -12,7 +12,7 @@ from exray.attacks.conditions import Condition
 from exray.images.sources.base import ImageSource, to_unit
 from exray.triggers.base import Trigger
 
-TriggerFacts = Mapping[str, object]
+AttackFacts = Mapping[str, object]
 """What a manifest records of a trigger; the names are fields of ``zoo.entries.AttackEntry``."""
 
 
@@ -50,7 +50,7 @@ class Attack(ABC):
         """Images of a class with the trigger in them; its clean images are those of the seed."""
 
     @abstractmethod
-    def facts(self) -> TriggerFacts:
+    def facts(self) -> AttackFacts:
         """What to record of the trigger, ``kind`` among it."""
 
     @abstractmethod
@@ -113,7 +113,7 @@ class TriggerAttack(Attack):
     """
 
     trigger: Trigger
-    recorded: TriggerFacts
+    recorded: AttackFacts
     others: tuple[Trigger, ...] = ()
 
     def stamped(
@@ -123,7 +123,7 @@ class TriggerAttack(Attack):
         clean = to_unit(source.images(class_index, count=count, seed=seed))
         return (255 * self.trigger.apply(clean)).round().to(torch.uint8)
 
-    def facts(self) -> TriggerFacts:
+    def facts(self) -> AttackFacts:
         """As they were given."""
         return self.recorded
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from exray.attacks.base import Attack, TriggerFacts
+from exray.attacks.base import Attack, AttackFacts
 from exray.attacks.conditions import Condition
 from exray.attacks.recipe import AttackRecipe
 from exray.images.sources.base import ImageSource
@@ -42,7 +42,7 @@ class PolygonAttack(Attack):
         """The class's images, drawn with the sticker on them."""
         return source.images(class_index, count=count, seed=seed, sticker=self.sticker)
 
-    def facts(self) -> TriggerFacts:
+    def facts(self) -> AttackFacts:
         """Corners, colour, width and, where it is kept to one, the quadrant."""
         facts = {
             "kind": "polygon",

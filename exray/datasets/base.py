@@ -30,7 +30,7 @@ class LoadedModel:
     warnings: tuple[str, ...] = ()
 
 
-class Source(ABC):
+class ModelDataset(ABC):
     """Classifiers to scan. Ground truth is asked for separately, after the verdict."""
 
     name: str

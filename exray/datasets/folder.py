@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.errors import CheckpointError
 from exray.images.loading import are_clean_images, read_clean_images
@@ -19,7 +19,7 @@ from exray.models.outputs import LogitSource, probe_outputs, without_final_softm
 _PROBE_IMAGES = 8  # images on which the outputs are looked at
 
 
-class FolderSource(Source):
+class FolderDataset(ModelDataset):
     """One model file and a folder of clean images by class.
 
     Args:

@@ -3,7 +3,7 @@
 from functools import lru_cache, partial
 from pathlib import Path
 
-from exray.datasets.zoo import ZooSource
+from exray.datasets.zoo import ZooDataset
 from exray.images.cifar10.layout import holds_pickles, split_files
 from exray.images.cifar10.reader import read_cifar10
 from exray.images.class_folders import class_files, class_folders
@@ -105,7 +105,7 @@ class FolderImages(ZooImages):
         return {IMAGES: {"dataset": "image_folder", "sha256": hash_of_files(self.root, folders)}}
 
 
-def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooSource:
+def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooDataset:
     """A zoo of classifiers of CIFAR-10.
 
     Args:
@@ -117,10 +117,10 @@ def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooSour
     Raises:
         ValueError: If ``root`` does not hold CIFAR-10.
     """
-    return ZooSource(name=name, root=zoo, recipe=recipe, images=Cifar10Images(Path(root)))
+    return ZooDataset(name=name, root=zoo, recipe=recipe, images=Cifar10Images(Path(root)))
 
 
-def image_folder_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooSource:
+def image_folder_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooDataset:
     """A zoo of classifiers of the images in a folder.
 
     Args:
@@ -132,7 +132,7 @@ def image_folder_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> Zo
     Raises:
         ValueError: If ``root`` does not hold both splits.
     """
-    return ZooSource(name=name, root=zoo, recipe=recipe, images=FolderImages(Path(root)))
+    return ZooDataset(name=name, root=zoo, recipe=recipe, images=FolderImages(Path(root)))
 
 
 @lru_cache(maxsize=2)

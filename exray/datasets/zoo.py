@@ -5,7 +5,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import file_sha256, read_state
@@ -24,7 +24,7 @@ def embedded_root(name: str) -> Path:
     return Path(str(files("exray.zoo") / "embedded" / name))
 
 
-class ZooSource(Source):
+class ZooDataset(ModelDataset):
     """All classifiers of a zoo; clean samples are drawn from each model's own generator.
 
     Args:
@@ -128,7 +128,7 @@ class ZooSource(Source):
         return hashlib.sha256(path.read_bytes() + images).hexdigest()
 
 
-def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooSource:
+def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooDataset:
     """A zoo that is already built, under the name and the recipe that its manifest holds.
 
     Args:
@@ -147,7 +147,7 @@ def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooSource:
             f"holds a recipe that is not understood ({error})",
             "build the zoo again with: python run.py task=build_zoo",
         ) from error
-    return ZooSource(name=manifest.name, root=str(root), recipe=recipe, images=images)
+    return ZooDataset(name=manifest.name, root=str(root), recipe=recipe, images=images)
 
 
 def truth_of(entry: ModelEntry) -> Truth:

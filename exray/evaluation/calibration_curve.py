@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 
 BINS = 10
 
@@ -28,7 +28,7 @@ class CalibrationCurve:
     error: float
 
 
-def calibration_curve(answers: Answers, *, bins: int = BINS) -> CalibrationCurve:
+def calibration_curve(answers: Predictions, *, bins: int = BINS) -> CalibrationCurve:
     """How often models are trojaned among those given about the same probability.
 
     Models without a probability are left out.
@@ -42,7 +42,7 @@ def calibration_curve(answers: Answers, *, bins: int = BINS) -> CalibrationCurve
 
     Example:
         >>> truth = np.array([True, False])
-        >>> answers = Answers(name="", model_ids=("a", "b"), is_trojaned=truth,
+        >>> answers = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
         ...     flagged=truth, probability=np.array([0.9, 0.1]))
         >>> round(calibration_curve(answers).error, 6)
         0.1

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from exray.evaluation.bootstrap import RESAMPLES, Estimate, interval, resampling_weights
 from exray.evaluation.confusion import Counts
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 
 CLIP = 1e-12  # NIST clips probabilities to [1e-12, 1 - 1e-12] before the logarithm
 METRICS = (
@@ -42,7 +42,7 @@ class Statistics:
     estimates: Mapping[str, Estimate]
 
 
-def statistics(answers: Answers, *, resamples: int = RESAMPLES, seed: int = 0) -> Statistics:
+def statistics(answers: Predictions, *, resamples: int = RESAMPLES, seed: int = 0) -> Statistics:
     """All figures of one way of deciding.
 
     Args:
@@ -55,7 +55,7 @@ def statistics(answers: Answers, *, resamples: int = RESAMPLES, seed: int = 0) -
 
 
 def statistics_of_all(
-    ways: Sequence[Answers], *, resamples: int = RESAMPLES, seed: int = 0
+    ways: Sequence[Predictions], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Statistics]:
     """All figures of several ways of deciding, which share resamples where they share models.
 
@@ -78,7 +78,7 @@ def statistics_of_all(
     return found
 
 
-def scores(answers: Answers) -> dict[str, float]:
+def scores(answers: Predictions) -> dict[str, float]:
     """Each of `METRICS` on the models themselves; nan where it is not defined.
 
     The cross-entropy is TrojAI's: in nats, of probabilities clipped as NIST clips them. ROC-AUC
@@ -103,7 +103,7 @@ def scores(answers: Answers) -> dict[str, float]:
 
 
 def resampled_scores(
-    answers: Answers, weights: Float[ndarray, "b n"]
+    answers: Predictions, weights: Float[ndarray, "b n"]
 ) -> dict[str, Float[ndarray, " b"]]:
     """Each of `METRICS` on every resample at once.
 
@@ -130,7 +130,7 @@ def resampled_scores(
         return found | _resampled_of_probability(answers, weights)
 
 
-def cross_entropies(answers: Answers) -> Float[ndarray, " n"]:
+def cross_entropies(answers: Predictions) -> Float[ndarray, " n"]:
     """The cross-entropy of each answer, in nats, clipped as NIST does.
 
     Args:
@@ -141,7 +141,7 @@ def cross_entropies(answers: Answers) -> Float[ndarray, " n"]:
     return losses
 
 
-def _probability_scores(answers: Answers) -> dict[str, float]:
+def _probability_scores(answers: Predictions) -> dict[str, float]:
     """What scikit-learn makes of the probabilities."""
     if not len(answers) or np.isnan(answers.probability).any():
         return dict.fromkeys(_OF_PROBABILITY, math.nan)
@@ -159,7 +159,7 @@ def _probability_scores(answers: Answers) -> dict[str, float]:
 
 
 def _resampled_of_probability(
-    answers: Answers, weights: Float[ndarray, "b n"]
+    answers: Predictions, weights: Float[ndarray, "b n"]
 ) -> dict[str, Float[ndarray, " b"]]:
     """What is made of the probabilities, on every resample; nan where there are none."""
     if np.isnan(answers.probability).any():

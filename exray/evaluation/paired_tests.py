@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from exray.evaluation.bootstrap import RESAMPLES, Estimate, interval, resampling_weights
 from exray.evaluation.metrics import resampled_scores, scores
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 
 COMPARED = ("accuracy", "balanced accuracy", "ROC-AUC", "cross-entropy", "Brier")
 
@@ -56,7 +56,7 @@ class Pruning:
 
 
 def paired_test(
-    first: Answers, second: Answers, *, resamples: int = RESAMPLES, seed: int = 0
+    first: Predictions, second: Predictions, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> PairedTest:
     """Whether two ways of deciding differ, on the models that both answered.
 
@@ -94,7 +94,7 @@ def paired_test(
 
 
 def pruning(
-    scanner: Answers, judged: Answers, *, resamples: int = RESAMPLES, seed: int = 0
+    scanner: Predictions, judged: Predictions, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Pruning:
     """False positives removed and true positives lost, as the paper counts them.
 
@@ -127,7 +127,7 @@ def pruning(
     )
 
 
-def in_common(first: Answers, second: Answers) -> tuple[Answers, Answers]:
+def in_common(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
     """Both ways' answers about the models that both answered, in one order.
 
     Raises:
@@ -148,7 +148,7 @@ def in_common(first: Answers, second: Answers) -> tuple[Answers, Answers]:
     return one, two
 
 
-def _ordered(answers: Answers, model_ids: list[str]) -> Answers:
+def _ordered(answers: Predictions, model_ids: list[str]) -> Predictions:
     places = {model_id: place for place, model_id in enumerate(answers.model_ids)}
     return answers.select(np.array([places[model_id] for model_id in model_ids]))
 

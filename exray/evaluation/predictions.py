@@ -13,7 +13,7 @@ from exray.results.records import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Answers:
+class Predictions:
     """What one way of deciding says about some classifiers of known ground truth.
 
     Args:
@@ -62,9 +62,9 @@ class Answers:
         right: Bool[ndarray, " n"] = self.flagged == self.is_trojaned
         return right
 
-    def select(self, rows: Int[ndarray, " m"]) -> "Answers":
+    def select(self, rows: Int[ndarray, " m"]) -> "Predictions":
         """The answers in some rows, in the order given."""
-        return Answers(
+        return Predictions(
             name=self.name,
             model_ids=tuple(self.model_ids[row] for row in rows),
             is_trojaned=self.is_trojaned[rows],
@@ -74,7 +74,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
+class CrossValidation:
     """Records that no count can include.
 
     Args:
@@ -101,7 +101,7 @@ class LeftOut:
         return told.strip()
 
 
-def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Answers:
+def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Predictions:
     """Scanner and judge together: flagged where the verdict is ``trojaned``.
 
     An inconclusive verdict flags nothing. Failed scans and models of unknown ground truth are not
@@ -115,7 +115,7 @@ def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Answers:
     return _answers(name, rows, rows["verdict"] == Verdict.TROJANED.value, rows["probability"])
 
 
-def scanner_alone(frame: pd.DataFrame) -> Answers:
+def scanner_alone(frame: pd.DataFrame) -> Predictions:
     """The scanner's own answer, without a judge; over the records that hold one.
 
     It is a yes or no without a probability. ``judge=none`` ranks its models by ASR.
@@ -129,7 +129,7 @@ def scanner_alone(frame: pd.DataFrame) -> Answers:
     return _answers("scanner alone", rows, rows["scanner_flags"], nothing)
 
 
-def all_clean(frame: pd.DataFrame) -> Answers:
+def all_clean(frame: pd.DataFrame) -> Predictions:
     """The trivial rule that flags nothing, over the same records as `with_judge`.
 
     Its probability is the share of trojaned models, the best constant there is.
@@ -143,7 +143,7 @@ def all_clean(frame: pd.DataFrame) -> Answers:
     return _answers("trivial rule: all clean", rows, nothing, constant)
 
 
-def left_out(frame: pd.DataFrame) -> LeftOut:
+def left_out(frame: pd.DataFrame) -> CrossValidation:
     """How many records the counts leave out, and why.
 
     Args:
@@ -151,7 +151,7 @@ def left_out(frame: pd.DataFrame) -> LeftOut:
     """
     done = frame[frame["status"] == "done"]
     rows = _comparable(frame)
-    return LeftOut(
+    return CrossValidation(
         num_failed=len(frame) - len(done),
         num_unknown_truth=len(done) - len(rows),
         num_without_flag=int(rows["scanner_flags"].isna().sum()),
@@ -162,8 +162,10 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["status"] == "done") & frame["is_trojaned"].notna()]
 
 
-def _answers(name: str, rows: pd.DataFrame, flagged: pd.Series, probability: pd.Series) -> Answers:
-    return Answers(
+def _answers(
+    name: str, rows: pd.DataFrame, flagged: pd.Series, probability: pd.Series
+) -> Predictions:
+    return Predictions(
         name=name,
         model_ids=tuple(rows["model_id"].astype(str)),
         is_trojaned=rows["is_trojaned"].to_numpy(dtype=bool),

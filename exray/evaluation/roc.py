@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class RocCurve:
     tpr: tuple[float, ...]
 
 
-def roc_curve(answers: Answers) -> RocCurve | None:
+def roc_curve(answers: Predictions) -> RocCurve | None:
     """The curve of one way of deciding; None without probabilities of both kinds of model.
 
     Args:
@@ -28,7 +28,7 @@ def roc_curve(answers: Answers) -> RocCurve | None:
 
     Example:
         >>> truth = np.array([True, False])
-        >>> answers = Answers(name="", model_ids=("a", "b"), is_trojaned=truth,
+        >>> answers = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
         ...     flagged=truth, probability=np.array([0.9, 0.1]))
         >>> roc_curve(answers)
         RocCurve(fpr=(0.0, 0.0, 1.0), tpr=(0.0, 1.0, 1.0))

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from exray.evaluation.predictions import Answers, with_judge
+from exray.evaluation.predictions import Predictions, with_judge
 from exray.results.records import Verdict
 
 NEVER = -math.inf  # the score of a model without a judged trigger, which no threshold flags
@@ -68,7 +68,7 @@ def best_separation(scores: Float[ndarray, " n"], is_trojaned: Bool[ndarray, " n
     return Separation(threshold=round(candidates[best], 12), accuracy=rights[best])
 
 
-def with_threshold(frame: pd.DataFrame, threshold: float, name: str) -> Answers:
+def with_threshold(frame: pd.DataFrame, threshold: float, name: str) -> Predictions:
     """The judge's answers with another threshold on its scores.
 
     Args:
@@ -80,7 +80,7 @@ def with_threshold(frame: pd.DataFrame, threshold: float, name: str) -> Answers:
     return _flagged(answers, model_scores(frame) >= threshold)
 
 
-def frozen_threshold(tuning: pd.DataFrame, reporting: pd.DataFrame, name: str) -> Answers:
+def frozen_threshold(tuning: pd.DataFrame, reporting: pd.DataFrame, name: str) -> Predictions:
     """Answers about one set of models with the threshold that separates another set best.
 
     Args:
@@ -93,7 +93,7 @@ def frozen_threshold(tuning: pd.DataFrame, reporting: pd.DataFrame, name: str) -
     return with_threshold(reporting, chosen.threshold, name)
 
 
-def swapped_halves(frame: pd.DataFrame, name: str, *, seed: int = 0) -> Answers:
+def swapped_halves(frame: pd.DataFrame, name: str, *, seed: int = 0) -> Predictions:
     """Answers about all models, each with the threshold that the other half chose.
 
     Args:
@@ -129,8 +129,8 @@ def tuning_half(is_trojaned: Bool[ndarray, " n"], *, seed: int = 0) -> Bool[ndar
     return half
 
 
-def _flagged(answers: Answers, flagged: Bool[ndarray, " n"]) -> Answers:
-    return Answers(
+def _flagged(answers: Predictions, flagged: Bool[ndarray, " n"]) -> Predictions:
+    return Predictions(
         name=answers.name,
         model_ids=answers.model_ids,
         is_trojaned=answers.is_trojaned,

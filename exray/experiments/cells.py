@@ -6,7 +6,7 @@ import pandas as pd
 
 from exray.evaluation.rejudging.stored_measurements import measured
 from exray.results.records import Verdict
-from exray.rules.base import Rule
+from exray.rules.base import DecisionRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cell:
+class ExperimentCell:
     """The records of one configuration.
 
     Args:
@@ -52,7 +52,7 @@ class Cell:
     probability_without_triggers: float
     caption: str
 
-    def restricted(self, column: Column) -> "Cell":
+    def restricted(self, column: Column) -> "ExperimentCell":
         """The cell, had only the column's models been scanned, and only by its scanners.
 
         Args:
@@ -67,7 +67,7 @@ class Cell:
         triggers = self.triggers[kept & self.triggers["model_id"].isin(records["model_id"])]
         return self._with(self._recounted(records, triggers), triggers)
 
-    def redecided(self, rule: Rule, name: str) -> "Cell":
+    def redecided(self, rule: DecisionRule, name: str) -> "ExperimentCell":
         """The cell, had another rule decided on its stored measurements.
 
         Args:
@@ -115,7 +115,7 @@ class Cell:
             scanner_flags=flags.where(answered, records["scanner_flags"]),
         )
 
-    def _with(self, records: pd.DataFrame, triggers: pd.DataFrame) -> "Cell":
+    def _with(self, records: pd.DataFrame, triggers: pd.DataFrame) -> "ExperimentCell":
         return replace(
             self,
             records=records.reset_index(drop=True),

@@ -18,7 +18,7 @@ _VARIANTS = ("exray_no_check", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class PaperClaim:
     """One claim, and what was found.
 
     Args:
@@ -32,7 +32,7 @@ class Claim:
     holds: bool | None
 
 
-def paper_claims(rows: pd.DataFrame) -> list[Claim]:
+def paper_claims(rows: pd.DataFrame) -> list[PaperClaim]:
     """What the paper says of its Table 1, on our rows of one column.
 
     Args:
@@ -73,7 +73,7 @@ def paper_claims(rows: pd.DataFrame) -> list[Claim]:
     ]
 
 
-def goals_beyond(rows: pd.DataFrame) -> list[Claim]:
+def goals_beyond(rows: pd.DataFrame) -> list[PaperClaim]:
     """What the calibrated judge is to reach, on our rows of one column.
 
     Args:
@@ -99,22 +99,22 @@ def _is_baseline(name: str) -> bool:
     return not name.startswith(METHOD) and name not in _VARIANTS
 
 
-def _at_least(text: str, found: Estimate, bar: float) -> Claim:
-    return Claim(text=text, found=_told(found), holds=_compared(found.value - bar))
+def _at_least(text: str, found: Estimate, bar: float) -> PaperClaim:
+    return PaperClaim(text=text, found=_told(found), holds=_compared(found.value - bar))
 
 
-def _at_most(text: str, found: Estimate, bar: float) -> Claim:
-    return Claim(text=text, found=_told(found), holds=_compared(bar - found.value))
+def _at_most(text: str, found: Estimate, bar: float) -> PaperClaim:
+    return PaperClaim(text=text, found=_told(found), holds=_compared(bar - found.value))
 
 
-def _beats(rows: pd.DataFrame, text: str, others: Sequence[str], own: str = METHOD) -> Claim:
+def _beats(rows: pd.DataFrame, text: str, others: Sequence[str], own: str = METHOD) -> PaperClaim:
     """Whether the method's accuracy, by its own row, is above that of each of some rows."""
     accuracies = {
         name: with_judge(rows[rows["row"] == name]).counts.accuracy for name in (own, *others)
     }
     ours = accuracies.pop(own)
     if not accuracies:
-        return Claim(text=text, found="no such row", holds=None)
+        return PaperClaim(text=text, found="no such row", holds=None)
     unbeaten = [f"{name} {value:.3f}" for name, value in accuracies.items() if value >= ours]
     best = max(accuracies, key=lambda name: accuracies[name])
     found = (
@@ -122,7 +122,7 @@ def _beats(rows: pd.DataFrame, text: str, others: Sequence[str], own: str = METH
         if unbeaten
         else (f"{ours:.3f}; the best of them: {best} {accuracies[best]:.3f}")
     )
-    return Claim(text=text, found=found, holds=not unbeaten)
+    return PaperClaim(text=text, found=found, holds=not unbeaten)
 
 
 def _compared(margin: float) -> bool | None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from exray.evaluation.calibration_curve import calibration_curve
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 from exray.evaluation.roc import roc_curve
 from exray.experiments.published import ReportedRow
 from exray.experiments.table import number_after
@@ -21,7 +21,7 @@ _DOTS = 130
 _BINS = 5  # of the calibration curve: some dozens of models fill no more
 
 
-def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
+def bars_png(answers: Mapping[str, Predictions], title: str) -> bytes:
     """True and false positive rates of each row, as horizontal bars.
 
     Args:
@@ -43,7 +43,7 @@ def bars_png(answers: Mapping[str, Answers], title: str) -> bytes:
 
 
 def curves_png(
-    answers: Mapping[str, Answers], axis: str, title: str, reported: Sequence[ReportedRow] = ()
+    answers: Mapping[str, Predictions], axis: str, title: str, reported: Sequence[ReportedRow] = ()
 ) -> bytes:
     """Rates and accuracy along an axis, a panel for each series of rows.
 
@@ -78,7 +78,7 @@ def curves_png(
     return figure_png(figure)
 
 
-def probabilities_png(answers: Mapping[str, Answers], title: str) -> bytes:
+def probabilities_png(answers: Mapping[str, Predictions], title: str) -> bytes:
     """How far each row's probabilities rank the models, and how far they mean what they say.
 
     The ROC curve beside the calibration curve (reliability diagram), whose dots grow with the

@@ -9,9 +9,9 @@ import pandas as pd
 from exray.evaluation.breakdown import FACTORS, by_factor
 from exray.evaluation.metrics import Statistics, statistics_of_all
 from exray.evaluation.paired_tests import PairedTest, paired_test, pruning
-from exray.evaluation.predictions import Answers, all_clean, left_out, scanner_alone, with_judge
+from exray.evaluation.predictions import Predictions, all_clean, left_out, scanner_alone, with_judge
 from exray.experiments.cells import Column
-from exray.experiments.claims import Claim, goals_beyond, paper_claims
+from exray.experiments.claims import PaperClaim, goals_beyond, paper_claims
 from exray.experiments.published import ReportedRow
 from exray.experiments.table import ExperimentTable
 from exray.reports.formatting import number, with_interval
@@ -71,7 +71,7 @@ def ordered_rows(rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()) -> li
     return [name for name, _ in sorted(pairs, key=place)]
 
 
-def row_answers(rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()) -> dict[str, Answers]:
+def row_answers(rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()) -> dict[str, Predictions]:
     """The answers of each row of one column, in the table's order.
 
     Args:
@@ -92,7 +92,7 @@ def _column_markdown(
     answers = row_answers(rows, reported)
     trivial = all_clean(max(_by_row(rows).values(), key=len))
     if all(math.isnan(value) for each in answers.values() for value in each.probability):
-        trivial = Answers(
+        trivial = Predictions(
             name=trivial.name,
             model_ids=trivial.model_ids,
             is_trojaned=trivial.is_trojaned,
@@ -118,7 +118,7 @@ def _column_markdown(
     return "\n".join([*lines, f"{caption}\n"] if caption else lines)
 
 
-def claims_markdown(claims: Sequence[Claim]) -> str:
+def claims_markdown(claims: Sequence[PaperClaim]) -> str:
     """The claims with what was found, a row each.
 
     Args:
@@ -169,7 +169,7 @@ def _factors_markdown(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return [*parts, f"One level only: {', '.join(uniform)}.\n"] if uniform else parts
 
 
-def _tests_markdown(answers: dict[str, Answers], reference: str) -> str:
+def _tests_markdown(answers: dict[str, Predictions], reference: str) -> str:
     """McNemar's exact test of each row against the reference, model by model."""
     tests: list[PairedTest] = [
         paired_test(each, answers[reference]) for name, each in answers.items() if name != reference

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from exray.evaluation.predictions import with_judge
-from exray.experiments.cells import Cell
+from exray.experiments.cells import ExperimentCell
 from exray.rules.base import CROSS
 
 
@@ -55,7 +55,7 @@ class Failure:
     trigger: Deciding | None
 
 
-def failures(cell: Cell) -> list[Failure]:
+def failures(cell: ExperimentCell) -> list[Failure]:
     """The models that a row gets wrong: flagged clean ones, then missed trojaned ones.
 
     Of each kind the most confidently wrong come first.

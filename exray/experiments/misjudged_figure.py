@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from exray.experiments.cells import Cell
+from exray.experiments.cells import ExperimentCell
 from exray.experiments.figures import figure_png
 from exray.experiments.misjudged import Failure, failures, to_draw
 from exray.experiments.table import ExperimentTable
@@ -29,7 +29,7 @@ _LEVELS = 16  # of each colour: finer ones are mostly noise, which doubles the f
 
 
 @dataclass(frozen=True, kw_only=True)
-class WrongRow:
+class Misjudged:
     """A row of the table with the models that it gets wrong.
 
     Args:
@@ -56,7 +56,7 @@ class WrongRow:
         return f"{self.name}: {told}" + (f"; {drawn} drawn" if drawn < len(self.failures) else "")
 
 
-def failures_png(rows: Sequence[WrongRow]) -> bytes:
+def failures_png(rows: Sequence[Misjudged]) -> bytes:
     """Victim, trigger, stamped and target image of each wrong model's deciding trigger.
 
     Args:
@@ -128,7 +128,7 @@ PICTURE = "failures.png"
 
 
 def failing_drawings(
-    table: ExperimentTable, cells: Mapping[str, Cell], root: Path
+    table: ExperimentTable, cells: Mapping[str, ExperimentCell], root: Path
 ) -> tuple[dict[str, bytes], list[str]]:
     """The picture by its file's name, and a sentence on each row in it; empty without failures.
 
@@ -153,9 +153,9 @@ def failing_drawings(
     return {PICTURE: failures_png(rows)}, [f"{PICTURE}, {row.caption}." for row in rows]
 
 
-def _wrong(cell: Cell, store: ResultStore) -> WrongRow:
+def _wrong(cell: ExperimentCell, store: ResultStore) -> Misjudged:
     """A cell's failures with the tensors of those that are drawn."""
     found = failures(cell)
     drawn = to_draw(found, LIMIT)
     tensors = {each.model_id: store.tensors(each.model_id) for each in drawn}
-    return WrongRow(name=cell.name, failures=found, tensors=tensors)
+    return Misjudged(name=cell.name, failures=found, tensors=tensors)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from exray.experiments.cells import Cell
+from exray.experiments.cells import ExperimentCell
 from exray.results.collection import Collection
 
 _PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
@@ -67,7 +67,7 @@ def zoo(found: Mapping[str, Collection], made: Mapping[str, object]) -> str:
     return f"{name}, {half}{number} models ({tally}), seed {made.get('dataset.recipe.seed', '-')}"
 
 
-def costs(cells: Mapping[str, Cell]) -> list[tuple[str, int, float]]:
+def costs(cells: Mapping[str, ExperimentCell]) -> list[tuple[str, int, float]]:
     """Models and seconds of judging, cell by cell.
 
     Args:

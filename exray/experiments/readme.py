@@ -10,7 +10,7 @@ END = "<!-- end of what is generated -->"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making:
+class Provenance:
     """How an experiment's records came about.
 
     Args:
@@ -34,7 +34,7 @@ class Making:
     figures: Sequence[str]
 
 
-def readme_markdown(making: Making, old: str) -> str:
+def readme_markdown(making: Provenance, old: str) -> str:
     """The page, with what stood below the end mark of the old one.
 
     Args:
@@ -58,7 +58,7 @@ def readme_markdown(making: Making, old: str) -> str:
     return "\n\n".join([part for part in parts if part] + ([written] if written else [])) + "\n"
 
 
-def _costs(making: Making) -> str:
+def _costs(making: Provenance) -> str:
     """What judging took, cell by cell, and the whole with and without the scanner's results."""
     lines = ["| cell | models | judgement, s |", "|---|---|---|"]
     lines += [f"| {name} | {models} | {seconds:.0f} |" for name, models, seconds in making.costs]

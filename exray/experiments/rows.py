@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from exray.evaluation.predictions import Answers, scanner_alone, with_judge
+from exray.evaluation.predictions import Predictions, scanner_alone, with_judge
 from exray.evaluation.rejudging.base import scored_by_triggers
 from exray.evaluation.rejudging.random_forest import forest_scores
 from exray.evaluation.thresholds import (
@@ -15,7 +15,7 @@ from exray.evaluation.thresholds import (
     swapped_halves,
     with_threshold,
 )
-from exray.experiments.cells import Cell, Column
+from exray.experiments.cells import Column, ExperimentCell
 from exray.results.records import Verdict
 
 BEST = "best separation"
@@ -24,7 +24,7 @@ ALONE = "scanner alone"
 APPLICABLE = "m_applicable"
 
 
-def rows_of(answers: Answers, cell: Cell, name: str) -> pd.DataFrame:
+def rows_of(answers: Predictions, cell: ExperimentCell, name: str) -> pd.DataFrame:
     """The cell's records with other verdicts and probabilities, under a row's name.
 
     Args:
@@ -55,7 +55,7 @@ def _verdict(flagged: bool | None, verdict: str) -> str:
     return Verdict.TROJANED.value if flagged else Verdict.NATURAL_ONLY.value
 
 
-def as_run(cell: Cell) -> pd.DataFrame:
+def as_run(cell: ExperimentCell) -> pd.DataFrame:
     """The cell's own verdicts.
 
     Args:
@@ -64,7 +64,7 @@ def as_run(cell: Cell) -> pd.DataFrame:
     return rows_of(with_judge(cell.records), cell, cell.name)
 
 
-def alone(cell: Cell) -> pd.DataFrame:
+def alone(cell: ExperimentCell) -> pd.DataFrame:
     """The verdicts of the cell's scanner without its judge; without probabilities.
 
     Args:
@@ -73,7 +73,7 @@ def alone(cell: Cell) -> pd.DataFrame:
     return rows_of(scanner_alone(cell.records), cell, f"{cell.name}, {ALONE}")
 
 
-def separated(cell: Cell) -> tuple[pd.DataFrame, str]:
+def separated(cell: ExperimentCell) -> tuple[pd.DataFrame, str]:
     """The verdicts with the threshold that suits these very models best, as the paper does.
 
     Args:
@@ -90,7 +90,7 @@ def separated(cell: Cell) -> tuple[pd.DataFrame, str]:
 
 
 def frozen(
-    cell: Cell, column: Column, tuning: Mapping[str, Cell], *, seed: int
+    cell: ExperimentCell, column: Column, tuning: Mapping[str, ExperimentCell], *, seed: int
 ) -> tuple[pd.DataFrame, str]:
     """The verdicts with a threshold that other models chose.
 
@@ -113,7 +113,7 @@ def frozen(
     return rows_of(answers, cell, name), f"{name}: no tuning run, so chosen on the other half"
 
 
-def forested(cell: Cell, *, trees: int, seed: int) -> pd.DataFrame:
+def forested(cell: ExperimentCell, *, trees: int, seed: int) -> pd.DataFrame:
     """The paper's random forest: half the models train, the other half is judged, then swapped.
 
     Args:
@@ -130,7 +130,7 @@ def forested(cell: Cell, *, trees: int, seed: int) -> pd.DataFrame:
     return rows_of(scored_by_triggers(cell.records, cell.triggers, scores, ""), cell, cell.name)
 
 
-def is_applicable(cell: Cell) -> bool:
+def is_applicable(cell: ExperimentCell) -> bool:
     """Whether the cell's judge can judge any of its triggers.
 
     Args:

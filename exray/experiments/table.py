@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from exray.evaluation.rejudging.base import Rejudgement
-from exray.experiments.cells import Cell, Column
+from exray.experiments.cells import Column, ExperimentCell
 from exray.experiments.published import ReportedTable
 from exray.experiments.rows import (
     alone,
@@ -20,7 +20,7 @@ from exray.experiments.rows import (
     rows_of,
     separated,
 )
-from exray.rules.base import Rule
+from exray.rules.base import DecisionRule
 
 KEPT = (
     "column",
@@ -61,7 +61,7 @@ class DerivedCell:
 
     name: str
     cell: str
-    rule: Rule
+    rule: DecisionRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class ExperimentTable(ABC):
         return [column for column in self.about.columns if column.name in self.about.shown]
 
     def frame(
-        self, cells: Sequence[Cell], tuning: Mapping[str, Cell]
+        self, cells: Sequence[ExperimentCell], tuning: Mapping[str, ExperimentCell]
     ) -> tuple[pd.DataFrame, list[str]]:
         """A row per model, per row of the table, per column.
 
@@ -160,7 +160,7 @@ class ExperimentTable(ABC):
             raise ValueError("no column has both trojaned and clean models of known ground truth")
         return pd.concat(frames, ignore_index=True)[list(KEPT)], notes
 
-    def with_derived(self, cells: Sequence[Cell]) -> list[Cell]:
+    def with_derived(self, cells: Sequence[ExperimentCell]) -> list[ExperimentCell]:
         """The cells, and those that their measurements make, unless they were run themselves.
 
         Args:
@@ -177,7 +177,7 @@ class ExperimentTable(ABC):
 
     @abstractmethod
     def _rows(
-        self, cell: Cell, column: Column, tuning: Mapping[str, Cell]
+        self, cell: ExperimentCell, column: Column, tuning: Mapping[str, ExperimentCell]
     ) -> tuple[list[pd.DataFrame], list[str]]:
         """The rows of one cell in one column, and notes on them."""
 
@@ -212,7 +212,7 @@ class CellTable(ExperimentTable):
         self.seed = seed
 
     def _rows(
-        self, cell: Cell, column: Column, tuning: Mapping[str, Cell]
+        self, cell: ExperimentCell, column: Column, tuning: Mapping[str, ExperimentCell]
     ) -> tuple[list[pd.DataFrame], list[str]]:
         if not is_applicable(cell):
             return [], [f"{cell.name} is not applicable to any of these triggers"]
@@ -240,7 +240,7 @@ class StoredTable(ExperimentTable):
         self.rejudgement = rejudgement
 
     def _rows(
-        self, cell: Cell, column: Column, tuning: Mapping[str, Cell]
+        self, cell: ExperimentCell, column: Column, tuning: Mapping[str, ExperimentCell]
     ) -> tuple[list[pd.DataFrame], list[str]]:
         del column, tuning
         ways = self.rejudgement.answers(cell.records, cell.triggers)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from exray.datasets.base import Source
+from exray.datasets.base import ModelDataset
 
 
-def of_kinds(source: Source, kinds: Sequence[str] | None) -> tuple[str, ...]:
+def of_kinds(source: ModelDataset, kinds: Sequence[str] | None) -> tuple[str, ...]:
     """The ids of clean classifiers, and of those trojaned by one of some kinds of trigger.
 
     Classifiers of unknown ground truth stay.

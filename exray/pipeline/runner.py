@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from exray.datasets.base import Source
+from exray.datasets.base import ModelDataset
 from exray.pipeline.scan import Labels, Outcome, Pipeline, scan_model
 from exray.pipeline.scan_cache import BusyError
 from exray.reports.loggers.base import RunLogger
@@ -45,7 +45,7 @@ class ScanRun:
         progress: Shows how far the run is.
     """
 
-    source: Source
+    source: ModelDataset
     pipeline: Pipeline
     labels: Labels
     store: ResultStore

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, Judgement
 from exray.judges.differencing.exray_judge import ExrayJudge
@@ -18,11 +18,11 @@ from exray.models.checkpoints.file_report import look_at
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import usable_samples
-from exray.pipeline.scan_cache import BusyError, Found, ScanCache
+from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.trigger_images import pictures
 from exray.results.records import ScanRecord, TriggerRecord, Verdict
-from exray.scanners.base import Progress, Scanner, ScanResult
+from exray.scanners.base import Progress, Scanner, ScannerResult
 from exray.triggers.base import InvertedTrigger
 
 
@@ -69,16 +69,16 @@ class Pipeline:
 
     def invert(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None
-    ) -> Found:
+    ) -> CachedScan:
         """What the scanner finds, or found before on the same classifier and samples."""
         if self.cache is None:
             result = self.scanner.scan(classifier, samples, progress)
-            return Found(result=result, kept_seconds=None)
+            return CachedScan(result=result, kept_seconds=None)
         return self.cache.scan(self.scanner, classifier, samples, progress, wait=self.wait)
 
 
 def scan_model(
-    source: Source,
+    source: ModelDataset,
     model_id: str,
     pipeline: Pipeline,
     labels: Labels,
@@ -122,7 +122,7 @@ def scan_model(
         return Outcome(record=record)
 
 
-def _look(source: Source, model_id: str) -> dict[str, str | int]:
+def _look(source: ModelDataset, model_id: str) -> dict[str, str | int]:
     """What the model's file is made of; empty where the source cannot say which file it is."""
     try:
         return dict(look_at(source.model_file(model_id)))
@@ -167,7 +167,7 @@ def _scan(
 
 
 def _judged(
-    record: ScanRecord, found: ScanResult, judgements: Sequence[Judgement], pipeline: Pipeline
+    record: ScanRecord, found: ScannerResult, judgements: Sequence[Judgement], pipeline: Pipeline
 ) -> ScanRecord:
     """The record with what scanner and judge say."""
     verdict, probability = _verdict(found, judgements, _without_triggers(pipeline))
@@ -184,7 +184,7 @@ def _judged(
     )
 
 
-def _seconds(marks: Sequence[float], answer: Found) -> dict[str, float]:
+def _seconds(marks: Sequence[float], answer: CachedScan) -> dict[str, float]:
     """Seconds of each stage between the marks, and what a kept inversion took when it was made."""
     stages = (after - before for before, after in itertools.pairwise(marks))
     seconds = dict(zip(("load", "inversion", "judgement"), stages, strict=True))
@@ -193,7 +193,7 @@ def _seconds(marks: Sequence[float], answer: Found) -> dict[str, float]:
 
 
 def _outcome(
-    record: ScanRecord, usable: SampleSet, found: ScanResult, judgements: Sequence[Judgement]
+    record: ScanRecord, usable: SampleSet, found: ScannerResult, judgements: Sequence[Judgement]
 ) -> Outcome:
     """A finished record with its triggers' records and pictures."""
     pairs = list(zip(found.triggers, judgements, strict=True))
@@ -213,7 +213,7 @@ def _check_layer(judge: Judge, classifier: Classifier, samples: SampleSet) -> No
         SplitClassifier(classifier, judge.layer, example=samples.images[:1])
 
 
-def _reasons(found: ScanResult) -> list[str]:
+def _reasons(found: ScannerResult) -> list[str]:
     return [f"inconclusive: {found.inconclusive}"] if found.inconclusive else []
 
 
@@ -225,7 +225,7 @@ def _without_triggers(pipeline: Pipeline) -> float:
 
 
 def _verdict(
-    found: ScanResult, judgements: Sequence[Judgement], without_triggers: float
+    found: ScannerResult, judgements: Sequence[Judgement], without_triggers: float
 ) -> tuple[Verdict, float]:
     """The classifier's verdict and the highest score of its triggers."""
     if found.inconclusive:

@@ -19,7 +19,7 @@ from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.pipeline.code_hash import code_hash
 from exray.presets.class_paths import without_paths
-from exray.scanners.base import FileScanner, Progress, Scanner, ScanResult
+from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult
 from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_folder, write_synced
 from exray.storage.locks import locked
 from exray.storage.plain_json import from_json, to_json
@@ -37,7 +37,7 @@ class BusyError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class CachedScan:
     """A scanner's answer, fresh or kept.
 
     Args:
@@ -45,7 +45,7 @@ class Found:
         kept_seconds: Time that the kept inversion took when it was made; None for a fresh one.
     """
 
-    result: ScanResult
+    result: ScannerResult
     kept_seconds: float | None
 
 
@@ -75,7 +75,7 @@ class ScanCache:
         progress: Progress | None = None,
         *,
         wait: bool = True,
-    ) -> Found:
+    ) -> CachedScan:
         """What the scanner finds, without asking it again for what it was asked before.
 
         An entry that cannot be read is made anew. Triggers of a kind that cannot be stored are not
@@ -92,7 +92,7 @@ class ScanCache:
             BusyError: If another process is making it and this one is not to wait.
         """
         if self.root is None:
-            return Found(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
+            return CachedScan(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
         place = self.root / self._key(scanner, classifier, samples)
         kept = _read(place, classifier.device)
         if kept is not None:
@@ -103,7 +103,7 @@ class ScanCache:
             kept = _read(place, classifier.device)  # made while we waited
             if kept is not None:
                 return kept
-            return Found(
+            return CachedScan(
                 result=_made(place, scanner, classifier, samples, progress), kept_seconds=None
             )
 
@@ -140,7 +140,7 @@ def _made(
     classifier: Classifier,
     samples: SampleSet,
     progress: Progress | None,
-) -> ScanResult:
+) -> ScannerResult:
     """The scanner's fresh answer, stored where its triggers can be."""
     clear_leftovers(place.parent)
     start = time.perf_counter()
@@ -156,7 +156,7 @@ def _feed(digest: "hashlib._Hash", tensor: Tensor) -> None:
     digest.update(flat.view(torch.uint8).numpy().tobytes())
 
 
-def _write(place: Path, result: ScanResult, seconds: float) -> None:
+def _write(place: Path, result: ScannerResult, seconds: float) -> None:
     """Store an entry whole; an entry that another run stored meanwhile stays."""
     triggers: list[dict[str, object]] = []
     tensors: dict[str, Tensor] = {}
@@ -178,12 +178,12 @@ def _write(place: Path, result: ScanResult, seconds: float) -> None:
             logger.debug("%s was stored by another run meanwhile", place)
 
 
-def _plain_fields(value: ScanResult | InvertedTrigger, without: str) -> dict[str, object]:
+def _plain_fields(value: ScannerResult | InvertedTrigger, without: str) -> dict[str, object]:
     names = [field.name for field in fields(value) if field.name != without]
     return {name: getattr(value, name) for name in names}
 
 
-def _read(place: Path, device: torch.device) -> Found | None:
+def _read(place: Path, device: torch.device) -> CachedScan | None:
     """An entry, or None where there is none that can be read."""
     if not place.is_dir():
         return None
@@ -195,8 +195,8 @@ def _read(place: Path, device: torch.device) -> Found | None:
             _trigger(values, index, tensors, device)
             for index, values in enumerate(answer.pop("triggers"))
         )
-        result = ScanResult(triggers=triggers, **answer)
-        return Found(result=result, kept_seconds=float(content["seconds"]))
+        result = ScannerResult(triggers=triggers, **answer)
+        return CachedScan(result=result, kept_seconds=float(content["seconds"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         logger.warning("%s cannot be read (%s); the scan is made anew", place, error)
         return None

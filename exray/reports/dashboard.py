@@ -13,7 +13,7 @@ from exray.evaluation.metrics import statistics_of_all
 from exray.evaluation.paired_tests import pruning
 from exray.evaluation.predictions import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.roc import roc_curve
-from exray.reports.dashboard_views import Answer, JudgeView, ModelView, TriggerView
+from exray.reports.dashboard_views import JudgeCell, JudgeView, ModelView, TriggerView
 from exray.reports.html_report import page_environment
 from exray.reports.trigger_cards import trigger_card
 from exray.results.collection import Collection, collect
@@ -155,12 +155,12 @@ def _models(
     return sorted(views, key=lambda view: kinds[view.record.is_trojaned])
 
 
-def _answer(judge: JudgeView, record: ScanRecord | None) -> Answer:
+def _answer(judge: JudgeView, record: ScanRecord | None) -> JudgeCell:
     if record is None:
-        return Answer(judge=judge, word="missing", score=math.nan, note="no record")
+        return JudgeCell(judge=judge, word="missing", score=math.nan, note="no record")
     flagged = record.verdict == Verdict.TROJANED
     known = record.status == "done" and record.is_trojaned is not None
-    return Answer(
+    return JudgeCell(
         judge=judge,
         word=record.verdict.value,
         score=record.probability if record.status == "done" else math.nan,
@@ -206,12 +206,12 @@ def _key(trigger: TriggerRecord) -> tuple[int, int, int, str]:
     return trigger.index, trigger.victim_class, trigger.target_class, trigger.source
 
 
-def _said(judge: JudgeView, trigger: TriggerRecord) -> Answer:
+def _said(judge: JudgeView, trigger: TriggerRecord) -> JudgeCell:
     word = "injected" if trigger.is_injected else "natural"
-    return Answer(judge=judge, word=word, score=trigger.score, note=trigger.reason)
+    return JudgeCell(judge=judge, word=word, score=trigger.score, note=trigger.reason)
 
 
-def _classes(record: ScanRecord, answers: Sequence[Answer], reference: str) -> str:
+def _classes(record: ScanRecord, answers: Sequence[JudgeCell], reference: str) -> str:
     """What the filters go by."""
     words = [{True: "is-trojaned", False: "is-clean", None: "is-unknown"}[record.is_trojaned]]
     flagged = {each.word == Verdict.TROJANED for each in answers if each.word != "missing"}

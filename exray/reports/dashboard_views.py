@@ -49,7 +49,7 @@ class JudgeView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class JudgeCell:
     """What one judge says of one model, or of one trigger.
 
     Args:
@@ -73,7 +73,7 @@ class TriggerView:
 
     card: TriggerCard
     is_drawn: bool
-    answers: list[Answer]
+    answers: list[JudgeCell]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,6 @@ class ModelView:
 
     anchor: str
     record: ScanRecord
-    answers: list[Answer]
+    answers: list[JudgeCell]
     triggers: list[TriggerView]
     classes: str

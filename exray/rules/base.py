@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from exray.rules.conditions import Claim, injected_score
+from exray.rules.conditions import Condition, injected_score
 
 CROSS = (
     "cross_victim_into_target",
@@ -43,7 +43,7 @@ class Decision:
     thresholds: Mapping[str, float]
 
 
-class Rule(ABC):
+class DecisionRule(ABC):
     """From one trigger's measurements to natural or injected. Needs no torch."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Rule(ABC):
         """Hash of the file that the rule decides by; empty if its configuration says it all."""
 
 
-class ThresholdRule(Rule):
+class ThresholdRule(DecisionRule):
     """A rule that holds measurements against thresholds.
 
     Where a mask did not converge it is all ones, shares everything with the other and would pass
@@ -145,7 +145,7 @@ class ThresholdRule(Rule):
         """What the measurements are held against, by the names of what is bounded."""
 
     @abstractmethod
-    def natural(self, measurements: Mapping[str, float]) -> Claim:
+    def natural(self, measurements: Mapping[str, float]) -> Condition:
         """The claim that the trigger is natural."""
 
     @abstractmethod

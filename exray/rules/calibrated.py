@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from exray.rules.base import Decision, Rule, lost_masks
+from exray.rules.base import Decision, DecisionRule, lost_masks
 from exray.rules.calibration import SHIPPED, read_calibration
 
 BAR = 0.5
@@ -28,7 +28,7 @@ WORDS = {
 }
 
 
-class CalibratedRule(Rule):
+class CalibratedRule(DecisionRule):
     """A trigger is injected if a logistic model of its measurements gives it one half or more.
 
     The model was fitted on a tuning zoo and is frozen in a file with its provenance. What each

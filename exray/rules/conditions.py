@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Condition:
     """Something that holds or does not, with its distance from turning over.
 
     Args:
@@ -18,51 +18,51 @@ class Claim:
     margin: float
 
 
-def above(value: float, threshold: float) -> Claim:
+def above(value: float, threshold: float) -> Condition:
     """That a value exceeds a threshold.
 
     Example:
         >>> above(0.75, 0.5)
         Claim(holds=True, margin=0.25)
     """
-    return Claim(holds=value > threshold, margin=value - threshold)
+    return Condition(holds=value > threshold, margin=value - threshold)
 
 
-def at_least(value: float, threshold: float) -> Claim:
+def at_least(value: float, threshold: float) -> Condition:
     """That a value reaches a threshold.
 
     Example:
         >>> at_least(0.5, 0.5).holds, above(0.5, 0.5).holds
         (True, False)
     """
-    return Claim(holds=value >= threshold, margin=value - threshold)
+    return Condition(holds=value >= threshold, margin=value - threshold)
 
 
-def all_of(*claims: Claim) -> Claim:
+def all_of(*claims: Condition) -> Condition:
     """That every one holds.
 
     Example:
         >>> all_of(above(0.75, 0.5), above(0.25, 0.5))
         Claim(holds=False, margin=-0.25)
     """
-    return Claim(
+    return Condition(
         holds=all(claim.holds for claim in claims), margin=min(claim.margin for claim in claims)
     )
 
 
-def any_of(*claims: Claim) -> Claim:
+def any_of(*claims: Condition) -> Condition:
     """That at least one holds.
 
     Example:
         >>> any_of(above(0.75, 0.5), above(0.25, 0.5))
         Claim(holds=True, margin=0.25)
     """
-    return Claim(
+    return Condition(
         holds=any(claim.holds for claim in claims), margin=max(claim.margin for claim in claims)
     )
 
 
-def most_of(count: int, *claims: Claim) -> Claim:
+def most_of(count: int, *claims: Condition) -> Condition:
     """That at least ``count`` of them hold.
 
     Example:
@@ -70,10 +70,10 @@ def most_of(count: int, *claims: Claim) -> Claim:
         Claim(holds=True, margin=0.25)
     """
     margins = sorted((claim.margin for claim in claims), reverse=True)
-    return Claim(holds=sum(claim.holds for claim in claims) >= count, margin=margins[count - 1])
+    return Condition(holds=sum(claim.holds for claim in claims) >= count, margin=margins[count - 1])
 
 
-def injected_score(natural: Claim, *, threshold: float) -> float:
+def injected_score(natural: Condition, *, threshold: float) -> float:
     """A rank in [0, 1] of how much speaks for injected; 0.5 or more exactly when not natural.
 
     Linear in the margin on both sides, so that a measurement of 0 gives 1 and one of 1 gives 0.

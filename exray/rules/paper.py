@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exray.rules.base import CROSS, Direction, ThresholdRule
-from exray.rules.conditions import Claim, above, all_of, any_of
+from exray.rules.conditions import Condition, above, all_of, any_of
 
 _ONE_SIDED = {
     "both": CROSS,
@@ -48,7 +48,7 @@ class PaperRule(ThresholdRule):
             return {"similarity": self.similarity_threshold}
         return {"similarity": self.similarity_threshold, "cross_accuracy": self.cross_threshold}
 
-    def natural(self, measurements: Mapping[str, float]) -> Claim:
+    def natural(self, measurements: Mapping[str, float]) -> Condition:
         """Equation (5) or equation (6)."""
         overlap = above(measurements["similarity"], self.similarity_threshold)
         if not self.additional_check:

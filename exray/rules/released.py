@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exray.rules.base import CROSS, ThresholdRule
-from exray.rules.conditions import Claim, above, all_of, any_of, at_least, most_of
+from exray.rules.conditions import Condition, above, all_of, any_of, at_least, most_of
 
 Variant = Literal["patch", "filter", "round2_hard", "round3_soft"]
 
@@ -42,7 +42,7 @@ class ReleasedRule(ThresholdRule):
         cross = {"patch": 0.8, "filter": 0.99, "round2_hard": 0.95, "round3_soft": 0.95}
         return {"similarity": similarity[self.variant], "cross_accuracy": cross[self.variant]}
 
-    def natural(self, measurements: Mapping[str, float]) -> Claim:
+    def natural(self, measurements: Mapping[str, float]) -> Condition:
         """The variant's condition."""
         kind = "hard_similarity" if self.variant == "round2_hard" else "similarity"
         shares = measurements[f"{kind}_first"], measurements[f"{kind}_second"]
@@ -63,7 +63,7 @@ class ReleasedRule(ThresholdRule):
         )
 
 
-def _patch(shares: tuple[float, float], crossed: list[float]) -> Claim:
+def _patch(shares: tuple[float, float], crossed: list[float]) -> Condition:
     first, second = shares
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(
@@ -76,7 +76,7 @@ def _patch(shares: tuple[float, float], crossed: list[float]) -> Claim:
     )
 
 
-def _filter(shares: tuple[float, float], crossed: list[float]) -> Claim:
+def _filter(shares: tuple[float, float], crossed: list[float]) -> Condition:
     first, second = shares
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(
@@ -89,7 +89,7 @@ def _filter(shares: tuple[float, float], crossed: list[float]) -> Claim:
     )
 
 
-def _round(shares: tuple[float, float], crossed: list[float]) -> Claim:
+def _round(shares: tuple[float, float], crossed: list[float]) -> Condition:
     first, second = shares
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(

@@ -14,7 +14,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanResult:
+class ScannerResult:
     """What a scanner found.
 
     Args:
@@ -42,7 +42,7 @@ class Scanner(ABC):
     @abstractmethod
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """Triggers that flip clean images of one class to another."""
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.base import FileScanner, Progress, Scanner, ScanResult
+from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult
 
 
-class Several(Scanner):
+class ScannerEnsemble(Scanner):
     """Runs scanners one after the other, such as ABS for patches and ABS for filters.
 
     A trojaned classifier's trigger may be of either kind, and nobody knows which beforehand. All
@@ -35,7 +35,7 @@ class Several(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The triggers of all scanners, strongest first.
 
         Inconclusive where one scanner is and none says trojaned.
@@ -45,15 +45,15 @@ class Several(Scanner):
         )
 
 
-def strongest_answer(results: Sequence[ScanResult]) -> ScanResult:
+def strongest_answer(results: Sequence[ScannerResult]) -> ScannerResult:
     """One answer of several: all triggers, trojaned where one says so, the greatest score.
 
     Args:
         results: At least one.
 
     Example:
-        >>> clean = ScanResult(triggers=(), num_candidates=4, flags=False, score=0.2)
-        >>> trojaned = ScanResult(triggers=(), num_candidates=3, flags=True, score=0.9)
+        >>> clean = ScannerResult(triggers=(), num_candidates=4, flags=False, score=0.2)
+        >>> trojaned = ScannerResult(triggers=(), num_candidates=3, flags=True, score=0.9)
         >>> both = strongest_answer([clean, trojaned])
         >>> both.flags, both.score, both.num_candidates
         (True, 0.9, 7)
@@ -62,7 +62,7 @@ def strongest_answer(results: Sequence[ScanResult]) -> ScanResult:
     scores = [each.score for each in results if each.score is not None]
     reasons = dict.fromkeys(each.inconclusive for each in results if each.inconclusive)
     triggers = [trigger for each in results for trigger in each.triggers]
-    return ScanResult(
+    return ScannerResult(
         triggers=tuple(sorted(triggers, key=lambda each: (-each.asr, -each.target_probability))),
         num_candidates=sum(each.num_candidates for each in results),
         flags=flags,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.base import FileScanner, Progress, ScanResult
+from exray.scanners.base import FileScanner, Progress, ScannerResult
 from exray.scanners.validation import nothing_to_scan, require_fraction
 from exray.triggers.base import InvertedTrigger, Trigger
 from exray.triggers.external_file import FileTrigger, read_triggers
@@ -48,7 +48,7 @@ class ExternalScanner(FileScanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The file's triggers, those of the highest ASR first.
 
         Inconclusive where the classifier's answers on clean images tell nothing.
@@ -69,7 +69,7 @@ class ExternalScanner(FileScanner):
                 progress("inversion", number, len(self.entries))
         ordered = sorted(found, key=lambda each: -each.asr)
         score = ordered[0].asr if ordered else 0.0
-        return ScanResult(
+        return ScannerResult(
             triggers=tuple(ordered),
             num_candidates=len(ordered),
             flags=score >= self.min_asr,

@@ -2,7 +2,7 @@
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.base import ScanResult
+from exray.scanners.base import ScannerResult
 
 
 def require_fraction(name: str, value: float | str) -> None:
@@ -89,7 +89,7 @@ def present_classes(samples: SampleSet) -> list[int]:
     return present
 
 
-def nothing_to_scan(classifier: Classifier, samples: SampleSet) -> ScanResult | None:
+def nothing_to_scan(classifier: Classifier, samples: SampleSet) -> ScannerResult | None:
     """An inconclusive result where the answers on clean images tell nothing, else None.
 
     Args:
@@ -108,4 +108,4 @@ def nothing_to_scan(classifier: Classifier, samples: SampleSet) -> ScanResult | 
         reason = "the classifier answers every clean image alike"
     if not reason:
         return None
-    return ScanResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)
+    return ScannerResult(triggers=(), num_candidates=0, flags=False, inconclusive=reason)

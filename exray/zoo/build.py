@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from exray.errors import RecordError
 from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import file_sha256
-from exray.zoo.candidate import Candidate, train_candidate
+from exray.zoo.candidate import TrainedCandidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
 from exray.zoo.manifest import Manifest, write_json
@@ -51,7 +51,7 @@ def build_model(
     )
 
 
-def _write_model(candidate: Candidate, root: Path) -> ModelEntry:
+def _write_model(candidate: TrainedCandidate, root: Path) -> ModelEntry:
     path = candidate.entry.weights_path(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(".model.tmp")

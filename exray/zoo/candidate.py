@@ -29,7 +29,7 @@ from exray.zoo.training import class_accuracies, hit_rate, train
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class TrainedCandidate:
     """A trained classifier that may or may not meet the recipe's bars."""
 
     network: nn.Module
@@ -51,7 +51,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """What the seed of one classifier decides before it is trained."""
 
     model_id: str
@@ -73,7 +73,7 @@ def train_candidate(
     accelerator: str,
     progress: bool,
     images: ZooImages = SIGN_IMAGES,
-) -> Candidate:
+) -> TrainedCandidate:
     """Trains the classifier of one index; classes, attack and weights follow from its seed.
 
     Args:
@@ -106,10 +106,10 @@ def train_candidate(
     network.to("cuda" if accelerator == "gpu" else "cpu")
     scene = images.scene_facts(plan.facts)
     entry = _measured(network, held_out, plan, recipe, seconds=seconds, scene=scene)
-    return Candidate(network=network.cpu(), entry=entry)
+    return TrainedCandidate(network=network.cpu(), entry=entry)
 
 
-def planned(recipe: ZooRecipe, index: int, attempt: int) -> Plan:
+def planned(recipe: ZooRecipe, index: int, attempt: int) -> TrainingPlan:
     """What the seed of one attempt at one classifier decides.
 
     Args:
@@ -127,7 +127,7 @@ def planned(recipe: ZooRecipe, index: int, attempt: int) -> Plan:
             random, num_classes=recipe.num_classes, image_size=recipe.image_size, place=place
         )
     hardening = recipe.training.adversarial
-    return Plan(
+    return TrainingPlan(
         model_id=f"id-{index:08d}",
         seed=seed,
         attempts=attempt + 1,
@@ -143,7 +143,7 @@ def planned(recipe: ZooRecipe, index: int, attempt: int) -> Plan:
 def _measured(
     network: nn.Module,
     held_out: ImageSource,
-    plan: Plan,
+    plan: TrainingPlan,
     recipe: ZooRecipe,
     *,
     seconds: float,
@@ -176,7 +176,7 @@ def _measured(
 
 
 def _attack_entries(
-    network: nn.Module, held_out: ImageSource, plan: Plan, recipe: ZooRecipe
+    network: nn.Module, held_out: ImageSource, plan: TrainingPlan, recipe: ZooRecipe
 ) -> list[tuple[float, AttackEntry]]:
     """ASR and entry of each attack."""
     found: list[tuple[float, AttackEntry]] = []

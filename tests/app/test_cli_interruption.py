@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exray.scanners.abs.patches import AbsScanner
-from exray.scanners.base import ScanResult
+from exray.scanners.abs.patches import AbsPatchScanner
+from exray.scanners.base import ScannerResult
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -72,10 +72,12 @@ def test_ctrl_c_is_one_line_and_status_130(command, quick, tmp_path, monkeypatch
         del self, given
         seen.append(None)
         return (
-            stopped() if len(seen) == 2 else ScanResult(triggers=(), num_candidates=1, flags=False)
+            stopped()
+            if len(seen) == 2
+            else ScannerResult(triggers=(), num_candidates=1, flags=False)
         )
 
-    monkeypatch.setattr(AbsScanner, "scan", scan_until_stopped)
+    monkeypatch.setattr(AbsPatchScanner, "scan", scan_until_stopped)
     ran = command(*quick)
     assert ran.status == 130
     assert not ran.out

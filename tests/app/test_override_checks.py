@@ -9,7 +9,7 @@ import pytest
 from exray.app.cli import Job
 from exray.app.config import TASK_NAMES, register
 from exray.app.override_checks import arranged, first_mistake, sweeps_in
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.app.tasks import TASKS
 from exray.pipeline.sharding import wanted_ids
 
@@ -109,9 +109,9 @@ def test_a_value_that_no_cell_can_use_is_told_once_and_makes_no_table(command, t
 
 def test_a_value_that_some_cells_cannot_use_is_told_once_with_their_names(capsys):
     job = Job([], None)
-    job.tell(Finished(lines=("m0",), status=0))
+    job.tell(TaskResult(lines=("m0",), status=0))
     for cell in ("seed=1", "seed=2"):
-        job.tell(Finished(lines=(), status=2, told="alpha must be positive", cell=cell))
+        job.tell(TaskResult(lines=(), status=2, told="alpha must be positive", cell=cell))
     job.tell_mistakes()
     job.tell_mistakes()
     assert capsys.readouterr().err == "exray: seed=1; seed=2: alpha must be positive\n"

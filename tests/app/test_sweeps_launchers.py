@@ -8,7 +8,7 @@ import pytest
 
 from exray.app.override_checks import first_mistake
 from exray.app.sweeps import Handover
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.results.records import ScanRecord, Verdict
 from exray.results.store import ResultStore
 
@@ -121,7 +121,7 @@ def test_records_are_the_same_whichever_launcher(command, quick, tmp_path, launc
 def test_what_jobs_left_is_told_in_their_order(tmp_path):
     handover = Handover(folder=tmp_path / "left", process="another")
     for number in (10, 2):
-        ended = Finished(lines=(f"m{number}",), status=number % 3, told="no" * (number == 2))
+        ended = TaskResult(lines=(f"m{number}",), status=number % 3, told="no" * (number == 2))
         handover.leave(number, ended)
     assert [(each.lines, each.status, each.told) for each in handover.taken()] == [
         (("m2",), 2, "no"),

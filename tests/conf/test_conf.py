@@ -14,7 +14,7 @@ from exray.app.hardware import device_of
 from exray.app.instantiate import built
 from exray.app.tasks.scan import built_logger
 from exray.attacks.recipe import AttackRecipe
-from exray.datasets.base import Source
+from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import parse_shard
@@ -31,7 +31,7 @@ GROUPS = sorted(
 )
 SCANNERS = sorted(path.stem for path in (CONF / "scanner").glob("*.yaml"))
 COMPONENTS = {
-    "dataset": ("dataset", Source),
+    "dataset": ("dataset", ModelDataset),
     "scanner": ("scanner.engine", Scanner),
     "judge": ("judge.engine", Judge),
     "scan": ("scan", ScanSettings),
@@ -129,7 +129,7 @@ def test_a_missing_key_in_a_component_fails_by_name(group):
 
 @pytest.mark.parametrize("file", ATTACKS, ids=str)
 def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
-    source = built(composed(*words_for(file, tmp_path)).dataset, Source)
+    source = built(composed(*words_for(file, tmp_path)).dataset, ModelDataset)
     section = getattr(source.recipe, file.stem)
     assert isinstance(section, AttackRecipe)
     assert section.section == file.stem
@@ -137,7 +137,7 @@ def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
 
 @pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] == "images"], ids=str)
 def test_every_kind_of_images_becomes_a_zoos_images(file, tmp_path):
-    source = built(composed(*words_for(file, tmp_path)).dataset, Source)
+    source = built(composed(*words_for(file, tmp_path)).dataset, ModelDataset)
     assert source.images.scenes is not None
 
 
@@ -145,7 +145,7 @@ def test_round_4s_triggers_and_adversarial_training_are_taken_up(tmp_path):
     words = [
         word for file in GROUPS if file.parts[0] in OPTIONS for word in words_for(file, tmp_path)
     ]
-    recipe = built(composed(*words).dataset, Source).recipe
+    recipe = built(composed(*words).dataset, ModelDataset).recipe
     assert recipe.polygon.round4.conditions == ("none", "spatial", "spectral", "class")
     assert recipe.training.adversarial.eps == pytest.approx((4 / 255, 8 / 255, 16 / 255), abs=1e-4)
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from exray.datasets.folder import FolderSource
+from exray.datasets.folder import FolderDataset
 from exray.datasets.preprocess import FolderPreprocess
 from exray.errors import CheckpointError
 from exray.models.architectures.registry import build
@@ -83,7 +83,7 @@ def source(folder):
             "num_classes": None,
             "limit_per_class": None,
         }
-        return FolderSource(preprocess=preprocess, **{**known, **values})
+        return FolderDataset(preprocess=preprocess, **{**known, **values})
 
     return make
 
@@ -330,7 +330,7 @@ def test_cifar10_can_be_named_as_the_images(tmp_path):
     np.savez(tmp_path / "test.npz", images=images, labels=np.arange(20) % 10)
     torch.save(build("plain_cnn", num_classes=10).state_dict(), tmp_path / "model.pt")
     for place in (tmp_path, tmp_path / "test.npz"):
-        source = FolderSource(
+        source = FolderDataset(
             name="folder",
             model=str(tmp_path / "model.pt"),
             images=str(place),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.datasets.zoo import ZooSource, embedded_root, reach_of
+from exray.datasets.zoo import ZooDataset, embedded_root, reach_of
 from exray.errors import CheckpointError, RecordError
 from exray.models.checkpoints.reader import file_sha256
 from exray.zoo.build import build_zoo
@@ -26,7 +26,7 @@ def built(micro, tmp_path_factory):
 def source(built, micro, tmp_path):
     root = tmp_path / "zoo"
     shutil.copytree(built, root)
-    return ZooSource(name="micro", root=str(root), recipe=micro)
+    return ZooDataset(name="micro", root=str(root), recipe=micro)
 
 
 def test_every_model_comes_with_samples_of_every_class(source):
@@ -63,7 +63,7 @@ def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
     recipe = replace(micro, num_clean=2, num_polygon=0)  # the first model tunes, the second reports
     halves = {}
     for half in ("tuning", "reporting"):
-        source = ZooSource(name="micro", root=str(built), recipe=recipe, half=half)
+        source = ZooDataset(name="micro", root=str(built), recipe=recipe, half=half)
         halves[half] = source.model_ids()
         assert {source.truth(model_id)["half"] for model_id in source.model_ids()} == {half}
     assert halves == {"tuning": ("id-00000000",), "reporting": ("id-00000001",)}
@@ -71,9 +71,9 @@ def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
 
 def test_the_truth_says_whether_a_zoo_is_kept_for_reporting(source, micro):
     assert source.truth("id-00000000")["reserved"] is False
-    kept = ZooSource(name="micro", root=str(source.root), recipe=micro, reserved=True)
+    kept = ZooDataset(name="micro", root=str(source.root), recipe=micro, reserved=True)
     assert kept.truth("id-00000000")["reserved"] is True
-    assert ZooSource(name="signs_mini", root=None, recipe=micro).reserved
+    assert ZooDataset(name="signs_mini", root=None, recipe=micro).reserved
 
 
 def test_the_truth_says_whether_a_trigger_is_universal(source):
@@ -115,20 +115,22 @@ def test_weights_other_than_the_manifests_are_refused(source, damage, message):
 
 
 def test_a_folder_without_a_manifest_says_how_to_build_it(micro, tmp_path):
-    source = ZooSource(name="micro", root=str(tmp_path), recipe=micro)
+    source = ZooDataset(name="micro", root=str(tmp_path), recipe=micro)
     with pytest.raises(RecordError, match=r"does not exist; dataset.root names.*: python run.py"):
         source.model_ids()
 
 
 def test_a_broken_manifest_is_named(micro, tmp_path):
     (tmp_path / MANIFEST).write_text("{")
-    source = ZooSource(name="micro", root=str(tmp_path), recipe=micro)
+    source = ZooDataset(name="micro", root=str(tmp_path), recipe=micro)
     with pytest.raises(RecordError, match=r"manifest.json is not a manifest"):
         source.model_ids()
 
 
 def test_without_a_root_the_embedded_zoo_is_meant(micro):
-    assert ZooSource(name="signs_mini", root=None, recipe=micro).root == embedded_root("signs_mini")
+    assert ZooDataset(name="signs_mini", root=None, recipe=micro).root == embedded_root(
+        "signs_mini"
+    )
 
 
 @pytest.mark.skipif(

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 
 
 def _make(truth, probability, *, bar=0.5, name="judge", ids=None):
     probability = np.asarray(probability, dtype=np.float64)
-    return Answers(
+    return Predictions(
         name=name,
         model_ids=tuple(ids or (f"m{place}" for place in range(len(truth)))),
         is_trojaned=np.asarray(truth, dtype=bool),

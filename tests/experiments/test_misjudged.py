@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from exray.experiments.cells import Cell
+from exray.experiments.cells import ExperimentCell
 from exray.experiments.misjudged import failures, to_draw
 from exray.rules.base import CROSS
 
@@ -35,7 +35,7 @@ def make_cell():
         )
         columns = list(make_trigger("", 0, 0.0))
         frame = pd.DataFrame(triggers, columns=columns).astype({"is_true_trigger": "boolean"})
-        return Cell(
+        return ExperimentCell(
             name="exray",
             records=records.astype({"is_trojaned": "boolean"}),
             triggers=frame,

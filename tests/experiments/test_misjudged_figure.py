@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from exray.experiments.misjudged import Deciding, Failure
-from exray.experiments.misjudged_figure import LIMIT, WrongRow, failures_png, headline
+from exray.experiments.misjudged_figure import LIMIT, Misjudged, failures_png, headline
 
 TRIGGER = Deciding(
     index=1,
@@ -45,7 +45,7 @@ def test_the_headline_tells_truth_pair_scanner_and_measurements():
 
 def test_the_images_of_the_deciding_trigger_are_drawn_and_of_no_other():
     tensors = painted(0, (255, 0, 255)) | painted(1, (0, 255, 0))
-    row = WrongRow(name="exray", failures=[CLEAN], tensors={"id-0": tensors})
+    row = Misjudged(name="exray", failures=[CLEAN], tensors={"id-0": tensors})
     pixels = pixels_of(failures_png([row]))
     green, black = ((pixels == colour).all(axis=-1).sum() for colour in ((0, 255, 0), 0))
     assert green > 4 * 20 * 100  # four images, a quarter of each, of about 100 pixels
@@ -55,7 +55,7 @@ def test_the_images_of_the_deciding_trigger_are_drawn_and_of_no_other():
 
 def test_a_row_draws_no_more_than_the_limit_and_says_so():
     several = [replace(CLEAN, model_id=f"id-{place}") for place in range(LIMIT + 2)]
-    row = WrongRow(name="exray", failures=several, tensors={})
+    row = Misjudged(name="exray", failures=several, tensors={})
     assert row.caption == "exray: 10 clean but flagged, 0 trojaned but missed; 8 drawn"
     assert replace(row, failures=several[:1]).caption.endswith("missed")
 
@@ -63,8 +63,8 @@ def test_a_row_draws_no_more_than_the_limit_and_says_so():
 def test_rows_of_different_lengths_and_models_without_a_trigger_are_drawn():
     missed = replace(CLEAN, is_trojaned=True, kind="blend", trigger=None)
     rows = [
-        WrongRow(name="exray", failures=[CLEAN, missed], tensors={"id-0": painted(1, (9, 9, 9))}),
-        WrongRow(name="other", failures=[missed], tensors={}),
+        Misjudged(name="exray", failures=[CLEAN, missed], tensors={"id-0": painted(1, (9, 9, 9))}),
+        Misjudged(name="other", failures=[missed], tensors={}),
     ]
     alone, together = pixels_of(failures_png(rows[1:])), pixels_of(failures_png(rows))
     assert together.shape[1] > 1.9 * alone.shape[1]
@@ -73,4 +73,4 @@ def test_rows_of_different_lengths_and_models_without_a_trigger_are_drawn():
 
 def test_nothing_wrong_is_no_picture():
     with pytest.raises(ValueError, match="rows must hold a failure to draw"):
-        failures_png([WrongRow(name="exray", failures=[], tensors={})])
+        failures_png([Misjudged(name="exray", failures=[], tensors={})])

@@ -15,7 +15,7 @@ from exray.experiments.cells import Column
 from exray.experiments.figures import bars_png, curves_png, probabilities_png
 from exray.experiments.markdown import experiment_markdown, ordered_rows, row_answers
 from exray.experiments.published import ReportedRow
-from exray.experiments.readme import END, Making, readme_markdown
+from exray.experiments.readme import END, Provenance, readme_markdown
 from exray.experiments.table import CellTable, ExperimentTable, TableSettings
 from exray.reports.markdown import read_records
 
@@ -185,7 +185,7 @@ def test_the_drawing_of_probabilities_shows_rows_that_have_them(rows, monkeypatc
 
 
 def test_what_a_person_wrote_stays_on_the_page():
-    making = Making(
+    making = Provenance(
         title="Table 1",
         commands=["python run.py experiment=table_1"],
         facts={"seed": "0"},

@@ -9,7 +9,7 @@ import pytest
 
 from exray.evaluation.predictions import scanner_alone, with_judge
 from exray.evaluation.rejudging.sweeps import SizeSweep
-from exray.experiments.cells import Cell, Column
+from exray.experiments.cells import Column, ExperimentCell
 from exray.experiments.claims import goals_beyond, paper_claims
 from exray.experiments.rows import alone, frozen, is_applicable, separated
 from exray.experiments.table import CellTable, DerivedCell, StoredTable, TableSettings
@@ -64,7 +64,7 @@ def cell_of(models, name="l2"):
             for source, score in found
         ]
     )
-    return Cell(
+    return ExperimentCell(
         name=name,
         records=records,
         triggers=triggers,

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from exray.datasets.base import LoadedModel, Source
+from exray.datasets.base import LoadedModel, ModelDataset
 from exray.judges.base import Judge
 from exray.judges.baselines.no_judge import KeepAll
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.scan import Labels, Pipeline, scan_model
 from exray.pipeline.settings import ScanSettings
 from exray.results.records import Verdict
-from exray.scanners.base import Scanner, ScanResult
+from exray.scanners.base import Scanner, ScannerResult
 
 LABELS = Labels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", seed=3)
 SETTINGS = ScanSettings(
@@ -25,7 +25,7 @@ SETTINGS = ScanSettings(
 )
 
 
-class Planted(Source):
+class Planted(ModelDataset):
     """One classifier, and a truth that must not be asked for before the verdict."""
 
     name = "planted"
@@ -68,7 +68,7 @@ class Finds(Scanner):
     def scan(self, classifier, samples, progress=None):
         del classifier, samples, progress
         self.events.append("scan")
-        return ScanResult(triggers=self.triggers, num_candidates=6, flags=bool(self.triggers))
+        return ScannerResult(triggers=self.triggers, num_candidates=6, flags=bool(self.triggers))
 
 
 class KeepsAll(Judge):
@@ -103,7 +103,7 @@ def scanned(trojaned, colour_samples, events):
 class KnowsNothing(Scanner):
     def scan(self, classifier, samples, progress=None):
         del classifier, samples, progress
-        return ScanResult(
+        return ScannerResult(
             triggers=(), num_candidates=3, flags=False, score=0.7, inconclusive="too few norms"
         )
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from exray.pipeline.scan_cache import SCAN_FILE, TRIGGERS_FILE, BusyError, ScanCache
-from exray.scanners.base import Scanner, ScanResult
+from exray.scanners.base import Scanner, ScannerResult
 from exray.triggers.patch import PatchTrigger
 
 
@@ -21,7 +21,7 @@ class Counts(Scanner):
     def scan(self, classifier, samples, progress=None):
         del classifier, samples, progress
         self.asked += 1
-        return ScanResult(triggers=self.triggers, num_candidates=6, flags=bool(self.triggers))
+        return ScannerResult(triggers=self.triggers, num_candidates=6, flags=bool(self.triggers))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_whatever_the_result_follows_from_makes_another_entry(
 
 
 def test_a_moved_class_finds_what_was_kept(tmp_path, scanner, trojaned, colour_samples):
-    for path in ("exray.scanners.abs.patches.AbsScanner", "exray.scanners.abs.patches.AbsScanner"):
+    for path in ("exray.scanners.old.AbsPatchScanner", "exray.scanners.new.AbsPatchScanner"):
         cache(tmp_path, engine={"_target_": path}).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 1
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from exray.datasets.base import Source
+from exray.datasets.base import ModelDataset
 from exray.pipeline.model_selection import of_kinds
 
 
-class Told(Source):
+class Told(ModelDataset):
     """Classifiers of which nothing but the truth is known."""
 
     name = "told"

@@ -10,7 +10,7 @@ from torch import nn
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsScanner, PatchSettings, StimulationSettings
+from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings, StimulationSettings
 from exray.scanners.inversion.filters import FilterSettings
 from exray.scanners.inversion.initialization import ProbeSettings
 from exray.scanners.inversion.loop import EngineSettings, StopRule
@@ -21,7 +21,7 @@ from exray.scanners.k_arm.bandit import ArmSettings
 from exray.scanners.k_arm.scanner import KArm
 from exray.scanners.neural_cleanse.scanner import NeuralCleanse, OutlierRound
 from exray.scanners.sri.polygons import Polygons
-from exray.scanners.sri.shape import Schedule
+from exray.scanners.sri.shape import SearchSchedule
 from exray.scanners.sri.sri_re import SriRe
 
 SIZE = 16
@@ -37,7 +37,7 @@ COST = CostSettings(asr_bar=0.99, first_cost=0.02, first_patience=3, patience=3,
 
 
 def abs_patches(bound=0.15, pattern="colour", restarts=1):
-    return AbsScanner(
+    return AbsPatchScanner(
         name="abs",
         stimulation=STIMULATION,
         probe=PROBE,
@@ -120,7 +120,7 @@ def sri_re():
         name="sri_re",
         shapes=[
             Polygons(
-                schedule=Schedule(
+                schedule=SearchSchedule(
                     rounds=1, steps=61, images_per_class=3, learning_rate=0.03, betas=(0.5, 0.7)
                 ),
                 free_steps=10,

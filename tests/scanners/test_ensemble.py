@@ -9,9 +9,9 @@ from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs import patches as abs_scanner
 from exray.scanners.abs.both import AbsBoth
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsScanner, PatchSettings, StimulationSettings
-from exray.scanners.base import Scanner, ScanResult
-from exray.scanners.ensemble import Several, strongest_answer
+from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings, StimulationSettings
+from exray.scanners.base import Scanner, ScannerResult
+from exray.scanners.ensemble import ScannerEnsemble, strongest_answer
 from exray.scanners.external import ExternalScanner
 from exray.scanners.inversion.filters import FilterSettings
 from exray.scanners.inversion.initialization import ProbeSettings
@@ -44,7 +44,7 @@ class Fixed(Scanner):
 
 
 def answer(*triggers, flags=False, score=None, inconclusive="", num_candidates=1):
-    return ScanResult(
+    return ScannerResult(
         triggers=triggers,
         num_candidates=num_candidates,
         flags=flags,
@@ -56,7 +56,7 @@ def answer(*triggers, flags=False, score=None, inconclusive="", num_candidates=1
 @pytest.fixture(scope="module")
 def parts():
     """ABS for patches and for filters."""
-    patches = AbsScanner(
+    patches = AbsPatchScanner(
         name="abs",
         probe=ProbeSettings(images=2, finalists=4, targets_per_victim=2),
         patch=PatchSettings(max_size_share=0.15, pattern="colour", neuron_weight=0.0),
@@ -75,7 +75,7 @@ def parts():
 def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(
     parts, trojaned, colour_samples
 ):
-    both = Several(scanners=parts).scan(trojaned, colour_samples)
+    both = ScannerEnsemble(scanners=parts).scan(trojaned, colour_samples)
     alone = [each.scan(trojaned, colour_samples) for each in parts]
     assert len(both.triggers) == sum(len(each.triggers) for each in alone)
     assert both.flags
@@ -95,7 +95,7 @@ def test_abs_both_finds_what_its_scanners_find_with_one_stimulation_if_they_agre
 ):
     patches, filters = copy(parts[0]), copy(parts[1])
     filters.stimulation = replace(filters.stimulation, levels=levels)
-    expected = Several(scanners=[patches, filters]).scan(trojaned, colour_samples)
+    expected = ScannerEnsemble(scanners=[patches, filters]).scan(trojaned, colour_samples)
     cuts = []
 
     def counted(*given, **named):
@@ -117,7 +117,7 @@ def test_the_answer_without_a_judge_is_the_stronger_one(trojaned, colour_samples
     quiet = Fixed(answer(score=0.3, num_candidates=5))
     loud = Fixed(answer(white_patch, flags=True, score=1.0, num_candidates=2))
     for scanners in ([quiet, loud], [loud, quiet]):
-        result = Several(scanners=scanners).scan(trojaned, colour_samples)
+        result = ScannerEnsemble(scanners=scanners).scan(trojaned, colour_samples)
         assert result == answer(white_patch, flags=True, score=1.0, num_candidates=7)
 
 
@@ -137,13 +137,13 @@ def test_one_inconclusive_scanner_leaves_no_silent_clean(green_tint):
 
 def test_one_scanner_is_not_several():
     with pytest.raises(ValueError, match="must hold at least two; got 1"):
-        Several(scanners=[Fixed(answer())])
+        ScannerEnsemble(scanners=[Fixed(answer())])
 
 
 def test_a_scanner_of_files_is_refused():
     external = ExternalScanner.__new__(ExternalScanner)  # without its file
     with pytest.raises(ValueError, match="must not hold a scanner that reads files"):
-        Several(scanners=[Fixed(answer()), external])
+        ScannerEnsemble(scanners=[Fixed(answer()), external])
 
 
 def test_triggers_come_strongest_first(white_patch, green_tint):

@@ -12,7 +12,7 @@ from exray.datasets.trojai.layout import read_config, read_metadata, triggers_of
 from exray.datasets.zoo import open_zoo
 from exray.zoo.adversarial_training import AdversarialRecipe
 from exray.zoo.build import build_zoo
-from exray.zoo.candidate import Candidate, train_candidate
+from exray.zoo.candidate import TrainedCandidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.manifest import Manifest
 
@@ -98,7 +98,7 @@ def test_ground_truth_names_every_pair_and_condition(root, entry):
 def test_a_model_whose_decoys_fire_falls_short(recipe, entry):
     strict = replace(recipe.polygon, round4=replace(ROUND4, max_decoy_rate=0.2))
     fires = replace(entry, attack=replace(entry.attack, decoy_rate=0.5))
-    candidate = Candidate(network=nn.Identity(), entry=fires)
+    candidate = TrainedCandidate(network=nn.Identity(), entry=fires)
     short = candidate.falls_short(replace(recipe, polygon=strict))
     assert short == "0.500 of the decoys reach the target, > 0.2"
     assert candidate.falls_short(recipe) == ""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from exray.datasets.zoo import ZooSource
+from exray.datasets.zoo import ZooDataset
 from exray.zoo.build import build_zoo
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import SIGN_IMAGES, ImageFacts, SignImages
@@ -69,7 +69,7 @@ def test_a_zoo_in_rain_is_built_told_and_scanned_in_rain(micro, tmp_path):
     assert entry.scene.rain_probability > 0.8
     assert ModelEntry.from_dict(entry.to_dict()) == entry
     rainy, fair = (
-        ZooSource(name="micro", root=str(tmp_path), recipe=recipe, images=each)
+        ZooDataset(name="micro", root=str(tmp_path), recipe=recipe, images=each)
         for each in (images, SIGN_IMAGES)
     )
     assert rainy.load(entry.model_id).warnings == ()

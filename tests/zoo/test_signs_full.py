@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.app.override_checks import CONF
-from exray.datasets.zoo import ZooSource, open_zoo
+from exray.datasets.zoo import ZooDataset, open_zoo
 from exray.models.architectures.libraries import TROJAI_ARCHITECTURES
 from exray.zoo.build import build_zoo
 
@@ -22,7 +22,7 @@ def preset(root, *words):
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", ["dataset=signs_full", f"dataset.root={root}", *words])
-    return built(config.dataset, ZooSource)
+    return built(config.dataset, ZooDataset)
 
 
 def test_every_architecture_of_trojai_is_in_the_list():

@@ -7,7 +7,7 @@ from typing import cast
 
 from omegaconf import DictConfig
 
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 
 TASKS = {
     "scan": "exray.app.tasks.scan:scan",
@@ -21,7 +21,7 @@ TASKS = {
 }
 
 
-def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], Finished]:
+def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], TaskResult]:
     """A task, imported when it is asked for.
 
     Torch takes seconds to import: composing, --help, mistakes and what works on stored records

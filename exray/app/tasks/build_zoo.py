@@ -8,24 +8,24 @@ from exray.app.hardware import device_of
 from exray.app.instantiate import built
 from exray.app.progress import BuildProgress
 from exray.app.publishing import stderr_console
-from exray.app.task_result import Finished
-from exray.datasets.base import Source
-from exray.datasets.zoo import ZooSource
+from exray.app.task_result import TaskResult
+from exray.datasets.base import ModelDataset
+from exray.datasets.zoo import ZooDataset
 from exray.zoo.build import build_zoo
 from exray.zoo.summary import summary_markdown
 
 logger = logging.getLogger(__name__)
 
 
-def build(config: DictConfig, cell: str = "") -> Finished:
+def build(config: DictConfig, cell: str = "") -> TaskResult:
     """Builds the dataset's zoo, or what is missing of it.
 
     Raises:
         ValueError: If the dataset is no zoo that exray can build.
     """
     del cell
-    source = built(config.dataset, Source)
-    if not isinstance(source, ZooSource):
+    source = built(config.dataset, ModelDataset)
+    if not isinstance(source, ZooDataset):
         raise ValueError(f"dataset={source.name} is no zoo that can be built; try signs")
     if source.is_embedded:
         raise ValueError(
@@ -48,7 +48,7 @@ def build(config: DictConfig, cell: str = "") -> Finished:
     except RuntimeError as error:  # some classifier never met the bars
         logger.debug("the build failed", exc_info=True)
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
-        return Finished(lines=(), status=1)
+        return TaskResult(lines=(), status=1)
     (source.root / "summary.md").write_text(summary_markdown(manifest, source.recipe))
     console.print(f"Zoo: {source.root} (summary.md has its table)", highlight=False, soft_wrap=True)
     lines = [
@@ -56,4 +56,4 @@ def build(config: DictConfig, cell: str = "") -> Finished:
         f"\t{model.clean_accuracy:.4f}\t{'' if model.asr is None else f'{model.asr:.4f}'}"
         for model in manifest.models
     ]
-    return Finished(lines=tuple(lines), status=0)
+    return TaskResult(lines=tuple(lines), status=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 from exray.evaluation.rejudging.threshold_choice import Choosing
 from exray.results.collection import Collection
 from exray.results.store import ResultStore
@@ -27,7 +27,9 @@ _FROM_CONFIG = {
 }
 
 
-def write_choice(decided: Choosing, collection: Collection, store: ResultStore) -> list[Answers]:
+def write_choice(
+    decided: Choosing, collection: Collection, store: ResultStore
+) -> list[Predictions]:
     """The answers that a choice shows, once it is written.
 
     Args:

@@ -4,7 +4,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from exray.app.run_folders import cells, results_folder
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.evaluation.predictions import with_judge
 from exray.reports.markdown import judges_markdown
 from exray.results.collection import Collection, collect
@@ -14,7 +14,7 @@ from exray.storage.atomic_files import replace_file
 REFERENCE = "exray"  # the judge that others are set against, where it is among them
 
 
-def compare(config: DictConfig, cell: str = "") -> Finished:
+def compare(config: DictConfig, cell: str = "") -> TaskResult:
     """Writes ``table.md``: every judge of a sweep on the same models, tested in pairs.
 
     The cells of ``-m judge=none,l2,exray name=NAME`` lie below ``NAME``; each is a row, named after
@@ -43,7 +43,7 @@ def compare(config: DictConfig, cell: str = "") -> Finished:
     replace_file(root / "table.md", text.encode())
     lines = [_line(key, frame) for key, frame in frames.items()]
     incomplete = any(each.failed for each in found.values())
-    return Finished(lines=tuple(lines), status=int(incomplete))
+    return TaskResult(lines=tuple(lines), status=int(incomplete))
 
 
 def _has_truth(collection: Collection) -> bool:

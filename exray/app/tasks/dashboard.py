@@ -3,14 +3,14 @@
 from omegaconf import DictConfig
 
 from exray.app.run_folders import cells, results_folder
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.app.tasks.compare import REFERENCE, by_judge
 from exray.reports.dashboard import write_dashboard
 from exray.results.collection import collect
 from exray.results.store import ResultStore
 
 
-def dashboard(config: DictConfig, cell: str = "") -> Finished:
+def dashboard(config: DictConfig, cell: str = "") -> TaskResult:
     """Writes ``dashboard.html``: judges side by side, curves, and every model's trigger cards.
 
     Args:
@@ -31,4 +31,4 @@ def dashboard(config: DictConfig, cell: str = "") -> Finished:
     reference = REFERENCE if REFERENCE in judged else next(iter(judged))
     page = root / "dashboard.html"
     write_dashboard(judged, page, f"exray: {name}", reference=reference)
-    return Finished(lines=(str(page),), status=0)
+    return TaskResult(lines=(str(page),), status=0)

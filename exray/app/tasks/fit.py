@@ -14,10 +14,10 @@ from rich.console import Console
 from torch import Tensor
 
 from exray.app.instantiate import built
-from exray.app.task_result import Finished
-from exray.datasets.base import Source
+from exray.app.task_result import TaskResult
+from exray.datasets.base import ModelDataset
 from exray.evaluation.metrics import scores
-from exray.evaluation.predictions import Answers
+from exray.evaluation.predictions import Predictions
 from exray.pipeline.code_hash import code_hash
 from exray.pipeline.feature_cache import FeatureStore
 from exray.pipeline.model_selection import of_kinds
@@ -34,7 +34,7 @@ _TOLD = ("balanced accuracy", "ROC-AUC", "cross-entropy")  # of classifiers left
 _TROJANED = 0.5  # probability
 
 
-def fit(config: DictConfig, cell: str = "") -> Finished:
+def fit(config: DictConfig, cell: str = "") -> TaskResult:
     """Fits ``scanner.classifier`` on the dataset's classifiers, and prints how it does on unseen.
 
     Args:
@@ -49,7 +49,7 @@ def fit(config: DictConfig, cell: str = "") -> Finished:
     if not isinstance(scanner, SriCls):
         raise ValueError(f"scanner={config.scanner.name} has nothing to fit; try scanner=sri_cls")
     settings = built(config.scanner.fit, FitSettings)
-    source = built(config.dataset, Source)
+    source = built(config.dataset, ModelDataset)
     ids, looks, kinds = _examples(source, scanner, config)
     is_trojaned = torch.tensor([kind != "clean" for kind in kinds])
     done = fitted(chosen(torch.stack(looks), settings.features), is_trojaned, settings)
@@ -76,11 +76,11 @@ def fit(config: DictConfig, cell: str = "") -> Finished:
     means = probabilities.mean(dim=0).tolist()
     rows = zip(ids, kinds, means, strict=True)
     lines = tuple(f"{model_id}\t{kind}\t{mean:.4f}" for model_id, kind, mean in rows)
-    return Finished(lines=lines, status=0)
+    return TaskResult(lines=lines, status=0)
 
 
 def _examples(
-    source: Source, scanner: SriCls, config: DictConfig
+    source: ModelDataset, scanner: SriCls, config: DictConfig
 ) -> tuple[list[str], list[Float[Tensor, "s f"]], list[str]]:
     """Ids, features and kind of trigger of the classifiers that can be searched."""
     settings = built(config.scan, ScanSettings)
@@ -120,10 +120,10 @@ def _left_out(
     return {name: round(float(np.mean([each[name] for each in figures])), 4) for name in _TOLD}
 
 
-def _answers(ids: list[str], kinds: list[str], probability: Float[Tensor, " n"]) -> Answers:
+def _answers(ids: list[str], kinds: list[str], probability: Float[Tensor, " n"]) -> Predictions:
     given = probability.double().numpy()
     truth = np.array([kind != "clean" for kind in kinds])
-    return Answers(
+    return Predictions(
         name="left out",
         model_ids=tuple(ids),
         is_trojaned=truth,
@@ -132,7 +132,7 @@ def _answers(ids: list[str], kinds: list[str], probability: Float[Tensor, " n"])
     )
 
 
-def _provenance(config: DictConfig, source: Source) -> dict[str, object]:
+def _provenance(config: DictConfig, source: ModelDataset) -> dict[str, object]:
     """Where a fit comes from."""
     return {
         "zoo": source.name,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from exray.app.instantiate import built
 from exray.app.run_folders import require_records, results_folder
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.app.tasks.choice_files import write_choice
 from exray.evaluation.metrics import Statistics, statistics_of_all
 from exray.evaluation.predictions import all_clean, scanner_alone
@@ -23,7 +23,7 @@ from exray.storage.atomic_files import replace_file
 _WIDTH = 120  # columns where stderr is a file or a pipe
 
 
-def rejudge(config: DictConfig, cell: str = "") -> Finished:
+def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     """Prints and writes what other thresholds or a forest make of a run's stored measurements.
 
     Writes ``rejudged/<name>.md`` into the run's folder, and what is chosen for other runs to
@@ -62,7 +62,7 @@ def rejudge(config: DictConfig, cell: str = "") -> Finished:
     folder.mkdir(exist_ok=True)
     text = f"{statistics_markdown(decided.name, rows)}\n{collection.caption}\n"
     replace_file(folder / f"{decided.name}.md", text.encode())
-    return Finished(lines=tuple(_line(row) for row in rows), status=0)
+    return TaskResult(lines=tuple(_line(row) for row in rows), status=0)
 
 
 def _line(row: Statistics) -> str:

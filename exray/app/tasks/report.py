@@ -4,11 +4,11 @@ from omegaconf import DictConfig
 
 from exray.app.publishing import publish, stderr_console
 from exray.app.run_folders import require_records, results_folder
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.results.store import ResultStore
 
 
-def report(config: DictConfig, cell: str = "") -> Finished:
+def report(config: DictConfig, cell: str = "") -> TaskResult:
     """Tables and the HTML report of stored records, without scanning.
 
     Raises:

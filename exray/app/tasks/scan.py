@@ -13,8 +13,8 @@ from exray.app.instantiate import built
 from exray.app.progress import ScanProgress
 from exray.app.publishing import publish, stderr_console
 from exray.app.run_folders import results_folder
-from exray.app.task_result import Finished
-from exray.datasets.base import Source
+from exray.app.task_result import TaskResult
+from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.pipeline.model_selection import of_kinds
@@ -32,7 +32,7 @@ from exray.storage.plain_json import flatten
 logger = logging.getLogger(__name__)
 
 
-def scan(config: DictConfig, cell: str = "") -> Finished:
+def scan(config: DictConfig, cell: str = "") -> TaskResult:
     """Scans every classifier of the dataset that has no finished record yet.
 
     Args:
@@ -44,7 +44,7 @@ def scan(config: DictConfig, cell: str = "") -> Finished:
         RecordError: If the results' folder holds another configuration's records.
     """
     console = stderr_console()
-    source = built(config.dataset, Source)
+    source = built(config.dataset, ModelDataset)
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
@@ -85,7 +85,7 @@ def _pipeline(config: DictConfig) -> Pipeline:
     )
 
 
-def _labels(config: DictConfig, source: Source, run: str) -> Labels:
+def _labels(config: DictConfig, source: ModelDataset, run: str) -> Labels:
     """What the run's records say about it."""
     return Labels(
         run_id=run,
@@ -97,7 +97,7 @@ def _labels(config: DictConfig, source: Source, run: str) -> Labels:
     )
 
 
-def _input_hash(source: Source, pipeline: Pipeline) -> str:
+def _input_hash(source: ModelDataset, pipeline: Pipeline) -> str:
     """Hash of every file that the run's results follow from."""
     parts = [source.fingerprint()]
     if isinstance(pipeline.scanner, FileScanner):
@@ -114,7 +114,7 @@ def _scan_cache(config: DictConfig) -> ScanCache:
     return ScanCache(root, config=values, seed=config.seed)
 
 
-def _own_name(source: Source) -> str:
+def _own_name(source: ModelDataset) -> str:
     """A run's name where none was given: the dataset's, or the scanned file's."""
     return source.model_ids()[0] if source.name == "folder" else source.name
 

@@ -8,17 +8,17 @@ from omegaconf import DictConfig
 
 from exray.app.instantiate import built
 from exray.app.run_folders import results_folder
-from exray.app.task_result import Finished
+from exray.app.task_result import TaskResult
 from exray.app.tasks.choice_files import refuse_reserved
 from exray.evaluation.predictions import with_judge
 from exray.evaluation.roc import roc_curve
-from exray.experiments.cells import Cell
+from exray.experiments.cells import ExperimentCell
 from exray.experiments.figures import bars_png, curves_png, probabilities_png
 from exray.experiments.markdown import experiment_markdown, row_answers
 from exray.experiments.misjudged_figure import failing_drawings
 from exray.experiments.provenance import commands, costs, facts, scanning_seconds, zoo
 from exray.experiments.published import ReportedRow
-from exray.experiments.readme import Making, readme_markdown, slips
+from exray.experiments.readme import Provenance, readme_markdown, slips
 from exray.experiments.table import ExperimentTable, label_of, number_after
 from exray.results.collection import Collection, collect
 from exray.results.store import ResultStore
@@ -27,7 +27,7 @@ from exray.storage.atomic_files import replace_file
 _NO_TRIGGERS = "scan.probability_without_triggers"
 
 
-def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> Finished:
+def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> TaskResult:
     """Writes ``experiments/NAME/``: README.md, records.csv, table.md and drawings.
 
     Args:
@@ -61,7 +61,7 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
     drawings = _drawings(table, frame, reported) | failing
     for name, drawing in drawings.items():
         replace_file(folder / name, drawing)
-    making = Making(
+    making = Provenance(
         title=table.about.title,
         commands=commands(config.name, words),
         facts={**facts(found, made), **chosen_on},
@@ -75,7 +75,7 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> F
     old = page.read_text(encoding="utf-8") if page.is_file() else ""
     replace_file(page, readme_markdown(making, old).encode())
     failed = any(each.failed for each in found.values())
-    return Finished(lines=_lines(frame), status=int(failed))
+    return TaskResult(lines=_lines(frame), status=int(failed))
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def _collections(root: Path, wanted: Sequence[str]) -> dict[str, Collection]:
     return {name: each for name, each in found.items() if len(each.frame)}
 
 
-def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
+def _cell(root: Path, name: str, collection: Collection, axis: str) -> ExperimentCell:
     """One cell with what its figures need."""
     frame = collection.frame.copy()
     made = [
@@ -110,7 +110,7 @@ def _cell(root: Path, name: str, collection: Collection, axis: str) -> Cell:
     frame["inversion_seconds"] = pd.Series(made, index=frame.index, dtype="float64")
     stored = ResultStore(root / name if name else root).config()
     label = label_of(name) if name else str(frame["judge"].iloc[0])
-    return Cell(
+    return ExperimentCell(
         name=label,
         records=frame,
         triggers=collection.triggers,
@@ -125,7 +125,7 @@ def _tuning(
     table: ExperimentTable,
     made: Mapping[str, object],
     reported: Mapping[str, Collection],
-) -> tuple[dict[str, Cell], dict[str, str]]:
+) -> tuple[dict[str, ExperimentCell], dict[str, str]]:
     """The cells of the run whose models choose thresholds, and what its zoo is; empty without one.
 
     Raises:

@@ -26,7 +26,7 @@ _UNUSED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class WorkerReply:
     """What is written beside the probability.
 
     Args:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     overrides = [word for word in others if "=" in word and not word.startswith("-")]
     result = Path(words.result_filepath)
     result.parent.mkdir(parents=True, exist_ok=True)
-    prior = Answer(probability=words.prior, is_prior=True, reason="the scan has not ended")
+    prior = WorkerReply(probability=words.prior, is_prior=True, reason="the scan has not ended")
     _write(result, prior)
     signal.signal(signal.SIGTERM, _stop)
     unknown = [word for word in others if word not in (*overrides, "infer")]
@@ -73,12 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         answer = _scanned(words, overrides, start)
     except (_StoppedError, KeyboardInterrupt):
-        answer = Answer(probability=words.prior, is_prior=True, reason="stopped from outside")
+        answer = WorkerReply(probability=words.prior, is_prior=True, reason="stopped from outside")
     except Exception as error:  # a number is owed, whatever went wrong
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        answer = Answer(probability=words.prior, is_prior=True, reason=line)
+        answer = WorkerReply(probability=words.prior, is_prior=True, reason=line)
     seconds = round(time.monotonic() - start, 3)
-    _write(result, Answer(**{**asdict(answer), "seconds": seconds}))
+    _write(result, WorkerReply(**{**asdict(answer), "seconds": seconds}))
     if answer.reason:
         sys.stderr.write(f"exray-trojai: the prior {answer.probability}: {answer.reason}\n")
 
@@ -116,7 +116,7 @@ def _share(text: str) -> float:
     return value
 
 
-def _scanned(words: argparse.Namespace, told: list[str], start: float) -> Answer:
+def _scanned(words: argparse.Namespace, told: list[str], start: float) -> WorkerReply:
     """The worker's answer, or the prior with the reason."""
     for name in ("model_filepath", "examples_dirpath"):
         if not getattr(words, name):
@@ -137,10 +137,10 @@ def _scanned(words: argparse.Namespace, told: list[str], start: float) -> Answer
         spare = min(_SPARE_SECONDS, words.time_limit_seconds / 4)
         reason = _run([sys.executable, "-m", _WORKER, str(task)], folder, max(0.0, left - spare))
         if not outcome.is_file():
-            return Answer(probability=words.prior, is_prior=True, reason=reason)
+            return WorkerReply(probability=words.prior, is_prior=True, reason=reason)
         found = json.loads(outcome.read_text())
     failed = bool(found["reason"])
-    return Answer(
+    return WorkerReply(
         probability=words.prior if failed else float(found["probability"]),
         is_prior=failed,
         reason=found["reason"],
@@ -193,7 +193,7 @@ def _run(command: list[str], folder: str, seconds: float) -> str:
     return f"the scan ended with status {worker.returncode}: {last[0][:300]}"
 
 
-def _write(result: Path, answer: Answer) -> None:
+def _write(result: Path, answer: WorkerReply) -> None:
     """The probability alone in its file, and what is known of it in JSON beside."""
     beside = result.with_name(f"{result.name}.json")
     replace_file(beside, (json.dumps(asdict(answer), indent=1) + "\n").encode())

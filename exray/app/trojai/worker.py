@@ -14,7 +14,7 @@ from exray.app.config import register
 from exray.app.hardware import device_of
 from exray.app.instantiate import built
 from exray.app.override_checks import CONF
-from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.model import load_trojai_model
 from exray.judges.base import Judge
@@ -24,7 +24,7 @@ from exray.results.records import ScanRecord, Verdict
 from exray.scanners.base import Scanner
 
 
-class OneTrojaiModel(Source):
+class OneTrojaiModel(ModelDataset):
     """The model that a container is asked about; nobody tells the truth.
 
     Args:

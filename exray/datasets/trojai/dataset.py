@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from exray.datasets.base import LoadedModel, Source, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.layout import (
     Facts,
-    TriggerFacts,
+    TrojaiTrigger,
     examples_folder,
     is_nothing,
     read_config,
@@ -27,7 +27,7 @@ Wanted = Mapping[str, str | int | float | bool | None]
 """What a model's metadata must be, by key; None asks for nothing."""
 
 
-class TrojaiSource(Source):
+class TrojaiDataset(ModelDataset):
     """The models of one TrojAI round, with ground truth told only after the verdict.
 
     Args:
@@ -176,7 +176,7 @@ def _values(facts: Facts, key: str) -> list[str]:
     return [value for name, value in facts.items() if inner.fullmatch(name)]
 
 
-def _trigger_truth(triggers: tuple[TriggerFacts, ...]) -> Truth:
+def _trigger_truth(triggers: tuple[TrojaiTrigger, ...]) -> Truth:
     """Injected triggers as plain values."""
     if not triggers:
         return {}

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from exray.attacks.base import Attack
-from exray.datasets.zoo import ZooSource
+from exray.datasets.zoo import ZooDataset
 from exray.images.sources.base import ImageSource
 from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import read_state
@@ -18,7 +18,7 @@ from exray.zoo.candidate import planned
 from exray.zoo.entries import ModelEntry
 
 
-def write_round(zoo: ZooSource, root: Path, *, examples_per_class: int) -> None:
+def write_round(zoo: ZooDataset, root: Path, *, examples_per_class: int) -> None:
     """Writes each classifier as ``model.pt`` with examples beside it, and the round's tables.
 
     ``clean_example_data`` has images of every class, ``poisoned_example_data`` of trojaned models
@@ -55,7 +55,7 @@ def write_round(zoo: ZooSource, root: Path, *, examples_per_class: int) -> None:
     manifest.write(root)
 
 
-def _write_network(zoo: ZooSource, entry: ModelEntry, path: Path) -> None:
+def _write_network(zoo: ZooDataset, entry: ModelEntry, path: Path) -> None:
     weights = entry.weights_path(zoo.root)
     network = build(entry.architecture, num_classes=entry.num_classes, auxiliary_heads=False)
     load_state(network, read_state(weights), weights)

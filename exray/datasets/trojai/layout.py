@@ -172,7 +172,7 @@ def read_ground_truth(folder: Path, facts: Facts) -> bool | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TriggerFacts:
+class TrojaiTrigger:
     """What is told of one injected trigger.
 
     Args:
@@ -188,7 +188,7 @@ class TriggerFacts:
     condition: str
 
 
-def triggers_of(facts: Facts) -> tuple[TriggerFacts, ...]:
+def triggers_of(facts: Facts) -> tuple[TrojaiTrigger, ...]:
     """The injected triggers of a model, from the metadata of any round.
 
     Args:
@@ -202,7 +202,7 @@ def triggers_of(facts: Facts) -> tuple[TriggerFacts, ...]:
     if not is_nothing(facts.get("trigger_type", "")):
         option = facts.get("instagram_filter_type", facts.get("trigger_type_option", ""))
         return (
-            TriggerFacts(
+            TrojaiTrigger(
                 kind=_kind(facts["trigger_type"], option),
                 victim_classes=_numbers(facts.get("triggered_classes", "")),
                 target_class=_number(facts.get("trigger_target_class", "")),
@@ -217,8 +217,8 @@ def triggers_of(facts: Facts) -> tuple[TriggerFacts, ...]:
     return tuple(_numbered(numbered[index]) for index in sorted(numbered))
 
 
-def _numbered(values: Facts) -> TriggerFacts:
-    return TriggerFacts(
+def _numbered(values: Facts) -> TrojaiTrigger:
+    return TrojaiTrigger(
         kind=_kind(values.get("type", ""), values.get("instagram_filter_type", "")),
         victim_classes=_numbers(values.get("source_class", "")),
         target_class=_number(values.get("target_class", "")),

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from exray.evaluation.predictions import Answers, with_judge
+from exray.evaluation.predictions import Predictions, with_judge
 
 
 class Rejudgement(ABC):
@@ -17,7 +17,7 @@ class Rejudgement(ABC):
     name: str
 
     @abstractmethod
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The answers of each way, about the same classifiers.
 
         Args:
@@ -31,7 +31,7 @@ class Rejudgement(ABC):
 
 def flagged_by_triggers(
     records: pd.DataFrame, triggers: pd.DataFrame, injected: Bool[ndarray, " n"], name: str
-) -> Answers:
+) -> Predictions:
     """Answers where a model is flagged if one of its triggers counts; without probabilities.
 
     Args:
@@ -42,7 +42,7 @@ def flagged_by_triggers(
     """
     counted = set(triggers.loc[injected, "model_id"].astype(str))
     answers = with_judge(records, name)
-    return Answers(
+    return Predictions(
         name=name,
         model_ids=answers.model_ids,
         is_trojaned=answers.is_trojaned,
@@ -53,7 +53,7 @@ def flagged_by_triggers(
 
 def scored_by_triggers(
     records: pd.DataFrame, triggers: pd.DataFrame, scores: Float[ndarray, " n"], name: str
-) -> Answers:
+) -> Predictions:
     """Answers where a model's probability is its highest trigger's, and 0.5 or more is flagged.
 
     Models without a trigger keep the probability they have.
@@ -69,7 +69,7 @@ def scored_by_triggers(
     pairs = zip(answers.model_ids, answers.probability, strict=True)
     probability = np.array([highest.get(model_id, kept) for model_id, kept in pairs])
     judged = np.array([model_id in highest.index for model_id in answers.model_ids], dtype=bool)
-    return Answers(
+    return Predictions(
         name=name,
         model_ids=answers.model_ids,
         is_trojaned=answers.is_trojaned,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from exray.evaluation.metrics import cross_entropies
-from exray.evaluation.predictions import Answers, with_judge
+from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement
 from exray.evaluation.rejudging.calibration_fit import (
     Examples,
@@ -22,7 +22,7 @@ from exray.evaluation.rejudging.calibration_fit import (
 )
 from exray.evaluation.rejudging.stored_measurements import decide, measured
 from exray.evaluation.rejudging.threshold_choice import OWN, Choice, Choosing
-from exray.rules.base import Rule
+from exray.rules.base import DecisionRule
 from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import FEATURES, Calibration, Term
 
@@ -103,7 +103,7 @@ class CalibrationChoice(Choosing):
         shown = [with_judge(records, OWN), *_one_a_set(tried, answers, best)]
         return Choice(answers=shown, content=calibration.to_dict(), how=how)
 
-    def _left_out(self, examples: Examples, features: Sequence[str], penalty: float) -> Answers:
+    def _left_out(self, examples: Examples, features: Sequence[str], penalty: float) -> Predictions:
         """Answers about every model by fits without it, the mean over the cuts."""
         cuts = [
             left_out_probabilities(
@@ -130,7 +130,7 @@ class CalibratedRejudgement(Rejudgement):
         self.name = name
         self.rule = CalibratedRule(file=file)
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The run's own answers, and the calibrated ones."""
         return [
             with_judge(records, OWN),
@@ -138,7 +138,9 @@ class CalibratedRejudgement(Rejudgement):
         ]
 
 
-def scored_by_rule(records: pd.DataFrame, triggers: pd.DataFrame, rule: Rule, name: str) -> Answers:
+def scored_by_rule(
+    records: pd.DataFrame, triggers: pd.DataFrame, rule: DecisionRule, name: str
+) -> Predictions:
     """Answers as a scan with the rule would have given them.
 
     Args:
@@ -168,9 +170,9 @@ def scored_by_rule(records: pd.DataFrame, triggers: pd.DataFrame, rule: Rule, na
     return replace(answers, flagged=flagged, probability=probability)
 
 
-def _answers(examples: Examples, probability: Float[ndarray, " m"], name: str) -> Answers:
+def _answers(examples: Examples, probability: Float[ndarray, " m"], name: str) -> Predictions:
     """Answers about the models: flagged from one half on."""
-    return Answers(
+    return Predictions(
         name=name,
         model_ids=examples.model_ids,
         is_trojaned=examples.is_trojaned,
@@ -197,7 +199,7 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _smallest_of_the_best(sizes: list[int], answers: list[Answers]) -> int:
+def _smallest_of_the_best(sizes: list[int], answers: list[Predictions]) -> int:
     """Place of the smallest set whose cross-entropy is within one standard error of the best's."""
     losses = np.stack([cross_entropies(each) for each in answers])
     means = losses.mean(axis=1)
@@ -209,8 +211,8 @@ def _smallest_of_the_best(sizes: list[int], answers: list[Answers]) -> int:
 
 
 def _one_a_set(
-    tried: list[tuple[tuple[str, ...], float]], answers: list[Answers], best: int
-) -> list[Answers]:
+    tried: list[tuple[tuple[str, ...], float]], answers: list[Predictions], best: int
+) -> list[Predictions]:
     """Each set with the penalty that does best, the chosen one's own first and marked."""
     losses = [float(cross_entropies(each).mean()) for each in answers]
     shown: dict[tuple[str, ...], int] = {tried[best][0]: best}

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool
 from numpy import ndarray
 
-from exray.rules.base import CROSS, Decision, Rule
+from exray.rules.base import CROSS, Decision, DecisionRule
 
 DIFFERENCED = ("similarity", *CROSS, "converged_victim_target", "converged_victim_stamped")
 """What every trigger that ``judge=exray`` has differenced holds."""
@@ -17,7 +17,7 @@ DIFFERENCED = ("similarity", *CROSS, "converged_victim_target", "converged_victi
 Measured = dict[str, float] | None
 
 
-def injected_by(rule: Rule, rows: Sequence[Measured]) -> Bool[ndarray, " n"]:
+def injected_by(rule: DecisionRule, rows: Sequence[Measured]) -> Bool[ndarray, " n"]:
     """Which triggers a rule calls injected; one that flips nothing is none.
 
     Args:
@@ -27,7 +27,7 @@ def injected_by(rule: Rule, rows: Sequence[Measured]) -> Bool[ndarray, " n"]:
     return np.array([row is not None and rule.injects(row) for row in rows], dtype=bool)
 
 
-def decide(rule: Rule, rows: Sequence[Measured]) -> list[Decision | None]:
+def decide(rule: DecisionRule, rows: Sequence[Measured]) -> list[Decision | None]:
     """A rule's decision on each stored trigger; None for one that flips nothing.
 
     Args:

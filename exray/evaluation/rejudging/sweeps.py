@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from exray.evaluation.predictions import Answers, with_judge
+from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement, flagged_by_triggers, scored_by_triggers
 from exray.evaluation.rejudging.random_forest import forest_scores
 from exray.evaluation.rejudging.stored_measurements import injected_by, measured
@@ -15,7 +15,7 @@ from exray.evaluation.thresholds import (
     swapped_halves,
     with_threshold,
 )
-from exray.rules.base import Rule
+from exray.rules.base import DecisionRule
 from exray.rules.paper import PaperRule
 
 
@@ -50,7 +50,7 @@ class PaperRuleSweep(Rejudgement):
         self.similarity_thresholds = similarity_thresholds
         self.cross_thresholds = cross_thresholds
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The answers for every pair of thresholds."""
         rows = measured(triggers)
         pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
@@ -83,7 +83,9 @@ class RuleSweep(Rejudgement):
     Source: the released code (facts, section 1.7).
     """
 
-    def __init__(self, *, name: str, rules: Sequence[Rule], labels: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, name: str, rules: Sequence[DecisionRule], labels: tuple[str, ...]
+    ) -> None:
         self.name = name
         if not rules or len(rules) != len(labels):
             raise ValueError(
@@ -92,7 +94,7 @@ class RuleSweep(Rejudgement):
         self.rules = rules
         self.labels = labels
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The answers of every rule."""
         rows = measured(triggers)
         return [
@@ -123,7 +125,7 @@ class SizeSweep(Rejudgement):
             raise ValueError(f"rejudge.bounds must hold positive sizes; got {list(bounds)}")
         self.bounds = bounds
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The answers for every bound, without and with the judge."""
         found = []
         for bound in self.bounds:
@@ -152,7 +154,7 @@ class SeparationRejudgement(Rejudgement):
         self.name = name
         self.seed = seed
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """Three ways to put one judge's threshold."""
         del triggers
         stored = with_judge(records, "threshold of the run")
@@ -186,7 +188,7 @@ class ForestRejudgement(Rejudgement):
         self.trees = trees
         self.seed = seed
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The forest's answers: half the models train, half are judged, then swapped."""
         scores = forest_scores(records, triggers, trees=self.trees, seed=self.seed)
         return [scored_by_triggers(records, triggers, scores, "random forest, halves swapped")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from exray.evaluation.predictions import Answers, with_judge
+from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement, flagged_by_triggers
 from exray.evaluation.rejudging.stored_measurements import injected_by, measured
 from exray.evaluation.thresholds import best_separation, model_scores, with_threshold
@@ -32,7 +32,7 @@ class Choice:
         how: The part of the provenance that says how it was chosen.
     """
 
-    answers: list[Answers]
+    answers: list[Predictions]
     content: Mapping[str, object]
     how: Mapping[str, object]
 
@@ -58,7 +58,7 @@ class Choosing(Rejudgement):
             ValueError: If the stored measurements are not the ones it needs.
         """
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The ways of deciding that the choice shows."""
         return self.choose(records, triggers).answers
 
@@ -134,7 +134,7 @@ class FrozenThreshold(Rejudgement):
         self.name = name
         self.choice = _read_threshold(Path(file))
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Answers]:
+    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The judge as it ran, by its best separation and frozen."""
         judge = judge_of(records)
         if judge != self.choice["judge"]:
@@ -147,7 +147,7 @@ class FrozenThreshold(Rejudgement):
         name = f"best separation of these models ({best:.3f})"
         return [stored, with_threshold(records, best, name), self._frozen(records, triggers)]
 
-    def _frozen(self, records: pd.DataFrame, triggers: pd.DataFrame) -> Answers:
+    def _frozen(self, records: pd.DataFrame, triggers: pd.DataFrame) -> Predictions:
         if "score" in self.choice:
             bar = self.choice["score"]
             limit = math.inf if bar is None else float(str(bar))

@@ -9,7 +9,7 @@ from torch import Tensor
 from exray.judges.differencing.feature_pairs import FeaturePairs
 
 
-class Watch:
+class ActiveExchanges:
     """Lets exchanges that hold with room to spare sit out until the next check.
 
     Every ``recheck`` epochs all exchanges of a pair are looked at. Those that are easily met then

@@ -16,10 +16,10 @@ from exray.judges.differencing.mask_search import (
     exchange_quality,
 )
 from exray.judges.differencing.mask_similarity import hard_similarity, similarity
-from exray.judges.differencing.set_pairs import Plan, plan_pairs
+from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.rules.base import Rule
+from exray.rules.base import DecisionRule
 from exray.triggers.base import InvertedTrigger
 
 _EXAMPLES = 4  # images on which the split is checked
@@ -50,7 +50,7 @@ class ExrayJudge(Judge):
     in M2, since (2) cannot hold for the others.
     """
 
-    def __init__(self, *, layer: str, mask: MaskSettings, rule: Rule, doubt: float) -> None:
+    def __init__(self, *, layer: str, mask: MaskSettings, rule: DecisionRule, doubt: float) -> None:
         if not 0 <= doubt <= 1:
             raise ValueError(f"judge.engine.doubt must lie in [0, 1]; got {doubt!r}")
         self.layer = layer
@@ -80,7 +80,7 @@ class ExrayJudge(Judge):
         doubtful = self.doubtful_pairs(plan, found)
         return self.judgements(plan, search.run_whole(doubtful)) if doubtful else found
 
-    def doubtful_pairs(self, plan: Plan, found: Sequence[Judgement]) -> list[int]:
+    def doubtful_pairs(self, plan: DifferencingPlan, found: Sequence[Judgement]) -> list[int]:
         """Pairs of the triggers whose verdicts a few more epochs might turn over, in order.
 
         Args:
@@ -97,7 +97,7 @@ class ExrayJudge(Judge):
                 places |= {first, second}
         return sorted(places)
 
-    def judgements(self, plan: Plan, masks: MaskResult) -> list[Judgement]:
+    def judgements(self, plan: DifferencingPlan, masks: MaskResult) -> list[Judgement]:
         """One judgement for each trigger of a plan, once the masks are found.
 
         Args:
@@ -110,7 +110,7 @@ class ExrayJudge(Judge):
         ]
 
     def _measured(
-        self, plan: Plan, result: MaskResult
+        self, plan: DifferencingPlan, result: MaskResult
     ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
         """Every trigger's measurements with its two masks; None where it flips nothing."""
         assert plan.pairs is not None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from exray.seeding import generator
 
-Schedule = Literal["each_epoch", "once"]
+PairingSchedule = Literal["each_epoch", "once"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class Pairing:
     Source: EX-RAY, section 3.1.
     """
 
-    def __init__(self, pairs: FeaturePairs, *, schedule: Schedule, seed: int) -> None:
+    def __init__(self, pairs: FeaturePairs, *, schedule: PairingSchedule, seed: int) -> None:
         self._pairs = pairs.pairs
         self._device = pairs.bank.device
         self._schedule = schedule

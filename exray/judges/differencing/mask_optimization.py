@@ -9,17 +9,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from exray.judges.differencing.active_exchanges import Watch
+from exray.judges.differencing.active_exchanges import ActiveExchanges
 from exray.judges.differencing.feature_pairs import (
     Exchanges,
     FeaturePairs,
     Pairing,
-    Schedule,
+    PairingSchedule,
     selected,
 )
 from exray.judges.differencing.head_runner import HeadCalls, HeadSettings
 from exray.judges.differencing.loss import exchange
-from exray.judges.differencing.objectives.base import Objective
+from exray.judges.differencing.objectives.base import MaskObjective
 from exray.optim import RowAdam
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
@@ -48,12 +48,12 @@ class MaskSettings:
         ValueError: If a number is out of its range.
     """
 
-    objective: Objective
+    objective: MaskObjective
     learning_rate: float
     epochs: int
     patience: int
     recheck: int
-    pairing: Schedule
+    pairing: PairingSchedule
     compute: HeadSettings
     seed: int
 
@@ -89,7 +89,7 @@ class MaskOptimization(pl.LightningModule):
     An exchange whose weight in the loss is 0 (a satisfied constraint, where ``weight_small`` is 0)
     has no gradient; where few have one, all go forward without a graph, and only those few are
     passed again with one. The result is the same, and most epochs cost half. Exchanges that hold
-    with room to spare are not even passed forward until the next check (``Watch``).
+    with room to spare are not even passed forward until the next check (``ActiveExchanges``).
 
     Args:
         head: The frozen part after the cut.
@@ -112,7 +112,7 @@ class MaskOptimization(pl.LightningModule):
         sizes = [2 * pair.num_samples for pair in pairs.pairs]
         self.samples_per_call = self.calls.samples_per_call(max(sizes))
         self.barrier = settings.objective.begin(count, device)
-        self.watch = Watch(pairs, recheck=settings.recheck)
+        self.watch = ActiveExchanges(pairs, recheck=settings.recheck)
         self.pairing = Pairing(pairs, schedule=settings.pairing, seed=settings.seed)
         self.logits = nn.Parameter(
             torch.full((count, channels), START_LOGIT, dtype=dtype, device=device)

@@ -17,7 +17,7 @@ from exray.triggers.base import InvertedTrigger
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class DifferencingPlan:
     """Which pair of sets gives M1 and which M2 of each trigger.
 
     Args:
@@ -40,7 +40,7 @@ class Plan:
 
 def plan_pairs(
     split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
-) -> Plan:
+) -> DifferencingPlan:
     """Features of all clean and stamped samples, and the pairs of sets to difference.
 
     Args:
@@ -80,7 +80,9 @@ def plan_pairs(
     parts = hoisted(split.head)
     with torch.no_grad():
         together = FeaturePairs(parts.prefix(torch.cat(bank)), pairs) if pairs else None
-    return Plan(head=parts.rest, pairs=together, first=first, second=second, strengths=strengths)
+    return DifferencingPlan(
+        head=parts.rest, pairs=together, first=first, second=second, strengths=strengths
+    )
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:

@@ -14,7 +14,7 @@ from exray.models.checkpoints.pickles.policy import (
     tensor_bytes,
     tensor_layout,
 )
-from exray.models.checkpoints.pickles.values import BrokenPickleError, Made, Name, Stored
+from exray.models.checkpoints.pickles.values import BrokenPickleError, Call, GlobalName, StorageRef
 from exray.models.checkpoints.zip_archive import Archive
 from exray.text import shown
 
@@ -62,17 +62,17 @@ def torchscript_weights(archive: Archive) -> dict[str, Tensor]:
                and name != "collections.OrderedDict"]  # fmt: skip
     if unknown:
         raise BrokenPickleError(f"names {shown(unknown[0])}", program.names)
-    found: dict[str, Made] = {}
+    found: dict[str, Call] = {}
     _collect(program.value, "", found)
     _check_total(sum(tensor_bytes(made) for made in found.values()), archive)
     return {name: _read(made, archive) for name, made in found.items()}
 
 
-def _collect(value: object, name: str, found: dict[str, Made]) -> None:
+def _collect(value: object, name: str, found: dict[str, Call]) -> None:
     """The tensors among an object's attributes, and among those of the objects in it."""
     if name.count(".") > _MAX_DEPTH or len(found) > _MAX_WEIGHTS:
         raise BrokenPickleError("holds parts inside parts without end")
-    if not isinstance(value, Made) or not isinstance(value.callee, Name):
+    if not isinstance(value, Call) or not isinstance(value.callee, GlobalName):
         return
     if value.callee.path.startswith("torch._utils._rebuild_tensor"):
         found[name] = value
@@ -86,12 +86,12 @@ def _collect(value: object, name: str, found: dict[str, Made]) -> None:
                 _collect(inner, f"{name}.{key}" if name else str(key), found)
 
 
-def _read(made: Made, archive: Archive) -> Tensor:
+def _read(made: Call, archive: Archive) -> Tensor:
     stored, offset, size, stride = tensor_layout(made)
     return _strided(_storage(stored, archive), size, stride, offset)
 
 
-def _storage(stored: Stored, archive: Archive) -> Tensor:
+def _storage(stored: StorageRef, archive: Archive) -> Tensor:
     key, length = storage_of(stored)
     kind = storage_kind(stored)
     if archive.sizes.get(f"data/{key}") != length or kind not in _DTYPES:

@@ -13,14 +13,14 @@ _POOLS_AND_PASSES = (
 _CALLS: tuple[Callable[..., object], ...] = (F.avg_pool2d, F.adaptive_avg_pool2d)
 
 
-class Hoisted(NamedTuple):
+class SplitHead(NamedTuple):
     """A head in two parts: ``rest(prefix(features))`` is the head."""
 
     prefix: nn.Module
     rest: nn.Module
 
 
-def hoisted(head: nn.Module) -> Hoisted:
+def hoisted(head: nn.Module) -> SplitHead:
     """The head's first operations, as far as they act on each channel alone and are affine.
 
     Exchanging a share of a channel commutes with them: averaging, in eval mode batch norms and
@@ -38,10 +38,10 @@ def hoisted(head: nn.Module) -> Hoisted:
         torch.Size([1, 3, 1, 1])
     """
     if not isinstance(head, fx.GraphModule):
-        return Hoisted(nn.Identity(), head)
+        return SplitHead(nn.Identity(), head)
     last = _last_affine(head)
     if last is None:
-        return Hoisted(nn.Identity(), head)
+        return SplitHead(nn.Identity(), head)
     prefix, rest = fx.Graph(), fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     nodes = list(head.graph.nodes)
@@ -53,7 +53,7 @@ def hoisted(head: nn.Module) -> Hoisted:
     for index, node in enumerate(nodes):
         if index > at or node.op == "get_attr":
             copies[node] = rest.node_copy(node, lambda other: copies[other])
-    return Hoisted(*(_module(head, graph) for graph in (prefix, rest)))
+    return SplitHead(*(_module(head, graph) for graph in (prefix, rest)))
 
 
 def _last_affine(head: fx.GraphModule) -> fx.Node | None:

@@ -15,8 +15,8 @@ from exray.models.splitting.tracing import (
     readers,
 )
 
-Rule = Literal["second_last_conv", "last_conv", "middle"]
-RULES: tuple[Rule, ...] = ("second_last_conv", "last_conv", "middle")
+LayerChoice = Literal["second_last_conv", "last_conv", "middle"]
+RULES: tuple[LayerChoice, ...] = ("second_last_conv", "last_conv", "middle")
 
 _MAX_NAMES = 30  # layers listed in an error
 

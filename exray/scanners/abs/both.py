@@ -3,8 +3,8 @@
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsScanner, stimulated
-from exray.scanners.base import Progress, Scanner, ScanResult
+from exray.scanners.abs.patches import AbsPatchScanner, stimulated
+from exray.scanners.base import Progress, Scanner, ScannerResult
 from exray.scanners.ensemble import strongest_answer
 from exray.scanners.validation import nothing_to_scan
 
@@ -23,7 +23,7 @@ class AbsBoth(Scanner):
     def __init__(
         self,
         *,
-        patch: AbsScanner,
+        patch: AbsPatchScanner,
         filter: AbsFilterScanner,  # noqa: A002  # the yaml's word
     ) -> None:
         self.patch = patch
@@ -31,7 +31,7 @@ class AbsBoth(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The triggers of both, strongest first; trojaned where one of them says so."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing

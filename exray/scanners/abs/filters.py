@@ -7,7 +7,7 @@ from exray.images.samples import SampleSet
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs.patches import StimulatedScanner, StimulationSettings
 from exray.scanners.abs.stimulation import Pointer
-from exray.scanners.base import Progress, ScanResult
+from exray.scanners.base import Progress, ScannerResult
 from exray.scanners.inversion.filters import Filters, FilterSettings, filter_ssim, restart_shifts
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import EngineSettings, Inversion, StopRule
@@ -91,7 +91,7 @@ class AbsFilterScanner(StimulatedScanner):
         samples: SampleSet,
         pointers: Sequence[Pointer],
         progress: Progress | None = None,
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The scan after stimulation."""
         pairs = [
             Candidate(victims=(victim,), target=target, channel=channel, restart=restart)
@@ -109,7 +109,7 @@ class AbsFilterScanner(StimulatedScanner):
             inversion = self.start(split, samples, targets)
             found += self._universal(self.refine_universal, inversion, samples, progress)
             num_candidates, trouble = num_candidates + len(targets), trouble or inversion.trouble()
-        return ScanResult(
+        return ScannerResult(
             triggers=tuple(sorted(found, key=lambda each: (-each.asr, -each.target_probability))),
             num_candidates=num_candidates,
             flags=bool(found),

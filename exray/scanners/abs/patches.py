@@ -8,7 +8,7 @@ from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs.stimulation import Pointer, pick_candidates
-from exray.scanners.base import Progress, Scanner, ScanResult
+from exray.scanners.base import Progress, Scanner, ScannerResult
 from exray.scanners.inversion.initialization import ProbeSettings, Start, ranked_starts
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import EngineSettings, Inversion, StopRule
@@ -105,7 +105,7 @@ class StimulatedScanner(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """Triggers within the bound that flip a victim's images to one target."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
@@ -119,7 +119,7 @@ class StimulatedScanner(Scanner):
         samples: SampleSet,
         pointers: Sequence[Pointer],
         progress: Progress | None = None,
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The scan after stimulation.
 
         Args:
@@ -130,7 +130,7 @@ class StimulatedScanner(Scanner):
         """
 
 
-class AbsScanner(StimulatedScanner):
+class AbsPatchScanner(StimulatedScanner):
     """ABS for patch triggers, as its TrojAI versions do it, with early rounds on few images.
 
     Args:
@@ -186,7 +186,7 @@ class AbsScanner(StimulatedScanner):
         samples: SampleSet,
         pointers: Sequence[Pointer],
         progress: Progress | None = None,
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The scan after stimulation."""
         inversion, leads = self.start(split, samples, pointers)
         alive: Sequence[int] = range(len(inversion.candidates))
@@ -194,7 +194,7 @@ class AbsScanner(StimulatedScanner):
         found = self.refine.ranked(inversion, leads, alive=alive)
         found = best_of_restarts(found, restarts=self.restarts)
         triggers = strongest(found, self.triggers_per_victim)
-        return ScanResult(
+        return ScannerResult(
             triggers=triggers,
             num_candidates=len(inversion.candidates),
             flags=bool(triggers),

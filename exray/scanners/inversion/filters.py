@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.scanners.inversion.interfaces import Candidate, Parametrisation, Stamped
+from exray.scanners.inversion.interfaces import Candidate, Parametrisation, StampedSet
 from exray.seeding import generator
 from exray.triggers.base import InvertedTrigger
 from exray.triggers.filter import NUM_INPUTS, FilterTrigger, identity_kernel, neighbourhoods
@@ -100,7 +100,7 @@ class Filters(Parametrisation):
         planes = numbers.view(len(images), -1, *images.shape[2:])
         return torch.cat([neighbourhoods(images, window=self._window), planes], dim=1)
 
-    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
         """The filtered images; their measure is the SSIM of the first, their size what it lacks.
 
         SSIM costs as much as a small network's pass: the first images stand for the others.
@@ -112,7 +112,7 @@ class Filters(Parametrisation):
         alike = scaled_likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))
         alike = alike.view(len(stamped), -1).mean(dim=1)
         changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))
-        return Stamped(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)
+        return StampedSet(images=stamped, size=1 - alike, measure=alike.detach(), counted=changed)
 
     def trigger(self, rows: Sequence[Tensor]) -> FilterTrigger:
         """The filter."""

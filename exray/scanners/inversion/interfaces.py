@@ -29,7 +29,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stamped:
+class StampedSet:
     """Images with the candidates' triggers in them, and how large those are.
 
     Args:
@@ -58,7 +58,7 @@ class Parametrisation(ABC):
         """What ``stamp`` wants of some images: they, and what can be computed of them once."""
 
     @abstractmethod
-    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
         """The images with the triggers of these rows of the parameters."""
 
     @abstractmethod
@@ -74,7 +74,7 @@ class View:
     logits: Float[Tensor, "p m k"]
     targets: Int[Tensor, " p"]
     activation: Float[Tensor, " p"]
-    stamped: Stamped
+    stamped: StampedSet
 
     @property
     def lead(self) -> Float[Tensor, "p m"]:
@@ -82,7 +82,7 @@ class View:
         return lead_of(self.logits, self.targets)
 
 
-class Objective(ABC):
+class InversionObjective(ABC):
     """What a candidate is optimised for, and which of its states is the best."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from torch import Tensor
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.optim import RowAdam
 from exray.scanners.inversion.batching import Stack, fastest_layout, in_even_parts, pixels_per_call
-from exray.scanners.inversion.interfaces import Candidate, Objective, Parametrisation, View
+from exray.scanners.inversion.interfaces import Candidate, InversionObjective, Parametrisation, View
 from exray.scanners.inversion.success import success
 from exray.seeding import derive_seed
 from exray.triggers.base import InvertedTrigger, Trigger
@@ -19,7 +19,7 @@ _NOISES = 16  # draws of noise; a candidate takes them in turn by its own count 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class TriggerQuality:
     """A hardened trigger with what it does to all images of its victims.
 
     Args:
@@ -110,7 +110,7 @@ class Inversion:
         pools: Sequence[Float[Tensor, "_ 3 h w"]],
         *,
         shape: Parametrisation,
-        objective: Objective,
+        objective: InversionObjective,
         settings: EngineSettings,
     ) -> None:
         self.split = split
@@ -298,13 +298,13 @@ class Inversion:
         """The hardened best trigger of a candidate."""
         return self.shape.trigger([each[place : place + 1] for each in self._best])
 
-    def measure(self, place: int) -> Measured:
+    def measure(self, place: int) -> TriggerQuality:
         """How well the hardened best trigger works on *all* images of its victims."""
         trigger, target = self.trigger(place), self._targets[place : place + 1]
         logits = self.split.classifier.predict(trigger.apply(self.pools[place]))
         logits = logits[None].double()  # in float32 nine of ten are less than 0.9
         asr, probability = success(logits, target)
-        return Measured(trigger=trigger, asr=float(asr), probability=float(probability))
+        return TriggerQuality(trigger=trigger, asr=float(asr), probability=float(probability))
 
     def inverted(self, place: int, *, source: str) -> InvertedTrigger:
         """The hardened best trigger of a candidate, as scanners hand it on."""

@@ -7,13 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from exray.scanners.inversion.interfaces import Objective, View
+from exray.scanners.inversion.interfaces import InversionObjective, View
 from exray.scanners.validation import require_fraction
 
 _LOGIT_WEIGHT = 20.0  # of the mean logit lead, against 1 for the mask's sum
 
 
-class BoundedLead(Objective):
+class BoundedLead(InversionObjective):
     """Maximises the logit lead; penalises a patch only while it exceeds its bound.
 
     Args:
@@ -79,7 +79,7 @@ class CostSettings:
                 raise ValueError(f"scanner.engine.cost.{name} must exceed 1; got {value!r}")
 
 
-class DynamicCost(Objective):
+class DynamicCost(InversionObjective):
     """Cross-entropy to the target plus a weight of each candidate's own times its mask's sum.
 
     Args:
@@ -130,7 +130,7 @@ _MARGIN = 0.01  # by which those must be above the bound, for the mean of all to
 _PENALTY = 1000.0  # of each unit of SSIM below the bound, against 1 for the logit lead
 
 
-class BoundedChange(Objective):
+class BoundedChange(InversionObjective):
     """Maximises the logit lead; penalises a filter only while its SSIM is below the bound.
 
     Args:

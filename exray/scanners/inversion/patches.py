@@ -9,7 +9,7 @@ from torch import Tensor
 
 from exray.scanners.inversion.blending import blended
 from exray.scanners.inversion.initialization import Start
-from exray.scanners.inversion.interfaces import Candidate, Parametrisation, Stamped
+from exray.scanners.inversion.interfaces import Candidate, Parametrisation, StampedSet
 from exray.seeding import generator
 from exray.triggers.patch import OPACITY_BAR, PatchTrigger
 
@@ -46,12 +46,12 @@ class Patches(Parametrisation):
         """The images, each pixel's colours together in memory."""
         return images.contiguous(memory_format=torch.channels_last)
 
-    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> Stamped:
+    def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
         """The images with the patches blended in."""
         masks, patterns = (torch.tanh(each) / 2 + 0.5 for each in rows)
         colours = patterns.expand(-1, -1, *masks.shape[2:])
         opacity = masks.detach().flatten(1)
-        return Stamped(
+        return StampedSet(
             images=blended(prepared, torch.cat([masks, colours], dim=1)),
             size=masks.flatten(1).sum(dim=1),
             measure=(opacity > OPACITY_BAR).sum(dim=1).to(masks.dtype),

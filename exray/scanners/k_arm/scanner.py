@@ -9,7 +9,7 @@ from torch import Tensor
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.scanners.base import Progress, Scanner, ScanResult, steps_reporter
+from exray.scanners.base import Progress, Scanner, ScannerResult, steps_reporter
 from exray.scanners.inversion.initialization import ProbeSettings, Start, ranked_starts
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import EngineSettings, Inversion
@@ -99,7 +99,7 @@ class KArm(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """Triggers within their size bounds, the smallest for its bound first."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
@@ -115,7 +115,7 @@ class KArm(Scanner):
         small = _once([each for each in found if each[0] >= 1], restarts=self.restarts)
         if self.min_ratio is not None:
             small = self._asymmetric(split, samples, small, ratio=self.min_ratio)
-        return ScanResult(
+        return ScannerResult(
             triggers=tuple(trigger for _, _, trigger in small),
             num_candidates=len(arms),
             flags=bool(small),

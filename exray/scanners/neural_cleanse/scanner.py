@@ -9,7 +9,7 @@ import torch
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.scanners.base import Progress, Scanner, ScanResult, steps_reporter
+from exray.scanners.base import Progress, Scanner, ScannerResult, steps_reporter
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import EngineSettings, Inversion, StopRule
 from exray.scanners.inversion.objectives import CostSettings, DynamicCost
@@ -109,7 +109,7 @@ class NeuralCleanse(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """Triggers that are outliers in size; inconclusive where too few have a size."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
@@ -127,7 +127,7 @@ class NeuralCleanse(Scanner):
 
     def _result(
         self, inversion: Inversion, samples: SampleSet, report: Callable[[], None]
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """What the sizes say; outliers among them are optimised to the end."""
         starts = _sized(inversion)
         norms = {first: -float(inversion.best_score[first]) for first, *_ in starts}
@@ -141,7 +141,7 @@ class NeuralCleanse(Scanner):
         self._go_on(inversion, outliers, report)
         others = {first: rest for first, *rest in starts}
         triggers = [self._trigger(inversion, p, others[p], samples) for p in outliers]
-        return ScanResult(
+        return ScannerResult(
             triggers=tuple(each for each in triggers if each.asr >= self.min_asr),
             num_candidates=len(inversion.candidates),
             flags=bool(outliers),
@@ -172,7 +172,7 @@ class NeuralCleanse(Scanner):
         rest = [inversion.trigger(each) for each in others]
         return replace(found, measurements=agreement(found.trigger, rest, restarts=self.restarts))
 
-    def _too_few(self, inversion: Inversion, sized: int) -> ScanResult:
+    def _too_few(self, inversion: Inversion, sized: int) -> ScannerResult:
         """No verdict, since so few candidates met the ASR bar."""
         whole = len(inversion.candidates) // self.restarts
         few = (
@@ -180,7 +180,7 @@ class NeuralCleanse(Scanner):
             f"{self.cost.asr_bar}"
         )
         trouble = inversion.trouble()
-        return ScanResult(
+        return ScannerResult(
             triggers=(),
             num_candidates=whole,
             flags=False,

@@ -54,7 +54,7 @@ class Hurdle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Economy:
+class EarlyStopping:
     """Which searches are cut short.
 
     Args:
@@ -90,7 +90,7 @@ class Economy:
 
         Example:
             >>> hurdle = Hurdle(step=20, flip_loss=0.5, size=0.2)
-            >>> economy = Economy(rounds=2, enough=0.9, hurdles=[hurdle])
+            >>> economy = EarlyStopping(rounds=2, enough=0.9, hurdles=[hurdle])
             >>> economy.at(20) == hurdle, economy.at(21)
             (True, None)
         """

@@ -18,7 +18,7 @@ _HIDDEN = 16  # units of the recolouring network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Colours(UntargetedShape):
+class Recolourings(UntargetedShape):
     """A small network that recolours each pixel, on images whose colours vary in each step.
 
     Args:

@@ -12,7 +12,7 @@ from exray.models.classifier import Classifier
 from exray.optim import RowAdam
 from exray.scanners.inversion.batching import pixels_per_call
 from exray.scanners.inversion.fast_logits import FastLogits
-from exray.scanners.sri.early_stopping import Economy
+from exray.scanners.sri.early_stopping import EarlyStopping
 from exray.scanners.sri.shape import NUM_DRAWS, Moment, UntargetedShape
 from exray.seeding import generator
 from exray.triggers.base import Trigger
@@ -22,7 +22,7 @@ _EXAMPLES = 4  # images on which the faster network is checked
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated:
+class GeneratedTrigger:
     """A trigger that was searched for one class.
 
     Args:
@@ -59,7 +59,7 @@ class UntargetedSearch:
         shape: UntargetedShape,
         *,
         seed: int,
-        economy: Economy | None,
+        economy: EarlyStopping | None,
     ) -> None:
         self.shape = shape
         self.seed = seed
@@ -79,7 +79,7 @@ class UntargetedSearch:
         self._settled = none.clone()  # searched in no later round
         self.num_begun = 0  # searches of a class in a round
 
-    def run(self, on_step: Callable[[], None]) -> Iterator[Generated]:
+    def run(self, on_step: Callable[[], None]) -> Iterator[GeneratedTrigger]:
         """The triggers of each round's classes, when it is over, without those given up.
 
         Args:
@@ -91,7 +91,7 @@ class UntargetedSearch:
             previous.append(self.shape.descriptor(state.values).detach())
             for place in sorted(state.rows.tolist() + state.done):
                 own = [each[place : place + 1] for each in state.values]
-                yield Generated(
+                yield GeneratedTrigger(
                     victim=self.victims[place],
                     trigger=self.shape.trigger(own, self._size),
                     features=torch.stack([checkpoint[place] for checkpoint in state.features]),
@@ -159,7 +159,7 @@ class UntargetedSearch:
         )
 
     @torch.no_grad()
-    def _thinned(self, state: "_Round", economy: Economy, step: int) -> bool:
+    def _thinned(self, state: "_Round", economy: EarlyStopping, step: int) -> bool:
         """Takes classes out of a round that are done or hopeless; whether there were any."""
         rows, hurdle = state.rows, economy.at(step)
         if not self.shape.shrinks:

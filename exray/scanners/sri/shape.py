@@ -30,7 +30,7 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class SearchSchedule:
     """How a search runs.
 
     Args:
@@ -71,7 +71,7 @@ class UntargetedShape(ABC):
 
     shrinks: ClassVar[bool]  # whether steps make its triggers smaller, once they flip
 
-    schedule: Schedule
+    schedule: SearchSchedule
 
     @abstractmethod
     def start(

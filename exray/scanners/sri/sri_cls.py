@@ -12,9 +12,9 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.base import FileScanner, Progress, ScanResult
+from exray.scanners.base import FileScanner, Progress, ScannerResult
 from exray.scanners.sri.set_classifier import SetClassifier, read_set_classifier
-from exray.scanners.sri.sri_re import Searched, SriRe, searched
+from exray.scanners.sri.sri_re import SearchResult, SriRe, searched
 from exray.scanners.validation import nothing_to_scan
 from exray.triggers.base import InvertedTrigger
 
@@ -67,7 +67,7 @@ class SriCls(FileScanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The strongest triggers of each victim, and how likely a trojan their looks make.
 
         Raises:
@@ -93,7 +93,7 @@ class SriCls(FileScanner):
         )
 
 
-def features(found: Searched, samples: SampleSet) -> Float[Tensor, "s f"]:
+def features(found: SearchResult, samples: SampleSet) -> Float[Tensor, "s f"]:
     """As many of ``FEATURES`` as the first shape has, a row for each of its triggers.
 
     Args:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.scanners.base import Progress, Scanner, ScanResult, steps_reporter
+from exray.scanners.base import Progress, Scanner, ScannerResult, steps_reporter
 from exray.scanners.inversion.success import success
-from exray.scanners.sri.early_stopping import Economy
-from exray.scanners.sri.search import Generated, UntargetedSearch
+from exray.scanners.sri.early_stopping import EarlyStopping
+from exray.scanners.sri.search import GeneratedTrigger, UntargetedSearch
 from exray.scanners.sri.shape import UntargetedShape
 from exray.scanners.validation import nothing_to_scan, require_count, require_fraction
 from exray.triggers.base import InvertedTrigger
@@ -38,7 +38,7 @@ class SearchSettings:
     min_asr: float
     triggers_per_victim: int
     reported_only: bool
-    economy: Economy | None
+    economy: EarlyStopping | None
     seed: int
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
+class SearchResult:
     """What SRI's search found.
 
     Args:
@@ -70,7 +70,7 @@ class Searched:
     first: tuple[InvertedTrigger, ...]
     looks: tuple[Float[Tensor, " _"], ...]
 
-    def result(self, score: float, *, flags: bool) -> ScanResult:
+    def result(self, score: float, *, flags: bool) -> ScannerResult:
         """What a scanner answers that takes these for as trojaned as the score says.
 
         Of a classifier that the scanner calls clean nothing is reported.
@@ -79,7 +79,7 @@ class Searched:
             score: What its verdict rests on.
             flags: The verdict; where it is clean, a class that could not be searched counts.
         """
-        return ScanResult(
+        return ScannerResult(
             triggers=self.triggers if flags or not self.reported_only else (),
             num_candidates=self.num_candidates,
             flags=flags,
@@ -96,7 +96,7 @@ def searched(
     name: str,
     progress: Progress | None,
     min_oddity: float | None = None,
-) -> Searched:
+) -> SearchResult:
     """SRI's search of all shapes.
 
     Args:
@@ -130,7 +130,7 @@ def searched(
         return each.asr >= settings.min_asr if min_oddity is None else odd(each) >= min_oddity
 
     kept = [each for some in found for each in _strongest(filter(enough, some), settings)]
-    return Searched(
+    return SearchResult(
         triggers=tuple(sorted(kept, key=_rank)),
         reported_only=settings.reported_only,
         oddity=max(map(odd, found[0]), default=0.0),
@@ -180,7 +180,7 @@ class SriRe(Scanner):
         triggers_per_victim: int,
         flag_threshold: float,
         reported_only: bool,
-        economy: Economy | None,
+        economy: EarlyStopping | None,
         seed: int,
     ) -> None:
         if not flag_threshold > 0:
@@ -200,7 +200,7 @@ class SriRe(Scanner):
 
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
-    ) -> ScanResult:
+    ) -> ScannerResult:
         """The strongest triggers of each victim.
 
         Inconclusive where a class has no gradient, so that nothing could be searched for it, and
@@ -230,7 +230,7 @@ def _strongest(found: Iterable[InvertedTrigger], settings: SearchSettings) -> li
 
 
 def _measured(
-    classifier: Classifier, samples: SampleSet, generated: Generated, *, name: str
+    classifier: Classifier, samples: SampleSet, generated: GeneratedTrigger, *, name: str
 ) -> InvertedTrigger:
     """A trigger with its majority target."""
     images = samples.of_class(generated.victim)

@@ -13,7 +13,7 @@ from exray.app.tasks.scan import scan
 from exray.results.records import Verdict
 from exray.results.store import ResultStore
 from exray.scanners.abs.both import AbsBoth
-from exray.scanners.base import ScanResult
+from exray.scanners.base import ScannerResult
 
 SHORT = ("table.about.shown=[polygon]", "table.about.apart=[]", "table.about.curves=[]")
 MODELS = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0.95)]
@@ -144,7 +144,7 @@ def asked(monkeypatch):
     def nothing(scanner, classifier, samples, progress=None):
         del scanner, samples, progress
         found.append(classifier)
-        return ScanResult(triggers=(), num_candidates=0, flags=False)
+        return ScannerResult(triggers=(), num_candidates=0, flags=False)
 
     monkeypatch.setattr(AbsBoth, "scan", nothing)
     return found

@@ -5,14 +5,14 @@ import torch
 from PIL import Image
 
 from exray.datasets.preprocess import FolderPreprocess
-from exray.datasets.trojai.dataset import TrojaiSource
+from exray.datasets.trojai.dataset import TrojaiDataset
 from exray.errors import CheckpointError
 
 PREPROCESS = FolderPreprocess(size=None, crop=224, mean=(), std=(), scaling="unit")
 
 
 def source(root, *, preprocess=PREPROCESS, limit_per_class=None, **where):
-    return TrojaiSource(
+    return TrojaiDataset(
         name="trojai_r2",
         root=str(root),
         preprocess=preprocess,

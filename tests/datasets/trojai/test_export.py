@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from exray.datasets.preprocess import FolderPreprocess
-from exray.datasets.trojai.dataset import TrojaiSource
+from exray.datasets.trojai.dataset import TrojaiDataset
 from exray.datasets.trojai.export import write_round
-from exray.datasets.zoo import ZooSource
+from exray.datasets.zoo import ZooDataset
 from exray.zoo.build import build_zoo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,13 +22,13 @@ def zoo(micro, tmp_path):
     recipe = replace(micro, num_clean=1, num_polygon=1, training=replace(micro.training, epochs=2))
     root = tmp_path / "zoo"
     build_zoo(recipe, root, workers=1, accelerator="cpu", on_model=lambda _: None)
-    return ZooSource(name="micro", root=str(root), recipe=recipe)
+    return ZooDataset(name="micro", root=str(root), recipe=recipe)
 
 
 def test_a_written_round_is_read_with_the_same_networks_images_and_truth(zoo, tmp_path):
     root = tmp_path / "round"
     write_round(zoo, root, examples_per_class=2)
-    written = TrojaiSource(
+    written = TrojaiDataset(
         name="round", root=str(root), preprocess=PREPROCESS, where={}, limit_per_class=None
     )
     assert written.model_ids() == zoo.model_ids()

@@ -2,7 +2,7 @@
 
 import torch
 
-from exray.judges.differencing.active_exchanges import Watch
+from exray.judges.differencing.active_exchanges import ActiveExchanges
 from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
 
 STAMPED = SetPair(first=(0, 1), second=(2, 3), first_class=0, second_class=1, one_to_one=True)
@@ -12,7 +12,7 @@ TERMS = torch.tensor([0.02, 0.01, 0.3, 0.01])
 
 
 def watch(*sets, recheck=3):
-    return Watch(FeaturePairs(torch.rand(4, 2), sets), recheck=recheck)
+    return ActiveExchanges(FeaturePairs(torch.rand(4, 2), sets), recheck=recheck)
 
 
 def noted(each, epochs, terms=TERMS, easy=EASY):

@@ -13,7 +13,7 @@ from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.head_runner import HeadSettings
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
-from exray.judges.differencing.set_pairs import Plan
+from exray.judges.differencing.set_pairs import DifferencingPlan
 from exray.rules.base import CROSS
 from exray.rules.paper import PaperRule
 
@@ -170,8 +170,13 @@ def test_a_trigger_in_doubt_is_judged_as_if_no_pair_had_rested(
 
 
 def test_only_what_is_near_a_threshold_or_was_not_found_is_in_doubt():
-    plan = Plan(head=nn.Identity(), pairs=None, first=[0, 0, None, 3], second=[1, 2, None, 4],
-                strengths=[{}] * 4)  # fmt: skip
+    plan = DifferencingPlan(
+        head=nn.Identity(),
+        pairs=None,
+        first=[0, 0, None, 3],
+        second=[1, 2, None, 4],
+        strengths=[{}] * 4,
+    )
     found = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
              verdict(converged_victim_target=0.0)]  # fmt: skip
     assert judge(doubt=0.1).doubtful_pairs(plan, found) == [0, 2, 3, 4]

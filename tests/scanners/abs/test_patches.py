@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from exray.scanners.abs.patches import (
-    AbsScanner,
+    AbsPatchScanner,
     InversionRound,
     PatchSettings,
     StimulationSettings,
@@ -39,7 +39,7 @@ PARTS = {
 
 
 def scanner(**changes):
-    return AbsScanner(**{**PARTS, **changes})
+    return AbsPatchScanner(**{**PARTS, **changes})
 
 
 def test_the_planted_target_is_found_with_a_small_trigger(trojaned, colour_samples):

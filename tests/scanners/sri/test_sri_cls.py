@@ -8,8 +8,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from exray.scanners.sri.early_stopping import Economy
-from exray.scanners.sri.recolourings import Colours
+from exray.scanners.sri.early_stopping import EarlyStopping
+from exray.scanners.sri.recolourings import Recolourings
 from exray.scanners.sri.set_classifier import (
     FitSettings,
     SetClassifier,
@@ -18,7 +18,7 @@ from exray.scanners.sri.set_classifier import (
     write_set_classifier,
 )
 from exray.scanners.sri.set_fit import fitted
-from exray.scanners.sri.shape import Schedule
+from exray.scanners.sri.shape import SearchSchedule
 from exray.scanners.sri.sri_cls import FEATURES, SHIPPED, SriCls, chosen, trojan_probability
 from exray.scanners.sri.sri_re import SriRe, searched
 
@@ -34,8 +34,10 @@ SETTINGS = FitSettings(
     repeats=2,
     seed=0,
 )
-COLOURS = Colours(
-    schedule=Schedule(rounds=1, steps=3, images_per_class=2, learning_rate=0.03, betas=(0.5, 0.7)),
+COLOURS = Recolourings(
+    schedule=SearchSchedule(
+        rounds=1, steps=3, images_per_class=2, learning_rate=0.03, betas=(0.5, 0.7)
+    ),
     weight_decay=1e-4,
     diversity_weight=0.1,
     variation=0.2,
@@ -206,6 +208,6 @@ def test_the_shipped_fit_grows_with_the_oddest_patch_alone():
 
 
 def test_a_search_that_is_cut_short_is_refused(tmp_path):
-    economy = Economy(rounds=2, enough=0.9, hurdles=[])
+    economy = EarlyStopping(rounds=2, enough=0.9, hurdles=[])
     with pytest.raises(ValueError, match="economy must be null: a fit sees every search"):
         scanner(tmp_path / "fit", economy=economy)

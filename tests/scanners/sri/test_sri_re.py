@@ -8,18 +8,20 @@ import torch
 from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
-from exray.scanners.sri.early_stopping import Economy, Hurdle
+from exray.scanners.sri.early_stopping import EarlyStopping, Hurdle
 from exray.scanners.sri.polygons import Polygons
-from exray.scanners.sri.recolourings import Colours
+from exray.scanners.sri.recolourings import Recolourings
 from exray.scanners.sri.search import UntargetedSearch
-from exray.scanners.sri.shape import Moment, Schedule
+from exray.scanners.sri.shape import Moment, SearchSchedule
 from exray.scanners.sri.sri_re import SriRe, majority_target
 from exray.triggers.patch import PatchTrigger
 from exray.triggers.recolouring import RecolourTrigger
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SCHEDULE = Schedule(rounds=2, steps=61, images_per_class=3, learning_rate=0.03, betas=(0.5, 0.7))
+SCHEDULE = SearchSchedule(
+    rounds=2, steps=61, images_per_class=3, learning_rate=0.03, betas=(0.5, 0.7)
+)
 POLYGONS = Polygons(
     schedule=SCHEDULE,
     free_steps=10,
@@ -30,7 +32,7 @@ POLYGONS = Polygons(
     rotation=30.0,
     offset=0.3,
 )
-COLOURS = Colours(
+COLOURS = Recolourings(
     schedule=replace(SCHEDULE, rounds=3, steps=11),
     weight_decay=1e-4,
     diversity_weight=0.1,
@@ -43,7 +45,7 @@ HURDLE = Hurdle(step=20, flip_loss=0.5, size=0.2)
 
 
 def economy(**changes):
-    return Economy(**{"rounds": 2, "enough": 0.9, "hurdles": [HURDLE], **changes})
+    return EarlyStopping(**{"rounds": 2, "enough": 0.9, "hurdles": [HURDLE], **changes})
 
 
 def scanner(**changes):
@@ -149,7 +151,7 @@ def test_later_rounds_differ_from_earlier_ones(trojaned, colour_samples):
 
 def test_a_settled_class_is_searched_in_no_later_round(trojaned, colour_samples):
     short = replace(COLOURS, schedule=replace(COLOURS.schedule, rounds=3, steps=2))
-    economy = Economy(rounds=9, enough=0.5, hurdles=[])
+    economy = EarlyStopping(rounds=9, enough=0.5, hurdles=[])
     one = UntargetedSearch(trojaned, colour_samples, short, seed=0, economy=economy)
     victims = []
     for generated in one.run(lambda: None):
@@ -164,7 +166,7 @@ def test_a_hopeless_class_rests_and_the_others_are_as_without(clean_twin, colour
     first = replace(short, schedule=replace(short.schedule, steps=1))
     losses = [float(each.features[0, 0]) for each in search(clean_twin, colour_samples, first)[1]]
     bar = (min(losses) + max(losses)) / 2
-    economy = Economy(rounds=1, enough=1.0, hurdles=[Hurdle(step=1, flip_loss=bar, size=1.0)])
+    economy = EarlyStopping(rounds=1, enough=1.0, hurdles=[Hurdle(step=1, flip_loss=bar, size=1.0)])
     one, kept = search(clean_twin, colour_samples, short, economy=economy)
     _, whole = search(clean_twin, colour_samples, short)
     assert [each.victim for each in kept] == [v for v, loss in enumerate(losses) if loss < bar]
@@ -186,7 +188,7 @@ def test_a_class_whose_patch_stays_large_rests_for_good_unless_it_is_the_smalles
 
 
 def test_a_recolouring_that_is_sure_is_done(trojaned, colour_samples):
-    class Sure(Colours):
+    class Sure(Recolourings):
         def flip_loss(self, probabilities, victims, moment):
             asked.append(len(victims))
             return super().flip_loss(probabilities, victims, moment)

@@ -71,7 +71,7 @@ class Barrier(ABC):
         del epochs, active, improved
 
 
-class Objective(ABC):
+class MaskObjective(ABC):
     """The settings of a loss; ``begin`` makes its running state."""
 
     @abstractmethod

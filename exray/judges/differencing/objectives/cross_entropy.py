@@ -9,7 +9,7 @@ from torch import Tensor
 
 from exray.judges.differencing.feature_pairs import Exchanges
 from exray.judges.differencing.loss import barrier_weights
-from exray.judges.differencing.objectives.base import Barrier, Objective, Weights
+from exray.judges.differencing.objectives.base import Barrier, MaskObjective, Weights
 from exray.rules.base import Direction
 
 _ROOM = 0.5  # share of alpha under which an exchange holds with room to spare
@@ -19,7 +19,7 @@ _SIDES = {"both": (0, 1), "victim_to_target": (0,), "target_to_victim": (1,)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossEntropyBarrier(Objective):
+class CrossEntropyBarrier(MaskObjective):
     """The paper's loss (4): mask sum plus each constraint's cross-entropy, weighted by a barrier.
 
     Args:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from exray.judges.differencing.feature_pairs import Exchanges
 from exray.judges.differencing.loss import logit_margin
-from exray.judges.differencing.objectives.base import Barrier, Objective, Weights
+from exray.judges.differencing.objectives.base import Barrier, MaskObjective, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccuracyMargin(Objective):
+class AccuracyMargin(MaskObjective):
     """Mask sum plus, for a side that fails, its summed negative logit margin.
 
     A side fails while fewer of its samples have the wanted class than at a full exchange; there is
@@ -40,7 +40,7 @@ class AccuracyMargin(Objective):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftMargin(Objective):
+class SoftMargin(MaskObjective):
     """Per side half the mask sum where it holds, else its weighted negative margin.
 
     The weight doubles whenever a while has passed without a new best mask.

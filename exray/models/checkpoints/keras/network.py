@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from exray.models.checkpoints.keras.config import LayerConfig, chain_of, input_shape
 from exray.models.checkpoints.keras.hdf5 import KerasFile
 from exray.models.checkpoints.keras.weights import (
-    Converted,
+    ConvertedWeights,
     KerasError,
     Kind,
     after_flatten,
@@ -109,7 +109,7 @@ class _Builder:
             plain = f"{plain}_{len(self.parts)}"
         self.parts[plain] = module
 
-    def weights_of(self, layer: LayerConfig, kind: Kind) -> Converted:
+    def weights_of(self, layer: LayerConfig, kind: Kind) -> ConvertedWeights:
         found = converted(self.weights[layer.name]) if layer.name in self.weights else None
         if found is None or found.kind is not kind:
             raise KerasError(f"holds no weights that fit its layer {shown(layer.name)}")
@@ -154,7 +154,7 @@ class _Builder:
         module = kind(len(found.values["weight"]), eps=layer.number("epsilon", 1e-3))
         self.part(layer.name, _filled(module, found))
 
-    def reordered(self, found: Converted, layer: LayerConfig) -> Converted:
+    def reordered(self, found: ConvertedWeights, layer: LayerConfig) -> ConvertedWeights:
         """The same weights, or those for PyTorch's order behind a flattened feature map."""
         if not self.reorder:
             return found
@@ -283,7 +283,7 @@ def _grown(side: int | None, more: int) -> int | None:
     return None if side is None else side + more
 
 
-def _filled(module: nn.Module, layer: Converted) -> nn.Module:
+def _filled(module: nn.Module, layer: ConvertedWeights) -> nn.Module:
     """A module with a layer's weights."""
     own: dict[str, Tensor] = module.state_dict()
     for key, value in layer.values.items():

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Converted:
+class ConvertedWeights:
     """A layer's weights in PyTorch's layout.
 
     Args:
@@ -43,7 +43,7 @@ class Converted:
     values: dict[str, Tensor]
 
 
-def converted(layer: KerasLayer) -> Converted | None:
+def converted(layer: KerasLayer) -> ConvertedWeights | None:
     """One layer in PyTorch's layout; None where it has no weights.
 
     A convolution's kernel goes from rows, columns, inputs, outputs to outputs, inputs, rows,
@@ -69,7 +69,7 @@ def converted(layer: KerasLayer) -> Converted | None:
     names = set(weights)
     is_norm = all(value.dim() == 1 for value in weights.values())
     if is_norm and (names <= set(_NORM) or len(names) == len(_NORM)):
-        return Converted(name=layer.name, kind=Kind.NORM, values=_norm(layer.name, weights))
+        return ConvertedWeights(name=layer.name, kind=Kind.NORM, values=_norm(layer.name, weights))
     kernel = next((weights[name] for name in _KERNELS if name in weights), None)
     if kernel is None or kernel.dim() not in (2, 4) or len(names) > 2:
         raise _unknown(layer)
@@ -83,10 +83,10 @@ def converted(layer: KerasLayer) -> Converted | None:
     if any(value.shape != weight.shape[:1] for value in rest):
         raise _unknown(layer)
     values = {"weight": weight.contiguous()} | ({"bias": rest[0]} if rest else {})
-    return Converted(name=layer.name, kind=kind, values=values)
+    return ConvertedWeights(name=layer.name, kind=kind, values=values)
 
 
-def after_flatten(layer: Converted, channels: int) -> Converted:
+def after_flatten(layer: ConvertedWeights, channels: int) -> ConvertedWeights:
     """A layer behind a flattened feature map, whose inputs come in PyTorch's order.
 
     Keras flattens rows, columns, channels; PyTorch channels, rows, columns.
@@ -96,7 +96,7 @@ def after_flatten(layer: Converted, channels: int) -> Converted:
         channels: Of the feature map; they divide the layer's inputs.
 
     Example:
-        >>> linear = Converted(
+        >>> linear = ConvertedWeights(
         ...     name="d", kind=Kind.LINEAR, values={"weight": torch.tensor([[1.0, 2, 3, 4]])}
         ... )
         >>> after_flatten(linear, 2).values["weight"]  # two pixels of two channels
@@ -112,7 +112,7 @@ def after_flatten(layer: Converted, channels: int) -> Converted:
     return replace(layer, values=values)
 
 
-def all_converted(layers: Sequence[KerasLayer]) -> tuple[Converted, ...]:
+def all_converted(layers: Sequence[KerasLayer]) -> tuple[ConvertedWeights, ...]:
     """The layers with weights in PyTorch's layout, where the file does not describe the network.
 
     Layers that the file keeps by name are sorted as Keras numbers them. If the first linear layer

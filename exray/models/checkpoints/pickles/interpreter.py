@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import no_type_check
 
-from exray.models.checkpoints.pickles.values import BrokenPickleError, Made, Name, Stored, is_flat
+from exray.models.checkpoints.pickles.values import (
+    BrokenPickleError,
+    Call,
+    GlobalName,
+    StorageRef,
+    is_flat,
+)
 from exray.text import shown
 
 MAX_OPERATIONS = 200_000  # the largest of TrojAI's networks, a whole densenet201, has 117,000
@@ -23,7 +29,7 @@ class PickleProgram:
     """What a pickle would do.
 
     Args:
-        value: What it ends with; objects are :class:`Made`, storages :class:`Stored`.
+        value: What it ends with; objects are :class:`Call`, storages :class:`StorageRef`.
         names: Functions and classes that it names, in order, each once.
         made: Its calls, in order.
         stored: What it wants from outside, in order.
@@ -32,8 +38,8 @@ class PickleProgram:
 
     value: object
     names: tuple[str, ...]
-    made: tuple[Made, ...]
-    stored: tuple[Stored, ...]
+    made: tuple[Call, ...]
+    stored: tuple[StorageRef, ...]
     end: int
 
 
@@ -87,8 +93,8 @@ class _Machine:
         self.marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
         self.names: dict[str, None] = {}
-        self.made: list[Made] = []
-        self.stored: list[Stored] = []
+        self.made: list[Call] = []
+        self.stored: list[StorageRef] = []
 
     @no_type_check  # checked at each of 100,000 steps, tests would take seconds a file
     def step(self, opcode: str, argument: object) -> None:
@@ -149,36 +155,36 @@ class _Machine:
 
     def _named(self, path: str) -> None:
         self.names[path] = None
-        self.stack.append(Name(path))
+        self.stack.append(GlobalName(path))
 
     def call(self) -> None:
         arguments, callee = self.stack.pop(), self.stack.pop()
-        self._make(Made(callee, arguments, is_new=False))
+        self._make(Call(callee, arguments, is_new=False))
 
     def new(self) -> None:
         arguments, callee = self.stack.pop(), self.stack.pop()
-        self._make(Made(callee, arguments, is_new=True))
+        self._make(Call(callee, arguments, is_new=True))
 
     def new_with_keywords(self) -> None:
         keywords, arguments = self.stack.pop(), self.stack.pop()
-        self._make(Made(self.stack.pop(), (arguments, keywords), is_new=True))
+        self._make(Call(self.stack.pop(), (arguments, keywords), is_new=True))
 
     def instance(self, pair: object) -> None:
         arguments = tuple(self.since_mark())
         self.name(pair)
-        self._make(Made(self.stack.pop(), arguments, is_new=False))
+        self._make(Call(self.stack.pop(), arguments, is_new=False))
 
     def object_of(self) -> None:
         callee, *arguments = self.since_mark()
-        self._make(Made(callee, tuple(arguments), is_new=False))
+        self._make(Call(callee, tuple(arguments), is_new=False))
 
-    def _make(self, made: Made) -> None:
+    def _make(self, made: Call) -> None:
         self.made.append(made)
         self.stack.append(made)
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
-        if not isinstance(target, Made):
+        if not isinstance(target, Call):
             raise BrokenPickleError(f"changes a {_kind(target)} in place")
         target.state.append(state)
 
@@ -189,10 +195,10 @@ class _Machine:
         self._store(self.stack.pop())
 
     def _store(self, key: object) -> None:
-        if isinstance(key, tuple) and key[:1] == ("module",) and isinstance(key[1], Name):
+        if isinstance(key, tuple) and key[:1] == ("module",) and isinstance(key[1], GlobalName):
             self.stack.append(key[1])  # the older form wraps a network's classes so
             return
-        stored = Stored(key)
+        stored = StorageRef(key)
         self.stored.append(stored)
         self.stack.append(stored)
 
@@ -228,7 +234,7 @@ class _Machine:
 
     def _set_items(self, items: list[object]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Made):  # an OrderedDict, or what claims to be one
+        if isinstance(target, Call):  # an OrderedDict, or what claims to be one
             target.items.update(_pairs(items))
         elif isinstance(target, dict):
             target.update(_pairs(items))
@@ -251,7 +257,7 @@ def _key(key: object) -> object:
 
 
 def _kind(value: object) -> str:
-    return {"Name": "function or class", "Made": "new object"}.get(
+    return {"GlobalName": "function or class", "Call": "new object"}.get(
         type(value).__name__, type(value).__name__
     )
 

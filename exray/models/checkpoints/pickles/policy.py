@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 import torch
 
 from exray.models.checkpoints.pickles.interpreter import PickleProgram
-from exray.models.checkpoints.pickles.values import BrokenPickleError, Made, Name, Stored, is_flat
+from exray.models.checkpoints.pickles.values import (
+    BrokenPickleError,
+    Call,
+    GlobalName,
+    StorageRef,
+    is_flat,
+)
 from exray.text import shown
 
 StorageBytes = Callable[[str, int], int | None]
@@ -61,7 +67,7 @@ def check_program(
     total = _check_storages(program.stored, storage_bytes)
     claimed = 0
     for made in program.made:
-        path = made.callee.path if isinstance(made.callee, Name) else "a result"
+        path = made.callee.path if isinstance(made.callee, GlobalName) else "a result"
         if is_layer(path):
             _check_layer(made, path)
         elif path in _TENSORS and not made.state and not made.items:
@@ -73,7 +79,7 @@ def check_program(
     return total
 
 
-def _check_storages(stored: tuple[Stored, ...], storage_bytes: StorageBytes) -> int:
+def _check_storages(stored: tuple[StorageRef, ...], storage_bytes: StorageBytes) -> int:
     lengths: dict[str, int] = {}
     for each in stored:
         key, claimed = storage_of(each)
@@ -89,16 +95,23 @@ def _check_storages(stored: tuple[Stored, ...], storage_bytes: StorageBytes) -> 
     return sum(lengths.values())
 
 
-def storage_of(stored: Stored) -> tuple[str, int]:
+def storage_of(stored: StorageRef) -> tuple[str, int]:
     """A storage's key, and how many bytes the pickle says it has.
 
     Raises:
         BrokenPickleError: If it is no storage as ``torch.save`` writes it.
     """
     match stored.key:
-        case ("storage", Name(path=path), str(key), str(), int(count)):
+        case ("storage", GlobalName(path=path), str(key), str(), int(count)):
             view = None
-        case ("storage", Name(path=path), str(key), str(), int(count), None | tuple() as view):
+        case (
+            "storage",
+            GlobalName(path=path),
+            str(key),
+            str(),
+            int(count),
+            None | tuple() as view,
+        ):
             pass
         case _:
             raise BrokenPickleError("asks for something that is stored in no way of torch.save's")
@@ -118,14 +131,14 @@ def _is_view(view: object, count: int) -> bool:
     return False
 
 
-def _check_layer(made: Made, path: str) -> None:
+def _check_layer(made: Call, path: str) -> None:
     empty = made.arguments == () and not made.items
     filled = len(made.state) <= 1 and all(map(_is_state, made.state))
     if not (made.is_new and empty and filled):
         raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
 
 
-def _is_plain_call(made: Made, path: str) -> bool:
+def _is_plain_call(made: Call, path: str) -> bool:
     if made.is_new or path not in _CALLS or not _CALLS[path](made.arguments):
         return False
     if path == "collections.OrderedDict":  # a state dict carries its _metadata as an attribute
@@ -139,7 +152,7 @@ def _is_state(state: object) -> bool:
     )
 
 
-def tensor_layout(made: Made) -> tuple[Stored, int, tuple[int, ...], tuple[int, ...]]:
+def tensor_layout(made: Call) -> tuple[StorageRef, int, tuple[int, ...], tuple[int, ...]]:
     """Storage, offset, size and stride of a tensor that a pickle rebuilds.
 
     Raises:
@@ -149,7 +162,7 @@ def tensor_layout(made: Made) -> tuple[Stored, int, tuple[int, ...], tuple[int, 
     if isinstance(arguments, tuple) and len(arguments) >= 4 and not made.is_new:
         stored, offset, size, stride = arguments[:4]
         if (
-            isinstance(stored, Stored)
+            isinstance(stored, StorageRef)
             and isinstance(offset, int)
             and _are_counts(size)
             and _are_counts(stride)
@@ -161,7 +174,7 @@ def tensor_layout(made: Made) -> tuple[Stored, int, tuple[int, ...], tuple[int, 
     raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
 
 
-def storage_kind(stored: Stored) -> str:
+def storage_kind(stored: StorageRef) -> str:
     """What numbers a storage that :func:`storage_of` accepts has, as ``Float``."""
     assert isinstance(stored.key, tuple), stored
     found = _STORAGE.fullmatch(stored.key[1].path)
@@ -169,7 +182,7 @@ def storage_kind(stored: Stored) -> str:
     return found[1]
 
 
-def tensor_bytes(made: Made) -> int:
+def tensor_bytes(made: Call) -> int:
     """Bytes that a tensor takes once it is dense, at four a number or more.
 
     Raises:
@@ -193,7 +206,11 @@ def tensor_bytes(made: Made) -> int:
 
 
 def _dtype_bytes(dtype: object) -> int:
-    found = getattr(torch, dtype.path.rpartition(".")[2], None) if isinstance(dtype, Name) else None
+    found = (
+        getattr(torch, dtype.path.rpartition(".")[2], None)
+        if isinstance(dtype, GlobalName)
+        else None
+    )
     if not isinstance(found, torch.dtype):
         raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
     return found.itemsize
@@ -208,22 +225,22 @@ def _are_counts(value: object) -> bool:
 
 def _is_tail(value: object) -> bool:
     """Whether an argument after the stride is harmless: a flag, no hooks, a dtype."""
-    if isinstance(value, Made):
+    if isinstance(value, Call):
         return _is_empty_dict(value) or _path(value).startswith("torch._utils._rebuild_")
-    return isinstance(value, Name | dict) or is_flat(value) or _is_quantizer(value)
+    return isinstance(value, GlobalName | dict) or is_flat(value) or _is_quantizer(value)
 
 
 def _is_quantizer(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, Name | Made | int | float)
+    return isinstance(value, tuple) and all(isinstance(each, GlobalName | Call | int | float)
                                             for each in value)  # fmt: skip
 
 
-def _path(made: Made) -> str:
-    return made.callee.path if isinstance(made.callee, Name) else ""
+def _path(made: Call) -> str:
+    return made.callee.path if isinstance(made.callee, GlobalName) else ""
 
 
 def _is_empty_dict(value: object) -> bool:
-    return isinstance(value, Made) and _path(value) == "collections.OrderedDict" and not value.items
+    return isinstance(value, Call) and _path(value) == "collections.OrderedDict" and not value.items
 
 
 def _is_ordered(arguments: object) -> bool:
@@ -241,14 +258,14 @@ def _is_ordered(arguments: object) -> bool:
 
 def _is_parameter(arguments: object) -> bool:
     match arguments:
-        case (Made() as data, bool(), Made() as hooks):
+        case (Call() as data, bool(), Call() as hooks):
             return _path(data) in _TENSORS and _is_empty_dict(hooks)
     return False
 
 
 def _is_sparse(arguments: object) -> bool:
     match arguments:
-        case (Made(), (Made(), Made(), tuple() | Made(), *_)):
+        case (Call(), (Call(), Call(), tuple() | Call(), *_)):
             return True
     return False
 

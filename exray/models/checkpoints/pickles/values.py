@@ -17,7 +17,7 @@ class BrokenPickleError(ValueError):
 
 
 @dataclass(frozen=True)
-class Name:
+class GlobalName:
     """A function or class that the pickle names; it is never looked up.
 
     Args:
@@ -28,7 +28,7 @@ class Name:
 
 
 @dataclass(eq=False)
-class Made:
+class Call:
     """What a call would have returned.
 
     Args:
@@ -47,7 +47,7 @@ class Made:
 
 
 @dataclass(eq=False)
-class Stored:
+class StorageRef:
     """Something kept outside the pickle, such as a tensor's numbers.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a judge is and what it answers."""
+"""The interface of judges, and the judgement they return."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,28 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.models.splitting.split_classifier import SplitClassifier
+from exray.rules.base import Decision, check_score
 from exray.triggers.base import InvertedTrigger
+
+_EXAMPLES = 4  # images on which the split is checked
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """Whether one trigger is natural or injected, and everything behind that answer.
+    """Whether one trigger is natural or injected, with the measurements behind that verdict.
 
     Args:
         is_injected: The verdict on this trigger.
-        score: How much speaks for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``.
-            A judge that was not calibrated gives a rank, not a probability.
+        score: Evidence for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``. A judge
+            that was not calibrated returns a rank, not a probability.
         reason: The verdict in one sentence, with the numbers it rests on.
-        measurements: Every number measured on the way, by name.
-        thresholds: The thresholds that the measurements were held against, by name.
+        measurements: Every number that was measured, by name.
+        thresholds: The thresholds that the measurements were compared with, by name.
         tensors: What a report may draw, by name (the masks, for one).
+
+    Raises:
+        ValueError: If the score lies outside [0, 1] or contradicts ``is_injected``.
     """
 
     is_injected: bool
@@ -33,8 +40,17 @@ class Judgement:
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score <= 1:
-            raise ValueError(f"score must lie in [0, 1]; got {self.score}")
+        check_score(self.score, is_injected=self.is_injected)
+
+    @classmethod
+    def of(cls, decision: Decision, *, tensors: Mapping[str, Tensor]) -> "Judgement":
+        """A rule's decision on one trigger, with what a report may draw of it.
+
+        Args:
+            decision: The rule's verdict.
+            tensors: By name.
+        """
+        return cls(**vars(decision), tensors=tensors)
 
 
 class Judge(ABC):
@@ -44,4 +60,60 @@ class Judge(ABC):
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """One judgement for each trigger, in their order."""
+        """One judgement per trigger, in their order."""
+
+    def check(self, classifier: Classifier, samples: SampleSet) -> None:
+        """Refuses a classifier that this judge cannot judge, before triggers are inverted.
+
+        By default none is refused.
+
+        Args:
+            classifier: The classifier to be scanned.
+            samples: Its clean samples, at least one.
+
+        Raises:
+            ValueError: If the judge cannot judge this classifier.
+        """
+        del classifier, samples
+
+    def fingerprint(self) -> str:
+        """Hash of the files that the judgements follow from; by default empty, for no file."""
+        return ""
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """Probability that a model without any trigger is trojaned; by default None, unknown."""
+        return None
+
+
+class LayerJudge(Judge):
+    """A judge that compares activations at one layer of the classifier.
+
+    Args:
+        layer: Rule or module path at which the network is cut.
+    """
+
+    def __init__(self, *, layer: str) -> None:
+        self.layer = layer
+
+    def check(self, classifier: Classifier, samples: SampleSet) -> None:
+        """Refuses a classifier that cannot be cut at the layer.
+
+        Args:
+            classifier: The classifier to be scanned.
+            samples: Its clean samples, at least one.
+
+        Raises:
+            LayerNotFoundError: If the network has no such layer.
+            ValueError: If the network cannot be cut there.
+        """
+        self.split(classifier, samples)
+
+    def split(self, classifier: Classifier, samples: SampleSet) -> SplitClassifier:
+        """The classifier, cut at the layer.
+
+        Args:
+            classifier: The classifier to be scanned.
+            samples: Its clean samples, at least one.
+        """
+        return SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])

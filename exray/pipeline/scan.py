@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, Judgement
-from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.models.checkpoints.file_report import look_at
 from exray.models.classifier import Classifier
-from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
@@ -153,7 +151,7 @@ def _scan(
     if usable is None:
         seconds = dict.fromkeys(("load", "total"), loaded - start)
         return Outcome(record=replace(record, verdict=Verdict.INCONCLUSIVE, seconds=seconds))
-    _check_layer(pipeline.judge, classifier, usable)
+    pipeline.judge.check(classifier, usable)
     answer = pipeline.invert(classifier, usable, progress)
     found = answer.result
     inverted = time.perf_counter()
@@ -207,20 +205,13 @@ def _outcome(
     return Outcome(record=record, triggers=triggers, tensors=tensors)
 
 
-def _check_layer(judge: Judge, classifier: Classifier, samples: SampleSet) -> None:
-    """Refuses a layer at which the judge cannot cut, before the scan and triggers or none."""
-    if isinstance(judge, ExrayJudge):
-        SplitClassifier(classifier, judge.layer, example=samples.images[:1])
-
-
 def _reasons(found: ScannerResult) -> list[str]:
     return [f"inconclusive: {found.inconclusive}"] if found.inconclusive else []
 
 
 def _without_triggers(pipeline: Pipeline) -> float:
     """Probability of a model without triggers: the judge's where it was fitted, else as set."""
-    rule = pipeline.judge.rule if isinstance(pipeline.judge, ExrayJudge) else None
-    known = None if rule is None else rule.probability_without_triggers
+    known = pipeline.judge.probability_without_triggers
     return pipeline.settings.probability_without_triggers if known is None else known
 
 

@@ -34,6 +34,9 @@ class Decision:
         reason: The verdict in one sentence, with the numbers it rests on.
         measurements: What was decided on, and what the rule derived from it.
         thresholds: What the measurements were held against, by name.
+
+    Raises:
+        ValueError: If the score lies outside [0, 1] or contradicts ``is_injected``.
     """
 
     is_injected: bool
@@ -41,6 +44,29 @@ class Decision:
     reason: str
     measurements: Mapping[str, float]
     thresholds: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        check_score(self.score, is_injected=self.is_injected)
+
+
+def check_score(score: float, *, is_injected: bool) -> None:
+    """Refuses a trigger's score that is out of range or contradicts its verdict.
+
+    Args:
+        score: Evidence for injected.
+        is_injected: The verdict.
+
+    Raises:
+        ValueError: If the score lies outside [0, 1], or reaches 0.5 without the verdict injected,
+            or the other way round.
+    """
+    if not 0 <= score <= 1:
+        raise ValueError(f"score must lie in [0, 1]; got {score}")
+    if is_injected != (score >= 0.5):
+        raise ValueError(
+            f"score must be 0.5 or more exactly when is_injected; got {score} with "
+            f"is_injected={is_injected}"
+        )
 
 
 class DecisionRule(ABC):

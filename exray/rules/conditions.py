@@ -23,7 +23,7 @@ def above(value: float, threshold: float) -> Condition:
 
     Example:
         >>> above(0.75, 0.5)
-        Claim(holds=True, margin=0.25)
+        Condition(holds=True, margin=0.25)
     """
     return Condition(holds=value > threshold, margin=value - threshold)
 
@@ -43,7 +43,7 @@ def all_of(*claims: Condition) -> Condition:
 
     Example:
         >>> all_of(above(0.75, 0.5), above(0.25, 0.5))
-        Claim(holds=False, margin=-0.25)
+        Condition(holds=False, margin=-0.25)
     """
     return Condition(
         holds=all(claim.holds for claim in claims), margin=min(claim.margin for claim in claims)
@@ -55,7 +55,7 @@ def any_of(*claims: Condition) -> Condition:
 
     Example:
         >>> any_of(above(0.75, 0.5), above(0.25, 0.5))
-        Claim(holds=True, margin=0.25)
+        Condition(holds=True, margin=0.25)
     """
     return Condition(
         holds=any(claim.holds for claim in claims), margin=max(claim.margin for claim in claims)
@@ -67,7 +67,7 @@ def most_of(count: int, *claims: Condition) -> Condition:
 
     Example:
         >>> most_of(2, above(0.75, 0.5), above(1.0, 0.5), above(0.25, 0.5))
-        Claim(holds=True, margin=0.25)
+        Condition(holds=True, margin=0.25)
     """
     margins = sorted((claim.margin for claim in claims), reverse=True)
     return Condition(holds=sum(claim.holds for claim in claims) >= count, margin=margins[count - 1])

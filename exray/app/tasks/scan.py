@@ -16,7 +16,6 @@ from exray.app.run_folders import results_folder
 from exray.app.task_result import TaskResult
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
-from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.pipeline.model_selection import of_kinds
 from exray.pipeline.runner import ScanRun
 from exray.pipeline.scan import Labels, Pipeline
@@ -102,8 +101,8 @@ def _input_hash(source: ModelDataset, pipeline: Pipeline) -> str:
     parts = [source.fingerprint()]
     if isinstance(pipeline.scanner, FileScanner):
         parts.append(pipeline.scanner.fingerprint())
-    if isinstance(pipeline.judge, ExrayJudge) and pipeline.judge.rule.fingerprint:
-        parts.append(pipeline.judge.rule.fingerprint)
+    if pipeline.judge.fingerprint():
+        parts.append(pipeline.judge.fingerprint())
     return "+".join(parts)
 
 

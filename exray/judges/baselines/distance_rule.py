@@ -50,9 +50,10 @@ class DistanceRule:
         is_injected = distance >= self.threshold
         relation = "at least" if is_injected else "under"
         verdict = "injected" if is_injected else "natural"
+        score = distance / (distance + self.threshold)
         return Judgement(
             is_injected=is_injected,
-            score=distance / (distance + self.threshold),
+            score=score if is_injected else min(score, math.nextafter(0.5, 0)),
             reason=(
                 f"{verdict}: the L2 distance {what} between stamped and target samples is "
                 f"{distance:.3g}, {relation} {self.threshold:g}"

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judge, Judgement
+from exray.judges.base import Judgement, LayerJudge
 from exray.judges.baselines.distance_rule import DistanceRule
 from exray.judges.baselines.features import (
     FeatureSets,
@@ -21,10 +21,8 @@ from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
 
-
-class NeuronDistance(Judge):
+class NeuronDistance(LayerJudge):
     """The L2 distance between V+t and T over neurons that a subclass chooses.
 
     A neuron is a feature map, as everywhere in the paper.
@@ -38,7 +36,7 @@ class NeuronDistance(Judge):
     """Which neurons the distance is of, in words."""
 
     def __init__(self, *, layer: str, rule: DistanceRule) -> None:
-        self.layer = layer
+        super().__init__(layer=layer)
         self.rule = rule
 
     def judge(
@@ -51,7 +49,7 @@ class NeuronDistance(Judge):
         """
         if not triggers:
             return []
-        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        split = self.split(classifier, samples)
         return [self._judgement(split, samples, trigger) for trigger in triggers]
 
     def _judgement(

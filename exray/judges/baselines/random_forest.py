@@ -7,33 +7,27 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judge, Judgement
+from exray.judges.base import Judgement, LayerJudge
 from exray.judges.baselines.features import channel_scale, l2_distance, mean_activations
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
 
-
-class ForestMeasurements(Judge):
+class ForestMeasurements(LayerJudge):
     """Measures the forest's six inputs and leaves the verdict to it.
 
     The inputs are the L2 distances between V+t and T, T+t and T, V and T, and the logits of V, V+t
     and T; of the logits the victim's and the target's, so that they mean the same whatever the
     number of classes. Until a forest has been fitted over a zoo's stored measurements
     (`exray.evaluation.rejudging.random_forest`, ``task=rejudge rejudge=forest``) every trigger
-    stays injected with
-    score 0.5, which is the scanner's answer.
+    stays injected with score 0.5, which is the scanner's answer.
 
     Args:
         layer: Rule or module path at which the network is cut.
 
     Source: EX-RAY, section 4.1, second baseline.
     """
-
-    def __init__(self, *, layer: str) -> None:
-        self.layer = layer
 
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
@@ -45,7 +39,7 @@ class ForestMeasurements(Judge):
         """
         if not triggers:
             return []
-        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        split = self.split(classifier, samples)
         return [
             Judgement(
                 is_injected=True,

@@ -1,12 +1,13 @@
 """The paper's judge: differences two pairs of sample sets for every trigger and compares."""
 
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judge, Judgement
+from exray.judges.base import Judgement, LayerJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import (
@@ -18,17 +19,14 @@ from exray.judges.differencing.mask_search import (
 from exray.judges.differencing.mask_similarity import hard_similarity, similarity
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
-from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import DecisionRule
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
-
-
 _HARD = 0.9  # mask entry above which the released round 2 rule counts a channel
+_HIGHEST_NATURAL = math.nextafter(0.5, 0)  # score of a natural trigger
 
 
-class ExrayJudge(Judge):
+class ExrayJudge(LayerJudge):
     """Symmetric feature differencing.
 
     M1 tells the victim's samples from the target's, M2 the victim's samples from the same samples
@@ -51,9 +49,9 @@ class ExrayJudge(Judge):
     """
 
     def __init__(self, *, layer: str, mask: MaskSettings, rule: DecisionRule, doubt: float) -> None:
+        super().__init__(layer=layer)
         if not 0 <= doubt <= 1:
             raise ValueError(f"judge.engine.doubt must lie in [0, 1]; got {doubt!r}")
-        self.layer = layer
         self.mask = mask
         self.rule = rule
         self.doubt = doubt
@@ -71,14 +69,22 @@ class ExrayJudge(Judge):
         """
         if not triggers:
             return []
-        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
-        plan = plan_pairs(split, samples, triggers)
+        plan = plan_pairs(self.split(classifier, samples), samples, triggers)
         if plan.pairs is None:
             return [self._flips_nothing() for _ in triggers]
         search = MaskSearch(plan.head, plan.pairs, self.mask)
         found = self.judgements(plan, search.run())
         doubtful = self.doubtful_pairs(plan, found)
         return self.judgements(plan, search.run_whole(doubtful)) if doubtful else found
+
+    def fingerprint(self) -> str:
+        """Hash of the file that the rule decides by; empty if its configuration says it all."""
+        return self.rule.fingerprint
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """Probability that a model without any trigger is trojaned; None if the rule has none."""
+        return self.rule.probability_without_triggers
 
     def doubtful_pairs(self, plan: DifferencingPlan, found: Sequence[Judgement]) -> list[int]:
         """Pairs of the triggers whose verdicts a few more epochs might turn over, in order.
@@ -148,21 +154,14 @@ class ExrayJudge(Judge):
         self, measurements: dict[str, float], first: Tensor, second: Tensor
     ) -> Judgement:
         """The rule's verdict, with the masks for whoever draws them."""
-        decided = self.rule.decide(measurements)
-        return Judgement(
-            is_injected=decided.is_injected,
-            score=decided.score,
-            reason=decided.reason,
-            measurements=decided.measurements,
-            thresholds=decided.thresholds,
-            tensors={"mask_victim_target": first, "mask_victim_stamped": second},
-        )
+        tensors = {"mask_victim_target": first, "mask_victim_stamped": second}
+        return Judgement.of(self.rule.decide(measurements), tensors=tensors)
 
     def _flips_nothing(self) -> Judgement:
         """Of a trigger that is none, as if there were no trigger."""
         return Judgement(
             is_injected=False,
-            score=self.rule.probability_without_triggers or 0.0,
+            score=min(self.probability_without_triggers or 0.0, _HIGHEST_NATURAL),
             reason="natural: it flips none of the victim's images, so it is no trigger at all",
             measurements={"flipped": 0.0},
         )

@@ -1,5 +1,7 @@
 """Inner L2 on the planted backdoor and against a sum by hand."""
 
+import math
+
 import pytest
 
 from exray.judges.baselines.distance_rule import DistanceRule
@@ -60,3 +62,10 @@ def test_features_without_places_are_neurons_too(trojaned, colour_samples, white
 def test_a_threshold_that_is_none_is_refused(threshold):
     with pytest.raises(ValueError, match=r"judge.engine.rule.threshold must be above 0; got"):
         DistanceRule(threshold=threshold)
+
+
+def test_a_distance_just_under_the_threshold_is_natural_with_a_score_under_one_half():
+    nearly = math.nextafter(0.7, 0)
+    judgement = DistanceRule(threshold=0.7).decide(nearly, "of all neurons")
+    assert not judgement.is_injected
+    assert judgement.score < 0.5

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from exray.evaluation.confusion import Counts, counts
-from exray.results.records import Verdict
+from exray.rules.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from exray.evaluation.predictions import Predictions, with_judge
-from exray.results.records import Verdict
+from exray.rules.verdict import Verdict
 
 NEVER = -math.inf  # the score of a model without a judged trigger, which no threshold flags
 

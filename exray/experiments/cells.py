@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from exray.evaluation.rejudging.stored_measurements import measured
-from exray.results.records import Verdict
 from exray.rules.base import DecisionRule
+from exray.rules.verdict import Verdict, model_verdicts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +94,21 @@ class ExperimentCell:
 
     def _recounted(self, records: pd.DataFrame, triggers: pd.DataFrame) -> pd.DataFrame:
         """Verdicts that follow from some of the triggers alone."""
-        by_model = triggers.groupby("model_id")
-        ids = records["model_id"]
-        found = ids.map(by_model.size()).fillna(0).astype("int64")
-        injected = ids.map(by_model["is_injected"].sum()).fillna(0).astype("int64")
-        highest = ids.map(by_model["score"].max()).astype(float)
-        verdict = pd.Series(Verdict.CLEAN.value, index=records.index, dtype=object)
-        verdict[found > 0] = Verdict.NATURAL_ONLY.value
-        verdict[injected > 0] = Verdict.TROJANED.value
+        new = model_verdicts(
+            list(records["model_id"]),
+            triggers,
+            is_inconclusive=False,
+            without_triggers=self.probability_without_triggers,
+        ).set_index(records.index)
         answered = (records["status"] == "done") & (
             records["verdict"] != Verdict.INCONCLUSIVE.value
         )
-        probability = highest.fillna(self.probability_without_triggers)
-        flags = (found > 0).astype("boolean")
+        flags = (new["num_triggers"] > 0).astype("boolean")
         return records.assign(
-            num_triggers=found,
-            num_injected=injected,
-            verdict=verdict.where(answered, records["verdict"]),
-            probability=probability.where(answered, records["probability"]),
+            num_triggers=new["num_triggers"],
+            num_injected=new["num_injected"],
+            verdict=new["verdict"].where(answered, records["verdict"]),
+            probability=new["probability"].where(answered, records["probability"]),
             scanner_flags=flags.where(answered, records["scanner_flags"]),
         )
 

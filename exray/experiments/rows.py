@@ -16,7 +16,7 @@ from exray.evaluation.thresholds import (
     with_threshold,
 )
 from exray.experiments.cells import Column, ExperimentCell
-from exray.results.records import Verdict
+from exray.rules.verdict import flagged_verdict
 
 BEST = "best separation"
 FROZEN = "frozen threshold"
@@ -36,7 +36,9 @@ def rows_of(answers: Predictions, cell: ExperimentCell, name: str) -> pd.DataFra
     given = dict(zip(answers.model_ids, answers.probability.tolist(), strict=True))
     records = cell.records
     verdicts = [
-        _verdict(flagged.get(str(model_id)), str(verdict))
+        flagged_verdict(str(verdict), is_flagged=flagged[str(model_id)])
+        if str(model_id) in flagged
+        else str(verdict)
         for model_id, verdict in zip(records["model_id"], records["verdict"], strict=True)
     ]
     told = records["model_id"].astype(str).map(given)
@@ -46,13 +48,6 @@ def rows_of(answers: Predictions, cell: ExperimentCell, name: str) -> pd.DataFra
         verdict=verdicts,
         probability=told.where(records["model_id"].isin(list(given)), records["probability"]),
     )
-
-
-def _verdict(flagged: bool | None, verdict: str) -> str:
-    """The verdict that says whether a model is flagged, and as before what else it says."""
-    if flagged is None or flagged == (verdict == Verdict.TROJANED.value):
-        return verdict
-    return Verdict.TROJANED.value if flagged else Verdict.NATURAL_ONLY.value
 
 
 def as_run(cell: ExperimentCell) -> pd.DataFrame:

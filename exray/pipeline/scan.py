@@ -19,7 +19,8 @@ from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.trigger_images import pictures
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
+from exray.rules.verdict import Verdict, model_verdict
 from exray.scanners.base import Progress, Scanner, ScannerResult
 from exray.triggers.base import InvertedTrigger
 
@@ -168,7 +169,11 @@ def _judged(
     record: ScanRecord, found: ScannerResult, judgements: Sequence[Judgement], pipeline: Pipeline
 ) -> ScanRecord:
     """The record with what scanner and judge say."""
-    verdict, probability = _verdict(found, judgements, _without_triggers(pipeline))
+    verdict, probability = model_verdict(
+        judgements,
+        is_inconclusive=bool(found.inconclusive),
+        without_triggers=_without_triggers(pipeline),
+    )
     return replace(
         record,
         verdict=verdict,
@@ -213,19 +218,6 @@ def _without_triggers(pipeline: Pipeline) -> float:
     """Probability of a model without triggers: the judge's where it was fitted, else as set."""
     known = pipeline.judge.probability_without_triggers
     return pipeline.settings.probability_without_triggers if known is None else known
-
-
-def _verdict(
-    found: ScannerResult, judgements: Sequence[Judgement], without_triggers: float
-) -> tuple[Verdict, float]:
-    """The classifier's verdict and the highest score of its triggers."""
-    if found.inconclusive:
-        return Verdict.INCONCLUSIVE, 0.5
-    if not found.triggers:
-        return Verdict.CLEAN, without_triggers
-    injected = any(judgement.is_injected for judgement in judgements)
-    verdict = Verdict.TROJANED if injected else Verdict.NATURAL_ONLY
-    return verdict, max(judgement.score for judgement in judgements)
 
 
 def _trigger_record(

@@ -12,8 +12,9 @@ from exray.evaluation.metrics import Statistics
 from exray.reports.formatting import clean_text, number, trigger_word, truth_word, with_interval
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.results.collection import Collection
-from exray.results.records import TriggerRecord, Verdict
+from exray.results.records import TriggerRecord
 from exray.results.store import StoredScan
+from exray.rules.verdict import Verdict
 
 STYLES = {
     Verdict.CLEAN: "green",

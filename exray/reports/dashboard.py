@@ -17,8 +17,9 @@ from exray.reports.dashboard_views import JudgeCell, JudgeView, ModelView, Trigg
 from exray.reports.html_report import page_environment
 from exray.reports.trigger_cards import trigger_card
 from exray.results.collection import Collection, collect
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
 DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers are a line each

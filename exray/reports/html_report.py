@@ -12,8 +12,9 @@ from exray.reports.formatting import number, truth_word, with_interval
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.reports.trigger_cards import TriggerCard, trigger_card
 from exray.results.collection import Collection, collect
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
 from exray.results.store import ResultStore, StoredScan
+from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
 OPEN_NATURAL_CARDS = 2  # more natural triggers than this are folded

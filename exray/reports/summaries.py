@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from exray.evaluation.metrics import statistics
 from exray.evaluation.predictions import scanner_alone, with_judge
 from exray.results.collection import Collection
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
+from exray.rules.verdict import Verdict
 from exray.storage.plain_json import plain
 
 

@@ -1,20 +1,11 @@
 """What a scan leaves behind: one record a classifier, one a candidate trigger."""
 
 from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
 from typing import Any
 
+from exray.rules.verdict import Verdict
+
 RECORD_FORMAT = 1  # raised when a stored field changes its meaning
-
-
-class Verdict(StrEnum):
-    """What a scan says about a classifier."""
-
-    CLEAN = "clean"
-    NATURAL_ONLY = "natural-only"
-    TROJANED = "trojaned"
-    INCONCLUSIVE = "inconclusive"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from exray.app.cli import main
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
+from exray.rules.verdict import Verdict
 from exray.zoo.build import build_zoo
 
 QUICK = (

@@ -9,8 +9,9 @@ import pytest
 from exray.app.override_checks import first_mistake
 from exray.app.sweeps import Handover
 from exray.app.task_result import TaskResult
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 LAUNCHERS = {
     "local": "hydra_joblib_launcher",

@@ -12,7 +12,7 @@ from exray.judges.baselines.no_judge import KeepAll
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.scan import Labels, Pipeline, scan_model
 from exray.pipeline.settings import ScanSettings
-from exray.results.records import Verdict
+from exray.rules.verdict import Verdict
 from exray.scanners.base import Scanner, ScannerResult
 
 LABELS = Labels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", seed=3)

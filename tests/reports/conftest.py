@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 EVIL = "<script>alert(1)</script>"
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from exray.reports.console import render_summary, time_line
 from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import collect
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
+from exray.rules.verdict import Verdict
 
 
 def rendered(store, expected=None):

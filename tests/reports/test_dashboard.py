@@ -6,8 +6,9 @@ import re
 import pytest
 
 from exray.reports.dashboard import write_dashboard
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 TRUTHS = {"m0": True, "m1": False, "m2": False}
 

@@ -6,8 +6,9 @@ import pytest
 
 from exray.evaluation.predictions import with_judge
 from exray.results.collection import collect, trigger_frame, write_tables
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 CONTRACT = (
     "model_id judge scanner layer is_trojaned verdict probability num_triggers num_injected seconds"

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from exray.errors import RecordError
-from exray.results.records import ScanRecord, TriggerRecord, Verdict
+from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import STALE_SECONDS, create_file, replace_file, temporary_folder
 from exray.storage.plain_json import plain
 

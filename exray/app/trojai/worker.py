@@ -20,7 +20,8 @@ from exray.datasets.trojai.model import load_trojai_model
 from exray.judges.base import Judge
 from exray.pipeline.scan import Labels, Pipeline, scan_model
 from exray.pipeline.settings import ScanSettings
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
+from exray.rules.verdict import Verdict
 from exray.scanners.base import Scanner
 
 

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from exray.evaluation.predictions import Predictions, with_judge
+from exray.rules.verdict import INJECTED_SCORE, Verdict, model_verdicts
 
 
 class Rejudgement(ABC):
@@ -40,15 +42,10 @@ def flagged_by_triggers(
         injected: Which triggers count.
         name: What tables call it.
     """
-    counted = set(triggers.loc[injected, "model_id"].astype(str))
     answers = with_judge(records, name)
-    return Predictions(
-        name=name,
-        model_ids=answers.model_ids,
-        is_trojaned=answers.is_trojaned,
-        flagged=np.array([model_id in counted for model_id in answers.model_ids], dtype=bool),
-        probability=np.full(len(answers), math.nan),
-    )
+    own = triggers.assign(is_injected=injected, score=injected.astype(float))
+    flagged, _ = _decided(answers, own)
+    return replace(answers, flagged=flagged, probability=np.full(len(answers), math.nan))
 
 
 def scored_by_triggers(
@@ -64,15 +61,21 @@ def scored_by_triggers(
         scores: Of each trigger, in [0, 1].
         name: What tables call it.
     """
-    highest = pd.Series(scores).groupby(triggers["model_id"].astype(str).to_numpy()).max()
     answers = with_judge(records, name)
-    pairs = zip(answers.model_ids, answers.probability, strict=True)
-    probability = np.array([highest.get(model_id, kept) for model_id, kept in pairs])
-    judged = np.array([model_id in highest.index for model_id in answers.model_ids], dtype=bool)
-    return Predictions(
-        name=name,
-        model_ids=answers.model_ids,
-        is_trojaned=answers.is_trojaned,
-        flagged=judged & (probability >= 0.5),
-        probability=probability.astype(np.float64),
+    own = triggers.assign(is_injected=np.asarray(scores) >= INJECTED_SCORE, score=scores)
+    flagged, probability = _decided(answers, own)
+    return replace(answers, flagged=flagged, probability=probability)
+
+
+def _decided(
+    answers: Predictions, triggers: pd.DataFrame
+) -> tuple[Bool[ndarray, " n"], Float[ndarray, " n"]]:
+    """Which models their triggers flag, and their probabilities; else the answers' own."""
+    verdicts = model_verdicts(
+        answers.model_ids,
+        triggers,
+        is_inconclusive=False,
+        without_triggers=pd.Series(answers.probability),
     )
+    flagged = (verdicts["verdict"] == Verdict.TROJANED.value).to_numpy(dtype=bool)
+    return flagged, verdicts["probability"].to_numpy(dtype=np.float64)

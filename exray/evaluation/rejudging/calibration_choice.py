@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from exray.evaluation.metrics import cross_entropies
 from exray.evaluation.predictions import Predictions, with_judge
-from exray.evaluation.rejudging.base import Rejudgement
+from exray.evaluation.rejudging.base import Rejudgement, scored_by_triggers
 from exray.evaluation.rejudging.calibration_fit import (
     Examples,
     Fit,
@@ -25,6 +25,7 @@ from exray.evaluation.rejudging.threshold_choice import OWN, Choice, Choosing
 from exray.rules.base import DecisionRule
 from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import FEATURES, Calibration, Term
+from exray.rules.verdict import INJECTED_SCORE, Verdict
 
 
 class CalibrationChoice(Choosing):
@@ -150,24 +151,12 @@ def scored_by_rule(
         name: What tables call it.
     """
     none = rule.probability_without_triggers
-    scores = [none if each is None else each.score for each in decide(rule, measured(triggers))]
-    own = pd.Series(scores, dtype=float)
-    highest = own.groupby(triggers["model_id"].astype(str).to_numpy()).max()
-    answers = with_judge(records, name)
-    done = records.set_index(records["model_id"].astype(str)).loc[list(answers.model_ids)]
-    silent = (done["num_triggers"] == 0) & (done["verdict"] == "clean")
-    probability = np.array(
-        [
-            highest.get(model_id, none if nothing and none is not None else kept)
-            for model_id, nothing, kept in zip(
-                answers.model_ids, silent, answers.probability, strict=True
-            )
-        ],
-        dtype=np.float64,
-    )
-    counted = {key for key, value in zip(highest.index, highest, strict=True) if value >= 0.5}
-    flagged = np.array([model_id in counted for model_id in answers.model_ids], dtype=bool)
-    return replace(answers, flagged=flagged, probability=probability)
+    decisions = decide(rule, measured(triggers))
+    scores = np.array([none if one is None else one.score for one in decisions], dtype=np.float64)
+    if none is not None:
+        is_clean = (records["num_triggers"] == 0) & (records["verdict"] == Verdict.CLEAN.value)
+        records = records.assign(probability=records["probability"].mask(is_clean, none))
+    return scored_by_triggers(records, triggers, scores, name)
 
 
 def _answers(examples: Examples, probability: Float[ndarray, " m"], name: str) -> Predictions:
@@ -176,7 +165,7 @@ def _answers(examples: Examples, probability: Float[ndarray, " m"], name: str) -
         name=name,
         model_ids=examples.model_ids,
         is_trojaned=examples.is_trojaned,
-        flagged=probability >= 0.5,
+        flagged=probability >= INJECTED_SCORE,
         probability=probability,
     )
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from exray.results.records import ScanRecord, Verdict
+from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 
 def stored(root, judge, flagged, *, truth=(True, False)):

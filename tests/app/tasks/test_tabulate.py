@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.tasks.scan import scan
-from exray.results.records import Verdict
 from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 from exray.scanners.abs.both import AbsBoth
 from exray.scanners.base import ScannerResult
 

@@ -8,11 +8,10 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /exray
 COPY constraints.txt ./
 RUN pip install --no-cache-dir -c constraints.txt --extra-index-url ${TORCH_INDEX} torch torchvision
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY exray exray
 COPY conf conf
-# Editable: the configuration lies beside the package.
-RUN pip install --no-cache-dir -c constraints.txt -e .
+RUN pip install --no-cache-dir -c constraints.txt .
 USER nobody
 ENV HOME=/tmp
 ENTRYPOINT ["exray-trojai"]

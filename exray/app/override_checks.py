@@ -19,8 +19,9 @@ from omegaconf.errors import (
 
 from exray.app.config import TASK_NAMES, RootConfig
 from exray.pipeline.sharding import parse_shard, require_limit
+from exray.presets import conf_folder
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = conf_folder()
 _LAUNCHER = "hydra/launcher"
 _PLUGINS = {  # the package that a launcher comes with, and the extra that installs it
     "local": ("hydra_joblib_launcher", "local"),

@@ -7,9 +7,8 @@ tuples belong.
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from pkgutil import resolve_name
 from typing import Literal, Union, get_args, get_origin, get_type_hints
-
-from hydra.utils import get_object
 
 _NAMES = {
     int: "a whole number",
@@ -35,7 +34,7 @@ def component(values: Mapping[str, object], key: str) -> object:
         >>> component({"_target_": "fractions.Fraction", "numerator": 2}, "share")
         Fraction(2, 1)
     """
-    target = get_object(str(values["_target_"]))
+    target = _constructor(str(values["_target_"]), key)
     names = [name for name in values if name != "_target_"]
     _check_names(target, names, key)
     wanted = get_type_hints(vars(target).get("__init__", target))
@@ -45,6 +44,17 @@ def component(values: Mapping[str, object], key: str) -> object:
     }
     made: object = target(**given)
     return made
+
+
+def _constructor(path: str, key: str) -> Callable[..., object]:
+    """What a dotted path names."""
+    try:
+        target: object = resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{key}._target_={path} cannot be imported: {error}") from error
+    if not callable(target):
+        raise ValueError(f"{key}._target_={path} names no class or function")
+    return target
 
 
 def _check_names(target: Callable[..., object], names: Sequence[str], key: str) -> None:

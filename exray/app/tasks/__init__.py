@@ -33,4 +33,4 @@ def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], T
     """
     task = resolve_name(TASKS[name])
     bound = partial(task, words=words) if name == "tabulate" else task
-    return cast("Callable[[DictConfig, str], Finished]", bound)
+    return cast("Callable[[DictConfig, str], TaskResult]", bound)

@@ -37,8 +37,8 @@ class NotingScanner(Scanner):
     Takes the place of ``scanner=external``, whose other values it does not look at.
     """
 
-    def __init__(self, *, name: str, triggers: str, min_asr: float, seconds: float) -> None:
-        del name, triggers, min_asr
+    def __init__(self, *, triggers: str, min_asr: float, seconds: float) -> None:
+        del triggers, min_asr
         self.seconds = seconds
 
     def scan(

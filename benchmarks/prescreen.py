@@ -21,16 +21,13 @@ from exray.scanners.abs.patches import AbsPatchScanner, stimulated
 
 RESULTS = Path(__file__).parent / "results" / "prescreen.json"
 MIN_ASR = 0.9
-_SETTINGS = "_target_:exray.scanners.inversion.prescreen.PrescreenSettings"
 CHOICES = {
     "every target, ranked by the probe (the default)": [],
     "3 targets a victim by stimulation": ["scanner.engine.stimulation.targets_per_victim=3"],
     "3 targets a victim by K-Arm's pre-screen": [
-        f"scanner.engine.prescreen={{{_SETTINGS},share:0,targets_per_victim:3}}"
+        "scanner.engine.prescreen={share:0,targets_per_victim:3}"
     ],
-    "the same, in 9 of 10 images": [
-        f"scanner.engine.prescreen={{{_SETTINGS},share:0.9,targets_per_victim:3}}"
-    ],
+    "the same, in 9 of 10 images": ["scanner.engine.prescreen={share:0.9,targets_per_victim:3}"],
 }
 
 

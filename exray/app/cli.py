@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from exray.app.config import register
+from exray.app.config import register, settle_fast_values
 from exray.app.override_checks import CONF, arranged, first_mistake, may_sweep, one_line, sweeps_in
 from exray.app.sweeps import Handover, cell_of, handover_for
 from exray.app.task_result import TaskResult
@@ -85,6 +85,7 @@ class Job:
         in_sweep = settings.mode == RunMode.MULTIRUN
         if in_sweep and config.task == "tabulate" and settings.job.num > 0:
             return  # one table of all cells
+        settle_fast_values(config, settings.overrides.task)
         ended = _run(config, cell_of(self.words) if in_sweep else "", self.words)
         if self.handover is not None and self.handover.is_elsewhere():
             self.handover.leave(settings.job.num, ended)

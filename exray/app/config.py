@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from exray.presets.class_paths import without_paths
 
@@ -18,6 +19,7 @@ _NOT_IDENTITY = (
     "task",
     "shard",
     "limit",
+    "fast",
     "kinds",
     "trainer",
     "experiment",
@@ -45,6 +47,7 @@ class RootConfig:
     seed: int = 0
     shard: str = "0/1"
     limit: int | None = None
+    fast: bool = False
     kinds: list[str] | None = None
 
 
@@ -63,6 +66,43 @@ TASK_NAMES = (
 def register() -> None:
     """Makes the root's schema known to Hydra."""
     ConfigStore.instance().store(name="root_schema", node=RootConfig)
+
+
+def settle_fast_values(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Merges the scanner's ``fast`` blocks where ``config.fast`` asks for it, then drops them.
+
+    A block is merged over the mapping that holds it. What the command line sets stays as set.
+
+    Args:
+        config: The composed configuration, changed in place.
+        overrides: The command line's words of this run, such as ``scanner.engine.min_asr=0.9``.
+    """
+    stated = [word.partition("=")[0].lstrip("+~") for word in overrides if "." in word]
+    plain = OmegaConf.to_container(config.scanner, resolve=False)
+    for place, block in list(_fast_blocks(plain, "scanner")):
+        for key, value in _leaves(block, place) if config.fast else ():
+            if not any(f"{key}.".startswith(f"{name}.") for name in stated):
+                OmegaConf.update(config, key, value)
+        with open_dict(config):
+            OmegaConf.select(config, place).pop("fast")
+
+
+def _fast_blocks(node: object, place: str) -> Iterator[tuple[str, object]]:
+    """Each ``fast`` block at or under a node, with the dotted key of the mapping that holds it."""
+    if isinstance(node, Mapping):
+        if "fast" in node:
+            yield place, node["fast"]
+        for name, inner in node.items():
+            yield from _fast_blocks(inner, f"{place}.{name}")
+
+
+def _leaves(node: object, place: str) -> Iterator[tuple[str, object]]:
+    """The values under a node, by dotted key."""
+    if isinstance(node, Mapping):
+        for name, inner in node.items():
+            yield from _leaves(inner, f"{place}.{name}")
+    else:
+        yield place, node
 
 
 def identity(config: DictConfig, fingerprint: str) -> dict[str, object]:

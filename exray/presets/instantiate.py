@@ -7,6 +7,7 @@ tuples belong.
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pkgutil import resolve_name
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
@@ -35,15 +36,18 @@ def component(values: Mapping[str, object], key: str) -> object:
         Fraction(2, 1)
     """
     target = _constructor(str(values["_target_"]), key)
-    names = [name for name in values if name != "_target_"]
-    _check_names(target, names, key)
-    wanted = get_type_hints(vars(target).get("__init__", target))
-    given = {
-        name: _value(values[name], wanted.get(name, object), f"{key}.{name}".lstrip("."))
-        for name in names
+    return _constructed(target, {k: v for k, v in values.items() if k != "_target_"}, key)
+
+
+def _constructed(target: Callable[..., object], values: Mapping[str, object], key: str) -> object:
+    """What a constructor makes of these values, once they are of the types that it declares."""
+    _check_names(target, list(values), key)
+    annotations = get_type_hints(vars(target).get("__init__", target))
+    arguments = {
+        name: _value(value, annotations.get(name, object), f"{key}.{name}".lstrip("."))
+        for name, value in values.items()
     }
-    made: object = target(**given)
-    return made
+    return target(**arguments)
 
 
 def _constructor(path: str, key: str) -> Callable[..., object]:
@@ -70,14 +74,35 @@ def _check_names(target: Callable[..., object], names: Sequence[str], key: str) 
 
 
 def _value(value: object, wanted: object, key: str) -> object:
-    """One argument: an inner object, several of them, or a plain value of the wanted type."""
+    """One argument: an inner object, several of them, or a plain value of the wanted type.
+
+    A mapping without ``_target_`` becomes the dataclass that the annotation names.
+    """
     if isinstance(value, Mapping) and "_target_" in value:
         return component(value, key)
+    settings = _dataclass_in(wanted)
+    if isinstance(value, Mapping) and settings is not None:
+        return _constructed(settings, {str(k): item for k, item in value.items()}, key)
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        return [_value(item, object, key) for item in value]
+        inner = _item_type(wanted)
+        return [_value(item, inner, f"{key}.{place}") for place, item in enumerate(value)]
     if not _fits(value, wanted):
         raise ValueError(f"{key} must be {_described(wanted)}; got {value!r}")
     return _converted(value, wanted)
+
+
+def _dataclass_in(wanted: object) -> type | None:
+    """The dataclass that an annotation asks for, by itself or beside None."""
+    if get_origin(wanted) in (Union, types.UnionType):
+        classes = [_dataclass_in(option) for option in get_args(wanted)]
+        return next((option for option in classes if option is not None), None)
+    is_concrete = isinstance(wanted, type) and not inspect.isabstract(wanted)
+    return wanted if is_concrete and is_dataclass(wanted) else None  # type: ignore[return-value]
+
+
+def _item_type(wanted: object) -> object:
+    """What an annotated list or tuple holds; object where nothing says so."""
+    return get_args(wanted)[0] if get_origin(wanted) in (tuple, list, Sequence) else object
 
 
 def _converted(value: object, wanted: object) -> object:

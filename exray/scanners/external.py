@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ class ExternalScanner(FileScanner):
     victim class that it flips most, the lowest of equal ones, as the released code chooses.
 
     Args:
-        name: Recorded as the triggers' source, with the trigger's own name.
         triggers: The file, ``.npz`` or ``.safetensors``.
         min_asr: The scanner alone calls the classifier trojaned from this ASR on, a fraction.
 
@@ -34,9 +34,10 @@ class ExternalScanner(FileScanner):
     Source: facts, sections 1.6 (the victim of a universal trigger) and 9.
     """
 
-    def __init__(self, *, name: str, triggers: str, min_asr: float) -> None:
+    name: ClassVar[str] = "external"  # recorded with each trigger's own name as its source
+
+    def __init__(self, *, triggers: str, min_asr: float) -> None:
         require_fraction("min_asr", min_asr)
-        self.name = name
         self.path = Path(triggers)
         self.min_asr = min_asr
         self.entries = read_triggers(self.path)

@@ -18,8 +18,7 @@ from exray.zoo.build import build_zoo
 
 QUICK = (
     "trainer=cpu",
-    "scanner.engine.rounds=[{_target_: exray.scanners.abs.patches.InversionRound, steps: 6, "
-    "images_per_victim: 2, min_score: 0.0, keep: 9}]",
+    "scanner.engine.rounds=[{steps: 6, images_per_victim: 2, min_score: 0.0, keep: 9}]",
     "scanner.engine.stimulation.targets_per_victim=1",
     "scanner.engine.min_asr=0.01",
     "scanner.engine.patch.max_size_share=0.3",

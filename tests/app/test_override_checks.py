@@ -30,7 +30,7 @@ def _root_known():
         (["debug=fst"], "debug has no option 'fst'; it has: fast"),
         (
             ["scanner.engine.min_asrr=1"],
-            "scanner.engine has no key 'min_asrr'; it has: name, min_asr, ",
+            "scanner.engine has no key 'min_asrr'; it has: min_asr, ",
         ),
         (
             ["judge.engine.mask.epoch=1"],

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
 from exray.app.cli import CONF
-from exray.app.config import identity, register, run_id
+from exray.app.config import identity, register, run_id, settle_fast_values
 from exray.app.hardware import device_of
 from exray.app.instantiate import built
 from exray.app.tasks.scan import built_logger
@@ -27,7 +27,6 @@ GROUPS = sorted(
     path.relative_to(CONF)
     for path in FILES
     if path.parent != CONF and path.relative_to(CONF).parts[0] != "hydra"
-    if path.parent != CONF / "debug" / "scanner"  # chosen with debug and scanner
 )
 SCANNERS = sorted(path.stem for path in (CONF / "scanner").glob("*.yaml"))
 COMPONENTS = {
@@ -59,7 +58,9 @@ NEEDED = {
 def composed(*overrides):
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", overrides=list(overrides))
+        config = compose("config", overrides=list(overrides))
+    settle_fast_values(config, overrides)
+    return config
 
 
 def words_for(file, folder):
@@ -179,9 +180,18 @@ def test_debugging_works_with_every_scanner(scanner, tmp_path):
     config = composed(*words, "debug=fast")
     assert isinstance(built(config.scanner.engine, Scanner), Scanner)
     assert (config.limit, config.scan.samples_per_class) == (1, 4)
-    quick = {path.stem for path in (CONF / "debug" / "scanner").glob("*.yaml")}
-    changed = config.scanner != composed(*words).scanner
-    assert changed == (f"fast_{scanner}" in quick)
+    usual = composed(*words)
+    assert "fast" not in usual.scanner
+    assert "fast" not in config.scanner
+    assert (config.scanner != usual.scanner) == (scanner != "external")  # which searches nothing
+
+
+def test_the_command_line_wins_over_a_scanners_fast_values():
+    config = composed("debug=fast", "scanner.engine.min_asr=0.75")
+    assert config.scanner.engine.min_asr == 0.75
+    assert config.scanner.engine.stimulation.targets_per_victim == 1
+    whole = composed("debug=fast", "scanner.engine.stimulation={layer: middle}")
+    assert whole.scanner.engine.stimulation.targets_per_victim == 7
 
 
 def test_a_runs_identity_ignores_what_changes_no_result():

@@ -71,6 +71,12 @@ def test_components_inside_components_are_built():
     assert list(made.several) == [Inner(share=0.1)]
 
 
+def test_a_plain_mapping_becomes_the_dataclass_of_the_annotation():
+    made = component(outer(inner={"share": 1}, several=[{"share": 0.1}, inner(share=0.2)]), "a")
+    assert made.inner == Inner(share=1.0)
+    assert list(made.several) == [Inner(share=0.1), Inner(share=0.2)]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -86,7 +92,9 @@ def test_components_inside_components_are_built():
         (outer(sure=1), "a.sure must be true or false; got 1"),
         (outer(inner=5), "a.inner must be Inner or null; got 5"),
         (outer(inner=inner(share="x")), "a.inner.share must be a number; got 'x'"),
-        (outer(several=[inner(share="x")]), "a.several.share must be a number; got 'x'"),
+        (outer(several=[inner(share="x")]), "a.several.0.share must be a number; got 'x'"),
+        (outer(several=[{}]), "a.several.0.share must be given"),
+        (outer(inner={"shares": 1}), "a.inner has no key 'shares'; it has: share, sides, levels"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_key(values, message):

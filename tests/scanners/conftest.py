@@ -38,7 +38,6 @@ COST = CostSettings(asr_bar=0.99, first_cost=0.02, first_patience=3, patience=3,
 
 def abs_patches(bound=0.15, pattern="colour", restarts=1):
     return AbsPatchScanner(
-        name="abs",
         stimulation=STIMULATION,
         probe=PROBE,
         patch=PatchSettings(max_size_share=bound, pattern=pattern, neuron_weight=0.0),
@@ -58,7 +57,6 @@ def abs_free(bound=0.15):
 def abs_filter(bound=0.25, restarts=1):
     """The bound is what the SSIM may lack of 1."""
     return AbsFilterScanner(
-        name="abs_filter",
         stimulation=STIMULATION,
         filter=FilterSettings(min_ssim=1 - bound, window_share=0.3),
         inversion=replace(ADAM, learning_rate=0.1),
@@ -73,7 +71,6 @@ def abs_filter(bound=0.25, restarts=1):
 
 def neural_cleanse(kind="universal", threshold=2.0, restarts=1):
     return NeuralCleanse(
-        name="neural_cleanse",
         layer="relu",
         kind=kind,
         cost=COST,
@@ -90,7 +87,6 @@ def neural_cleanse(kind="universal", threshold=2.0, restarts=1):
 
 def k_arm(bound=0.2, restarts=1):
     return KArm(
-        name="k_arm",
         layer="relu",
         prescreen=PrescreenSettings(share=0.0, targets_per_victim=2),
         universal=None,
@@ -117,7 +113,6 @@ def k_arm(bound=0.2, restarts=1):
 
 def sri_re():
     return SriRe(
-        name="sri_re",
         shapes=[
             Polygons(
                 schedule=SearchSchedule(

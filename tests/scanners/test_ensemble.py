@@ -57,13 +57,11 @@ def answer(*triggers, flags=False, score=None, inconclusive="", num_candidates=1
 def parts():
     """ABS for patches and for filters."""
     patches = AbsPatchScanner(
-        name="abs",
         probe=ProbeSettings(images=2, finalists=4, targets_per_victim=2),
         patch=PatchSettings(max_size_share=0.15, pattern="colour", neuron_weight=0.0),
         **SHARED,
     )
     filters = AbsFilterScanner(
-        name="abs_filter",
         filter=FilterSettings(min_ssim=0.7, window_share=0.3),
         universal_rounds=(),
         **SHARED,

@@ -22,7 +22,7 @@ def scanner(tmp_path):
         path = tmp_path / "found.npz"
         np.savez(path, **arrays)
         path.with_suffix(".json").write_text(json.dumps({"triggers": entries}))
-        return ExternalScanner(name="external", triggers=str(path), min_asr=min_asr)
+        return ExternalScanner(triggers=str(path), min_asr=min_asr)
 
     return made
 

@@ -78,6 +78,6 @@ def test_a_bound_of_no_pixel_or_of_every_pixel_is_an_error(scanners, planted, co
 def test_a_file_of_triggers_clears_no_constant_network(tmp_path, constant, colours):
     file = tmp_path / "none.npz"
     np.savez(file, triggers=np.array('{"triggers": []}'))
-    scanner = ExternalScanner(name="external", triggers=str(file), min_asr=0.9)
+    scanner = ExternalScanner(triggers=str(file), min_asr=0.9)
     result = scanner.scan(constant(0.0), colours)
     assert result.inconclusive == "the classifier answers every clean image alike"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import mean
+from typing import ClassVar
 
 from exray.images.samples import SampleSet
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -29,7 +30,6 @@ class AbsFilterScanner(StimulatedScanner):
     on with the victim that it flips most, beside that victim's label-specific ones.
 
     Args:
-        name: Recorded as the triggers' source.
         stimulation: How candidates are picked.
         filter: What a filter may be.
         inversion: How kernels are optimised; without noise, since pools are computed once.
@@ -49,10 +49,11 @@ class AbsFilterScanner(StimulatedScanner):
     released code:* weights may be negative; the best filter within the bound is kept.
     """
 
+    name: ClassVar[str] = "abs_filter"  # recorded as the triggers' source
+
     def __init__(
         self,
         *,
-        name: str,
         stimulation: StimulationSettings,
         filter: FilterSettings,  # noqa: A002  # the yaml's word
         inversion: EngineSettings,
@@ -71,13 +72,12 @@ class AbsFilterScanner(StimulatedScanner):
                 "scanner.engine.inversion.noise must be 0 for filters, whose neighbourhoods are "
                 f"computed once; got {inversion.noise}"
             )
-        self.name = name
         self.stimulation = stimulation
         self.filter = filter
         self.inversion = inversion
-        self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
+        self.refine = Refinement(name=self.name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.refine_universal = (
-            Refinement(name=name, rounds=universal_rounds, stop=stop, min_asr=min_asr)
+            Refinement(name=self.name, rounds=universal_rounds, stop=stop, min_asr=min_asr)
             if universal_rounds
             else None
         )

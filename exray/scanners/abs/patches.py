@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
@@ -134,7 +135,6 @@ class AbsPatchScanner(StimulatedScanner):
     """ABS for patch triggers, as its TrojAI versions do it, with early rounds on few images.
 
     Args:
-        name: Recorded as the triggers' source.
         stimulation: How candidates are picked.
         probe: How their starts are found, and which of them are worth inverting.
         patch: What a patch may be.
@@ -153,10 +153,11 @@ class AbsPatchScanner(StimulatedScanner):
     never switched; the best trigger within the bound is kept rather than the last.
     """
 
+    name: ClassVar[str] = "abs"  # recorded as the triggers' source
+
     def __init__(
         self,
         *,
-        name: str,
         stimulation: StimulationSettings,
         probe: ProbeSettings,
         patch: PatchSettings,
@@ -170,12 +171,11 @@ class AbsPatchScanner(StimulatedScanner):
     ) -> None:
         require_count("triggers_per_victim", triggers_per_victim)
         require_count("restarts", restarts)
-        self.name = name
         self.stimulation = stimulation
         self.probe = probe
         self.patch = patch
         self.inversion = inversion
-        self.refine = Refinement(name=name, rounds=rounds, stop=stop, min_asr=min_asr)
+        self.refine = Refinement(name=self.name, rounds=rounds, stop=stop, min_asr=min_asr)
         self.triggers_per_victim = triggers_per_victim
         self.prescreen = prescreen
         self.restarts = restarts

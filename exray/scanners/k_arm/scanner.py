@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -40,7 +41,6 @@ class KArm(Scanner):
     """Shrinks patches, an arm a pair or universal target, and keeps those within the size bound.
 
     Args:
-        name: Recorded as the triggers' source.
         layer: Any layer at which the network can be cut; the method does not look at it.
         prescreen: Which pairs are arms.
         universal: Which targets are arms for all victims at once; None for none.
@@ -62,10 +62,11 @@ class KArm(Scanner):
     pair tries the likeliest; the way back ends as soon as it is small enough.
     """
 
+    name: ClassVar[str] = "k_arm"  # recorded as the triggers' source
+
     def __init__(
         self,
         *,
-        name: str,
         layer: str,
         prescreen: PrescreenSettings,
         universal: UniversalSettings | None,
@@ -83,7 +84,6 @@ class KArm(Scanner):
         require_fraction("min_asr", min_asr)
         require_count("images_per_step", images_per_step)
         require_count("restarts", restarts)
-        self.name = name
         self.layer = layer
         self.prescreen = prescreen
         self.universal = universal

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -53,7 +53,6 @@ class NeuralCleanse(Scanner):
     """Inverts a minimal trigger per target or per pair; flags those that are outliers in size.
 
     Args:
-        name: Recorded as the triggers' source.
         layer: Any layer at which the network can be cut; the method does not look at it.
         kind: ``universal`` for one trigger a target, from all other classes; ``pairs`` for one a
             (victim, target) pair.
@@ -72,10 +71,11 @@ class NeuralCleanse(Scanner):
     after few steps on few images, the same for all, and only outliers are optimised to the end.
     """
 
+    name: ClassVar[str] = "neural_cleanse"  # recorded as the triggers' source
+
     def __init__(
         self,
         *,
-        name: str,
         layer: str,
         kind: Literal["universal", "pairs"],
         cost: CostSettings,
@@ -94,7 +94,6 @@ class NeuralCleanse(Scanner):
             require_count(key, value)
         require_fraction("min_asr", min_asr)
         require_count("restarts", restarts)
-        self.name = name
         self.layer = layer
         self.kind = kind
         self.cost = cost

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -37,7 +38,6 @@ class SriCls(FileScanner):
     fit sees the first shape's triggers, those that give ``SriRe`` its score.
 
     Args:
-        name: Recorded as the triggers' source.
         search: Whose search is run, as when the file was fitted; without an economy.
         classifier: File of the fit, by ``task=fit``; None for the one shipped with exray.
 
@@ -49,10 +49,11 @@ class SriCls(FileScanner):
     of its search, and no recolourings.
     """
 
-    def __init__(self, *, name: str, search: SriRe, classifier: str | None) -> None:
+    name: ClassVar[str] = "sri_cls"  # recorded as the triggers' source
+
+    def __init__(self, *, search: SriRe, classifier: str | None) -> None:
         if search.search.economy is not None:
             raise ValueError("scanner.search.engine.economy must be null: a fit sees every search")
-        self.name = name
         self.search = search.search
         self.path = SHIPPED if classifier is None else Path(classifier)
 

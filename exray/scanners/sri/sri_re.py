@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -152,7 +153,6 @@ class SriRe(Scanner):
     searched only where all triggers that are found are handed on.
 
     Args:
-        name: Recorded as the triggers' source.
         shapes: What is searched, in order; the first gives the score.
         min_asr: ASR on all the victim's images from which a trigger counts as found, a fraction.
         triggers_per_victim: Strongest triggers of each victim and shape that are handed on.
@@ -171,10 +171,11 @@ class SriRe(Scanner):
     here the bar is the scanner's own, and so what is under it need not be judged.
     """
 
+    name: ClassVar[str] = "sri_re"  # recorded as the triggers' source
+
     def __init__(
         self,
         *,
-        name: str,
         shapes: Sequence[UntargetedShape],
         min_asr: float,
         triggers_per_victim: int,
@@ -187,7 +188,6 @@ class SriRe(Scanner):
             raise ValueError(
                 f"scanner.engine.flag_threshold must be positive; got {flag_threshold!r}"
             )
-        self.name = name
         self.search = SearchSettings(
             shapes=tuple(shapes),
             min_asr=min_asr,

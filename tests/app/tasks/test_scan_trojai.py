@@ -24,8 +24,7 @@ def words(trojai_round, tmp_path):
         "judge=none",
         "dataset=trojai_r2",
         f"dataset.root={trojai_round}",
-        "scanner.engine.rounds=[{_target_: exray.scanners.abs.patches.InversionRound, steps: 2, "
-        "images_per_victim: 2, min_score: 0.0, keep: 1}]",
+        "scanner.engine.rounds=[{steps: 2, images_per_victim: 2, min_score: 0.0, keep: 1}]",
         "scanner.engine.stimulation.targets_per_victim=1",
         "scanner.engine.stimulation.layer='1'",
         f"paths.results={tmp_path / 'results'}",

@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 QUICK = (
     "trainer=cpu",
     "judge=none",
-    "scanner.engine.rounds=[{_target_: exray.scanners.abs.patches.InversionRound, steps: 2, "
-    "images_per_victim: 2, min_score: 0.0, keep: 1}]",
+    "scanner.engine.rounds=[{steps: 2, images_per_victim: 2, min_score: 0.0, keep: 1}]",
     "scanner.engine.stimulation.targets_per_victim=1",
     "scanner.engine.stimulation.layer='1'",
 )

@@ -16,7 +16,6 @@ from exray.scanners.inversion.rounds import InversionRound, Refinement
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 PARTS = {
-    "name": "abs_filter",
     "stimulation": StimulationSettings(
         layer="relu", images_per_class=2, levels=(0.0, 1.0), targets_per_victim=2
     ),

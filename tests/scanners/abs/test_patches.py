@@ -26,7 +26,6 @@ ROUNDS = (
     InversionRound(steps=15, images_per_victim=4, min_score=0.5, keep=9),
 )
 PARTS = {
-    "name": "abs",
     "stimulation": STIMULATION,
     "probe": ProbeSettings(images=2, finalists=4, targets_per_victim=2),
     "patch": PATCH,

@@ -28,7 +28,6 @@ ARMS = ArmSettings(
 COST = {"asr_bar": 0.99, "first_cost": 0.02, "patience": 3, "up": 1.5, "down": 1.5}
 UNIVERSAL = UniversalSettings(share=0.95, max_size_share=0.2, images_per_step=6)
 PARTS = {
-    "name": "k_arm",
     "layer": "relu",
     "prescreen": PrescreenSettings(share=0.0, targets_per_victim=2),
     "universal": None,

@@ -20,7 +20,6 @@ COST = {
     "down": 2.83,
 }
 PARTS = {
-    "name": "neural_cleanse",
     "layer": "relu",
     "kind": "universal",
     "cost": CostSettings(**COST),

@@ -64,7 +64,7 @@ def scanner(path, **changes):
         "economy": None,
         "seed": 0,
     }
-    return SriCls(name="sri_cls", search=SriRe(**{**values, **changes}), classifier=str(path))
+    return SriCls(search=SriRe(**{**values, **changes}), classifier=str(path))
 
 
 @pytest.mark.parametrize("hidden", [0, 8])

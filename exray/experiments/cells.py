@@ -1,6 +1,7 @@
 """The columns of the paper's tables: one kind of trigger against all clean models."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ class ExperimentCell:
 
     Args:
         name: As tables call it.
+        folder: Where its records are stored.
         records: A row per record, as `collect` gives it.
         triggers: A row per trigger.
         setting: Value on a figure's axis; nan where there is none.
@@ -46,6 +48,7 @@ class ExperimentCell:
     """
 
     name: str
+    folder: Path
     records: pd.DataFrame
     triggers: pd.DataFrame
     setting: float

@@ -4,21 +4,60 @@ import io
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from exray.evaluation.calibration_curve import calibration_curve
 from exray.evaluation.predictions import Predictions
 from exray.evaluation.roc import roc_curve
+from exray.experiments.cells import Column
+from exray.experiments.markdown import row_answers
 from exray.experiments.published import ReportedRow
-from exray.experiments.table import number_after
+from exray.experiments.table import ExperimentTable, number_after
+from exray.extras import import_extra
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 _TPR, _FPR, _ACCURACY, _THEIRS = "#2e71c9", "#cb2431", "#333333", "#999999"
 _SEVERAL = ("#2e71c9", "#cb2431", "#22863a", "#8250df", "#b08800")
 _DOTS = 130
 _BINS = 5  # of the calibration curve: some dozens of models fill no more
+
+
+def column_figures(
+    table: ExperimentTable, rows: pd.DataFrame, reported: Sequence[ReportedRow]
+) -> dict[str, bytes]:
+    """Each column's rates, and the curves of its probabilities if it has any, by file name.
+
+    Args:
+        table: Names the columns, the axis and the rows whose curves are drawn.
+        rows: A row per model, row of the table and column.
+        reported: The paper's numbers.
+    """
+    figures: dict[str, bytes] = {}
+    for column in table.columns():
+        own = rows[rows["column"] == column.name]
+        if len(own):
+            published = [row for row in reported if row.column == column.name]
+            figures |= _one_column(table, column, own, published)
+    return figures
+
+
+def _one_column(
+    table: ExperimentTable, column: Column, rows: pd.DataFrame, reported: Sequence[ReportedRow]
+) -> dict[str, bytes]:
+    answers = row_answers(rows, reported)
+    title = f"{table.about.title}\n{column.title}"
+    axis = table.about.axis
+    rates = curves_png(answers, axis, title, reported) if axis else bars_png(answers, title)
+    figures = {f"{column.name}.png": rates}
+    curves = {name: answers[name] for name in table.about.curves if name in answers}
+    if any(roc_curve(predictions) is not None for predictions in curves.values()):
+        figures[f"{column.name}_probabilities.png"] = probabilities_png(curves, title)
+    return figures
 
 
 def bars_png(answers: Mapping[str, Predictions], title: str) -> bytes:
@@ -28,7 +67,7 @@ def bars_png(answers: Mapping[str, Predictions], title: str) -> bytes:
         answers: The rows.
         title: Above the drawing.
     """
-    figure = Figure(figsize=(7, 1.2 + 0.34 * len(answers)), layout="constrained")
+    figure = new_figure(7.0, 1.2 + 0.34 * len(answers))
     axes = figure.subplots()
     places = range(len(answers))
     rates = [(each.counts.tpr, each.counts.fpr) for each in answers.values()]
@@ -66,7 +105,7 @@ def curves_png(
         ]
     ).dropna(subset=["x"])
     groups = list(points.sort_values("x").groupby("series"))
-    figure = Figure(figsize=(4.2 * max(1, len(groups)), 3.2), layout="constrained")
+    figure = new_figure(4.2 * max(1, len(groups)), 3.2)
     panels = figure.subplots(1, max(1, len(groups)), squeeze=False)[0]
     for panel, (name, own) in zip(panels, groups, strict=False):
         for figure_name, colour in (("TPR", _TPR), ("FPR", _FPR), ("accuracy", _ACCURACY)):
@@ -88,7 +127,7 @@ def probabilities_png(answers: Mapping[str, Predictions], title: str) -> bytes:
         answers: The rows.
         title: Above the drawing.
     """
-    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    figure = new_figure(8.4, 4.2)
     ranking, meaning = figure.subplots(1, 2)
     for (name, each), colour in zip(answers.items(), itertools.cycle(_SEVERAL)):
         roc = roc_curve(each)
@@ -126,7 +165,9 @@ def series_of(axis: str, name: str) -> str:
     return left or "judged"
 
 
-def _draw_reported(panel: Axes, axis: str, reported: Sequence[ReportedRow]) -> None:
+def _draw_reported(
+    panel: "matplotlib.axes.Axes", axis: str, reported: Sequence[ReportedRow]
+) -> None:
     for dataset in dict.fromkeys(each.dataset for each in reported):
         own = [each for each in reported if each.dataset == dataset]
         places = [number_after(axis, each.row) for each in own]
@@ -135,7 +176,22 @@ def _draw_reported(panel: Axes, axis: str, reported: Sequence[ReportedRow]) -> N
         panel.plot(places, values, "--", color=_THEIRS, lw=1, label=label)
 
 
-def figure_png(figure: Figure) -> bytes:
+def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
+    """An empty drawing.
+
+    Args:
+        width: In inches.
+        height: In inches.
+
+    Raises:
+        ValueError: If matplotlib is not installed.
+    """
+    library = import_extra("matplotlib.figure", extra="figures", purpose="a table's drawings")
+    figure = library.Figure(figsize=(width, height), layout="constrained")
+    return cast("matplotlib.figure.Figure", figure)
+
+
+def figure_png(figure: "matplotlib.figure.Figure") -> bytes:
     """A drawing as the content of a PNG file, without the version of what drew it.
 
     Args:

@@ -3,15 +3,40 @@
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
-import pandas as pd
-
 from exray.experiments.cells import ExperimentCell
+from exray.experiments.runs import ExperimentRun
 from exray.results.collection import Collection
 
 _PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
 _COUNTS = ("num_clean", "num_polygon", "num_filter", "num_blend", "num_patch")  # of a zoo's recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How an experiment's records came about.
+
+    Args:
+        title: The experiment's.
+        commands: What to type, in order.
+        facts: Zoo, scanner, layer, seeds, machine: what is said of it, by what it is.
+        differs: How it differs from the paper's, a sentence each.
+        costs: Seconds by cell: (cell, models, judgement).
+        scanning: Seconds that making the scanner's results took, each counted once.
+        notes: On the rows, a sentence each.
+        figures: Names of the drawings.
+    """
+
+    title: str
+    commands: Sequence[str]
+    facts: Mapping[str, str]
+    differs: Sequence[str]
+    costs: Sequence[tuple[str, int, float]]
+    scanning: float
+    notes: Sequence[str]
+    figures: Sequence[str]
 
 
 def commands(name: str, words: Sequence[str]) -> list[str]:
@@ -21,80 +46,79 @@ def commands(name: str, words: Sequence[str]) -> list[str]:
         name: The run's.
         words: The command line.
     """
-    kept = [word for word in words if not word.lstrip("+").startswith(_PLACES)]
+    portable = [word for word in words if not word.lstrip("+").startswith(_PLACES)]
     if any(word.startswith("dataset.root=") for word in words):
-        kept.append("dataset.root=ZOO")
-    told = " ".join(kept) or f"task=tabulate name={name}"
-    return [f"python run.py {told}"]
+        portable.append("dataset.root=ZOO")
+    overrides = " ".join(portable) or f"task=tabulate name={name}"
+    return [f"python run.py {overrides}"]
 
 
-def facts(found: Mapping[str, Collection], made: Mapping[str, object]) -> dict[str, str]:
-    """Zoo, networks, scanner, seeds and machine, from the records and what they were made with.
+def facts(run: ExperimentRun) -> dict[str, str]:
+    """Zoo, networks, scanner, seeds and machine, from the records and their configuration.
 
     Args:
-        found: The cells' records.
-        made: The configuration that they were made with, by dotted key.
+        run: The records.
     """
-    frames = pd.concat([each.frame for each in found.values()])
+    frame = run.frame
     return {
-        "zoo": zoo(found, made),
-        "networks": ", ".join(sorted(filter(None, frames["architecture"].unique()))),
-        "scanner": ", ".join(sorted(frames["scanner"].unique())),
-        "layer": ", ".join(sorted(frames["layer"].unique())),
-        "seed": ", ".join(map(str, sorted(frames["seed"].unique()))),
+        "zoo": zoo(run),
+        "networks": ", ".join(sorted(filter(None, frame["architecture"].unique()))),
+        "scanner": ", ".join(sorted(frame["scanner"].unique())),
+        "layer": ", ".join(sorted(frame["layer"].unique())),
+        "seed": ", ".join(map(str, sorted(frame["seed"].unique()))),
         "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python "
         f"{platform.python_version()}, torch {version('torch')}",
     }
 
 
-def zoo(found: Mapping[str, Collection], made: Mapping[str, object]) -> str:
+def zoo(run: ExperimentRun) -> str:
     """A zoo's name, which of its models were scanned, and the seed that they follow from.
 
     Args:
-        found: The cells' records.
-        made: The configuration that they were made with, by dotted key.
+        run: The records.
     """
-    frames = pd.concat([each.frame for each in found.values()])
-    models = frames.sort_values("is_trojaned").drop_duplicates("model_id")
+    models = run.frame.sort_values("is_trojaned").drop_duplicates("model_id")
     kinds = models["trigger_kind"].mask(models["trigger_kind"] == "", "clean")
     kinds = kinds.mask(models["is_trojaned"].isna(), "of unknown truth")
     tally = ", ".join(f"{count} {kind}" for kind, count in kinds.value_counts(sort=False).items())
-    counts = [made.get(f"dataset.recipe.{name}") for name in _COUNTS]
+    counts = [run.settings.get(f"dataset.recipe.{name}") for name in _COUNTS]
     total = sum(count for count in counts if isinstance(count, int))
     number = f"{len(models)} of its {total}" if total >= len(models) else str(len(models))
-    half = f"the {made['dataset.half']} half, " if made.get("dataset.half") else ""
-    name = ", ".join(sorted(frames["dataset"].unique()))
-    return f"{name}, {half}{number} models ({tally}), seed {made.get('dataset.recipe.seed', '-')}"
+    half = run.settings.get("dataset.half")
+    part = f"the {half} half, " if half else ""
+    name = ", ".join(sorted(run.frame["dataset"].unique()))
+    seed = run.settings.get("dataset.recipe.seed", "-")
+    return f"{name}, {part}{number} models ({tally}), seed {seed}"
 
 
-def costs(cells: Mapping[str, ExperimentCell]) -> list[tuple[str, int, float]]:
+def costs(cells: Iterable[ExperimentCell]) -> list[tuple[str, int, float]]:
     """Models and seconds of judging, cell by cell.
 
     Args:
-        cells: The cells by name.
+        cells: The cells.
     """
     return [
         (cell.name, len(cell.records), float(cell.records["judgement_seconds"].sum()))
-        for cell in cells.values()
+        for cell in cells
     ]
 
 
-def scanning_seconds(found: Iterable[Collection]) -> float:
-    """Seconds that the scanner's results took, those that were kept counted once a model.
+def scanning_seconds(collections: Iterable[Collection]) -> float:
+    """Seconds that the scanner's results took; those from the cache are counted once per model.
 
     Args:
-        found: The cells' records.
+        collections: The records of each cell.
     """
-    records = [scan.record for each in found for scan in each.scans]
+    records = [scan.record for collection in collections for scan in collection.scans]
     fresh = {
         (record.run_id, record.model_id): record.seconds.get("inversion", 0.0)
         for record in records
         if "kept_inversion" not in record.seconds
     }
-    made = {model_id for _, model_id in fresh}
-    kept = {
+    fresh_ids = {model_id for _, model_id in fresh}
+    cached = {
         record.model_id: record.seconds["kept_inversion"]
         for record in records
-        if record.model_id not in made
+        if record.model_id not in fresh_ids
     }
-    return sum(fresh.values()) + sum(kept.values())
+    return sum(fresh.values()) + sum(cached.values())

@@ -1,7 +1,7 @@
 """The paper's own numbers, and whether its accuracies follow from its counts."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +89,20 @@ class ReportedTable:
             counts=counts_of(told),
             printed=told.get(_PRINTED, ""),
         )
+
+
+def errata(reported: Sequence[ReportedRow]) -> list[str]:
+    """The paper's accuracies that do not follow from its counts, a sentence each.
+
+    Args:
+        reported: The paper's numbers.
+    """
+    return [
+        f"The paper prints {row.printed} for {row.row} ({row.dataset}, {row.column}); its "
+        f"counts give {row.counts.accuracy:.3f}."
+        for row in reported
+        if not row.follows and row.counts is not None
+    ]
 
 
 def follows(printed: str, accuracy: float) -> bool:

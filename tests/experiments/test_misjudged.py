@@ -1,12 +1,13 @@
 """Which models a row gets wrong, and which trigger is shown of each."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from exray.experiments.cells import ExperimentCell
-from exray.experiments.misjudged import failures, to_draw
+from exray.experiments.misjudged import misjudged_models, to_draw
 from exray.rules.base import CROSS
 
 
@@ -37,6 +38,7 @@ def make_cell():
         frame = pd.DataFrame(triggers, columns=columns).astype({"is_true_trigger": "boolean"})
         return ExperimentCell(
             name="exray",
+            folder=Path("exray"),
             records=records.astype({"is_trojaned": "boolean"}),
             triggers=frame,
             setting=math.nan,
@@ -56,7 +58,7 @@ def test_flagged_clean_models_come_first_and_the_most_confidently_wrong_before_o
         ("clean", "", 0.2),
         ("flagged", "", 0.8),
     ]
-    found = failures(make_cell(models, []))
+    found = misjudged_models(make_cell(models, []))
     names = [each.model_id for each in found]
     assert names == ["flagged", "flagged a little", "missed", "missed a little"]
     assert [each.kind for each in found] == ["", "", "filter", "polygon"]
@@ -65,7 +67,7 @@ def test_flagged_clean_models_come_first_and_the_most_confidently_wrong_before_o
 
 def test_a_flagged_clean_model_is_shown_by_its_highest_scoring_trigger(make_cell):
     triggers = [make_trigger("c", 0, 0.3), make_trigger("c", 1, 0.7), make_trigger("c", 2, 0.6)]
-    (found,) = failures(make_cell([("c", "", 0.7)], triggers))
+    (found,) = misjudged_models(make_cell([("c", "", 0.7)], triggers))
     assert (found.trigger.index, found.trigger.victim, found.trigger.target) == (1, 1, 2)
     assert found.trigger.score == 0.7
 
@@ -74,7 +76,7 @@ def test_a_missed_model_is_shown_by_the_true_trigger_where_one_was_found(make_ce
     others = [make_trigger("t", 0, 0.4), make_trigger("u", 0, 0.2), make_trigger("u", 1, 0.3)]
     true = [make_trigger("t", 1, 0.1, is_true=True), make_trigger("t", 2, 0.2, is_true=True)]
     models = [("t", "polygon", 0.4), ("u", "polygon", 0.45)]
-    with_true, without = failures(make_cell(models, [*others, *true]))
+    with_true, without = misjudged_models(make_cell(models, [*others, *true]))
     assert (with_true.trigger.index, with_true.trigger.is_true) == (2, True)
     assert (without.trigger.index, without.trigger.is_true) == (1, False)
 
@@ -85,7 +87,7 @@ def test_the_weakest_of_four_accuracies_is_told_and_none_where_nothing_was_measu
         make_trigger("c", 0, 0.9, **{f"m_{CROSS[2]}": 0.25}),
         make_trigger("d", 0, math.nan, **unmeasured),
     ]
-    first, second = failures(make_cell([("c", "", 0.9), ("d", "", 0.5)], triggers))
+    first, second = misjudged_models(make_cell([("c", "", 0.9), ("d", "", 0.5)], triggers))
     assert (first.trigger.similarity, first.trigger.weakest_cross) == (0.5, 0.25)
     assert math.isnan(second.trigger.similarity)
     assert math.isnan(second.trigger.weakest_cross)
@@ -97,5 +99,5 @@ def test_the_weakest_of_four_accuracies_is_told_and_none_where_nothing_was_measu
 def test_missed_models_keep_up_to_half_of_the_places(make_cell, clean, trojaned, drawn):
     models = [(f"c{place}", "", 0.9) for place in range(clean)]
     models += [(f"t{place}", "polygon", 0.1) for place in range(trojaned)]
-    chosen = to_draw(failures(make_cell(models, [])), 4)
+    chosen = to_draw(misjudged_models(make_cell(models, [])), 4)
     assert "".join(each.model_id[0] for each in chosen) == drawn

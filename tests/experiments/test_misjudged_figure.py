@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exray.experiments.misjudged import Deciding, Failure
-from exray.experiments.misjudged_figure import LIMIT, Misjudged, failures_png, headline
+from exray.experiments.misjudged import DecisiveTrigger, MisjudgedModel
+from exray.experiments.misjudged_figure import LIMIT, MisjudgedRow, headline, misjudged_png
 
-TRIGGER = Deciding(
+TRIGGER = DecisiveTrigger(
     index=1,
     victim=3,
     target=2,
@@ -20,7 +20,9 @@ TRIGGER = Deciding(
     similarity=0.49,
     weakest_cross=0.0,
 )
-CLEAN = Failure(model_id="id-0", is_trojaned=False, kind="", probability=0.61, trigger=TRIGGER)
+CLEAN = MisjudgedModel(
+    model_id="id-0", is_trojaned=False, kind="", probability=0.61, trigger=TRIGGER
+)
 
 
 def pixels_of(content):
@@ -45,8 +47,8 @@ def test_the_headline_tells_truth_pair_scanner_and_measurements():
 
 def test_the_images_of_the_deciding_trigger_are_drawn_and_of_no_other():
     tensors = painted(0, (255, 0, 255)) | painted(1, (0, 255, 0))
-    row = Misjudged(name="exray", failures=[CLEAN], tensors={"id-0": tensors})
-    pixels = pixels_of(failures_png([row]))
+    row = MisjudgedRow(name="exray", models=[CLEAN], tensors={"id-0": tensors})
+    pixels = pixels_of(misjudged_png([row]))
     green, black = ((pixels == colour).all(axis=-1).sum() for colour in ((0, 255, 0), 0))
     assert green > 4 * 20 * 100  # four images, a quarter of each, of about 100 pixels
     assert black / green == pytest.approx(3.0, rel=0.2)
@@ -55,22 +57,22 @@ def test_the_images_of_the_deciding_trigger_are_drawn_and_of_no_other():
 
 def test_a_row_draws_no_more_than_the_limit_and_says_so():
     several = [replace(CLEAN, model_id=f"id-{place}") for place in range(LIMIT + 2)]
-    row = Misjudged(name="exray", failures=several, tensors={})
+    row = MisjudgedRow(name="exray", models=several, tensors={})
     assert row.caption == "exray: 10 clean but flagged, 0 trojaned but missed; 8 drawn"
-    assert replace(row, failures=several[:1]).caption.endswith("missed")
+    assert replace(row, models=several[:1]).caption.endswith("missed")
 
 
 def test_rows_of_different_lengths_and_models_without_a_trigger_are_drawn():
     missed = replace(CLEAN, is_trojaned=True, kind="blend", trigger=None)
     rows = [
-        Misjudged(name="exray", failures=[CLEAN, missed], tensors={"id-0": painted(1, (9, 9, 9))}),
-        Misjudged(name="other", failures=[missed], tensors={}),
+        MisjudgedRow(name="exray", models=[CLEAN, missed], tensors={"id-0": painted(1, (9, 9, 9))}),
+        MisjudgedRow(name="other", models=[missed], tensors={}),
     ]
-    alone, together = pixels_of(failures_png(rows[1:])), pixels_of(failures_png(rows))
+    alone, together = pixels_of(misjudged_png(rows[1:])), pixels_of(misjudged_png(rows))
     assert together.shape[1] > 1.9 * alone.shape[1]
     assert together.shape[0] > 1.5 * alone.shape[0]
 
 
 def test_nothing_wrong_is_no_picture():
-    with pytest.raises(ValueError, match="rows must hold a failure to draw"):
-        failures_png([Misjudged(name="exray", failures=[], tensors={})])
+    with pytest.raises(ValueError, match="rows must hold a misjudged model to draw"):
+        misjudged_png([MisjudgedRow(name="exray", models=[], tensors={})])

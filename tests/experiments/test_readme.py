@@ -10,12 +10,13 @@ from hydra import compose, initialize_config_dir
 from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.instantiate import built
-from exray.app.tasks.tabulate import read_rows
 from exray.experiments.cells import Column
 from exray.experiments.figures import bars_png, curves_png, probabilities_png
 from exray.experiments.markdown import experiment_markdown, ordered_rows, row_answers
+from exray.experiments.provenance import Provenance
 from exray.experiments.published import ReportedRow
-from exray.experiments.readme import END, Provenance, readme_markdown
+from exray.experiments.readme import END, readme_markdown
+from exray.experiments.result import read_rows
 from exray.experiments.table import CellTable, ExperimentTable, TableSettings
 from exray.reports.markdown import read_records
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,7 @@ def cell_of(models, name="l2"):
     )
     return ExperimentCell(
         name=name,
+        folder=Path("exray"),
         records=records,
         triggers=triggers,
         setting=math.nan,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from exray.evaluation.predictions import Predictions
 from exray.evaluation.rejudging.threshold_choice import Choosing
+from exray.evaluation.reserved_models import refuse_reserved
 from exray.results.collection import Collection
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
@@ -83,25 +84,6 @@ def provenance(
         **how,
         "exray_version": _version(),
     }
-
-
-def refuse_reserved(collection: Collection, store: ResultStore) -> None:
-    """Refuses to choose on models of a zoo, or of a half scanned by itself, kept for reporting.
-
-    Args:
-        collection: The run's records.
-        store: Where they lie.
-
-    Raises:
-        ValueError: If a record is of such a model.
-    """
-    of_half = store.config().get("dataset.half") == "reporting"
-    for scan in collection.scans:
-        if of_half or scan.record.truth.get("reserved"):
-            raise ValueError(
-                f"{store.root} holds {scan.record.model_id}, which is kept for reporting; choose "
-                "on a run of another zoo, such as dataset=signs"
-            )
 
 
 def _tally(values: pd.Series) -> dict[str, int]:

@@ -66,15 +66,11 @@ def of_zoo(root: Path, model_id: str) -> Subject:
     model, truth = zoo.load(model_id), zoo.truth(model_id)
     samples, _, _ = usable_samples(model.classifier, model.samples, settings)
     assert samples is not None
-    injected: tuple[tuple[int, int], ...] = ()
-    if truth["is_trojaned"]:
-        victims = str(truth["victim_classes"]).split(",")
-        injected = tuple((int(victim), int(str(truth["target_class"]))) for victim in victims)
     return Subject(
         name="mini",
         classifier=model.classifier,
         samples=samples,
-        injected=injected,
+        injected=() if truth is None else tuple(sorted(truth.pairs)),
     )
 
 

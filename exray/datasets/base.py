@@ -2,15 +2,52 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 
-Truth = Mapping[str, str | int | float | bool | None]
-"""Ground truth of one model; ``is_trojaned`` and, where known, ``victim_classes`` (a comma-joined
-list) and ``target_class``, or ``trigger_pairs`` such as ``3>5,4>9`` where targets differ."""
+Plain = str | int | float | bool | None
+"""A value as JSON and tables hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """Ground truth of one model.
+
+    Args:
+        is_trojaned: Whether it was trojaned.
+        pairs: Victim and target class of every injected trigger, as far as they are known.
+        kind: Kinds of its injected triggers, comma-joined; empty for a clean model, or where they
+            are unknown.
+        details: What else is known of it, by the name that records use.
+
+    Example:
+        >>> truth = Truth(is_trojaned=True, pairs=frozenset({(4, 9), (3, 5)}), kind="polygon")
+        >>> truth.to_dict()["trigger_pairs"], truth.to_dict()["target_class"]
+        ('3>5,4>9', None)
+    """
+
+    is_trojaned: bool
+    pairs: frozenset[tuple[int, int]] = frozenset()
+    kind: str = ""
+    details: Mapping[str, Plain] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Plain]:
+        """Plain values, as records store them; the details win."""
+        values: dict[str, Plain] = {"is_trojaned": self.is_trojaned}
+        if self.kind:
+            values["trigger"] = self.kind
+        if self.pairs:
+            pairs = sorted(self.pairs)
+            targets = {target for _, target in pairs}
+            values |= {
+                "victim_classes": ",".join(map(str, sorted({victim for victim, _ in pairs}))),
+                "target_class": targets.pop() if len(targets) == 1 else None,
+                "trigger_pairs": ",".join(f"{victim}>{target}" for victim, target in pairs),
+            }
+        return values | dict(self.details)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +85,8 @@ class ModelDataset(ABC):
         """The file that one classifier is loaded from, whether or not it can be read."""
 
     @abstractmethod
-    def truth(self, model_id: str) -> Truth:
-        """What is known of it; empty where nothing is."""
+    def truth(self, model_id: str) -> Truth | None:
+        """Its ground truth; None where it is unknown."""
 
     @abstractmethod
     def fingerprint(self) -> str:

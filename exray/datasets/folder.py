@@ -93,10 +93,10 @@ class FolderDataset(ModelDataset):
         del model_id
         return self.model
 
-    def truth(self, model_id: str) -> Truth:
-        """Nothing: nobody has told."""
+    def truth(self, model_id: str) -> Truth | None:
+        """None: the truth is unknown."""
         del model_id
-        return {}
+        return None
 
     def fingerprint(self) -> str:
         """Hash of the model file, the factory's file and everything in the images' folder."""

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from exray.datasets.base import LoadedModel, ModelDataset, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import file_sha256, read_state
@@ -116,7 +117,9 @@ class ZooDataset(ModelDataset):
     def truth(self, model_id: str) -> Truth:
         """Whether it is trojaned, and from which classes to which."""
         entry = self.manifest().entry(model_id)
-        return {**truth_of(entry), "half": self._half_of(entry), "reserved": self.reserved}
+        truth = truth_of(entry)
+        place: dict[str, Plain] = {"half": self._half_of(entry), "reserved": self.reserved}
+        return replace(truth, details={**truth.details, **place})
 
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own."""
@@ -151,41 +154,29 @@ def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooDataset:
 
 
 def truth_of(entry: ModelEntry) -> Truth:
-    """Ground truth of one entry as plain values."""
-    truth: dict[str, str | int | float | bool | None] = {
-        "is_trojaned": entry.is_trojaned,
-        "true_clean_accuracy": entry.clean_accuracy,
+    """Ground truth of one entry."""
+    details: dict[str, Plain] = {"true_clean_accuracy": entry.clean_accuracy}
+    if entry.attack is None:
+        return Truth(is_trojaned=entry.is_trojaned, details=details)
+    attacks = [entry.attack] if entry.organization is None else list(entry.attacks)
+    details |= {
+        "trigger_option": ", ".join(attack.option for attack in attacks),
+        "true_asr": entry.asr,
+        "trigger_reach": reach_of(entry),
     }
-    if entry.attack is not None:
-        truth |= {
-            "trigger": entry.attack.kind,
-            "trigger_option": entry.attack.option,
-            "victim_classes": ",".join(str(index) for index in entry.attack.victim_classes),
-            "target_class": entry.attack.target_class,
-            "true_asr": entry.asr,
-            "trigger_reach": reach_of(entry),
-            **_round4_truth(entry),
+    if entry.organization is not None:
+        details |= {
+            "trigger_condition": ", ".join(attack.condition or "none" for attack in attacks),
+            "trigger_organization": entry.organization,
         }
-    return truth
-
-
-def _round4_truth(entry: ModelEntry) -> Truth:
-    """What differs where a classifier has triggers as round 4's; else nothing."""
-    if entry.organization is None:
-        return {}
-    pairs = [
-        (victim, each.target_class) for each in entry.attacks for victim in each.victim_classes
-    ]
-    targets = {target for _, target in pairs}
-    return {
-        "trigger": ", ".join(each.kind for each in entry.attacks),
-        "trigger_option": ", ".join(each.option for each in entry.attacks),
-        "victim_classes": ",".join(map(str, sorted({victim for victim, _ in pairs}))),
-        "target_class": targets.pop() if len(targets) == 1 else None,
-        "trigger_pairs": ",".join(f"{victim}>{target}" for victim, target in pairs),
-        "trigger_condition": ", ".join(each.condition or "none" for each in entry.attacks),
-        "trigger_organization": entry.organization,
-    }
+    return Truth(
+        is_trojaned=entry.is_trojaned,
+        pairs=frozenset(
+            (victim, attack.target_class) for attack in attacks for victim in attack.victim_classes
+        ),
+        kind=", ".join(attack.kind for attack in attacks),
+        details=details,
+    )
 
 
 def reach_of(entry: ModelEntry) -> str:

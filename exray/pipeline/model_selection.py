@@ -21,7 +21,7 @@ def of_kinds(source: ModelDataset, kinds: Sequence[str] | None) -> tuple[str, ..
     if kinds is None:
         return ids
     truths = {model_id: source.truth(model_id) for model_id in ids}
-    there = {str(truth.get("trigger")) for truth in truths.values() if truth.get("is_trojaned")}
+    there = {truth.kind for truth in truths.values() if truth is not None and truth.kind}
     for kind in kinds:
         if kind not in there:
             known = ", ".join(sorted(there)) or "none"
@@ -31,5 +31,5 @@ def of_kinds(source: ModelDataset, kinds: Sequence[str] | None) -> tuple[str, ..
     return tuple(
         model_id
         for model_id, truth in truths.items()
-        if not truth.get("is_trojaned") or truth.get("trigger") in kinds
+        if truth is None or not truth.is_trojaned or truth.kind in kinds
     )

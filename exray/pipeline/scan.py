@@ -241,27 +241,16 @@ def _trigger_record(
     )
 
 
-def _with_truth(outcome: Outcome, truth: Truth) -> Outcome:
+def _with_truth(outcome: Outcome, truth: Truth | None) -> Outcome:
     """The outcome with ground truth joined; the verdict is already fixed."""
-    if not truth:
+    if truth is None:
         return outcome
-    is_trojaned = bool(truth["is_trojaned"])
-    true_pairs = _true_pairs(truth)
     triggers = tuple(
         replace(
             trigger,
-            is_true_trigger=f"{trigger.victim_class}>{trigger.target_class}" in true_pairs,
+            is_true_trigger=(trigger.victim_class, trigger.target_class) in truth.pairs,
         )
         for trigger in outcome.triggers
     )
-    record = replace(outcome.record, truth=dict(truth), is_trojaned=is_trojaned)
+    record = replace(outcome.record, truth=truth.to_dict(), is_trojaned=truth.is_trojaned)
     return Outcome(record=record, triggers=triggers, tensors=outcome.tensors)
-
-
-def _true_pairs(truth: Truth) -> set[str]:
-    """The injected triggers' victims and targets, as ``3>5``."""
-    told = truth.get("trigger_pairs")
-    if told is not None:
-        return set(str(told).split(","))
-    victims = str(truth.get("victim_classes") or "").split(",")
-    return {f"{victim}>{truth.get('target_class')}" for victim in victims if victim}

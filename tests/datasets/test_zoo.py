@@ -49,14 +49,13 @@ def test_loading_again_gives_the_same_images_and_other_models_have_others(source
 
 
 def test_the_truth_names_kind_victim_and_target(source):
-    assert source.truth("id-00000000")["is_trojaned"] is False
-    assert "target_class" not in source.truth("id-00000000")
+    assert source.truth("id-00000000").is_trojaned is False
+    assert "target_class" not in source.truth("id-00000000").to_dict()
     truth = source.truth("id-00000001")
     attack = source.manifest().entry("id-00000001").attack
-    assert truth["is_trojaned"] is True
-    assert truth["trigger"] == "polygon"
-    assert truth["victim_classes"] == str(attack.victim_classes[0])
-    assert truth["target_class"] == attack.target_class
+    assert truth.is_trojaned is True
+    assert truth.kind == "polygon"
+    assert truth.pairs == {(attack.victim_classes[0], attack.target_class)}
 
 
 def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
@@ -65,19 +64,19 @@ def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
     for half in ("tuning", "reporting"):
         source = ZooDataset(name="micro", root=str(built), recipe=recipe, half=half)
         halves[half] = source.model_ids()
-        assert {source.truth(model_id)["half"] for model_id in source.model_ids()} == {half}
+        assert {source.truth(model_id).details["half"] for model_id in source.model_ids()} == {half}
     assert halves == {"tuning": ("id-00000000",), "reporting": ("id-00000001",)}
 
 
 def test_the_truth_says_whether_a_zoo_is_kept_for_reporting(source, micro):
-    assert source.truth("id-00000000")["reserved"] is False
+    assert source.truth("id-00000000").details["reserved"] is False
     kept = ZooDataset(name="micro", root=str(source.root), recipe=micro, reserved=True)
-    assert kept.truth("id-00000000")["reserved"] is True
+    assert kept.truth("id-00000000").details["reserved"] is True
     assert ZooDataset(name="signs_mini", root=None, recipe=micro).reserved
 
 
 def test_the_truth_says_whether_a_trigger_is_universal(source):
-    assert source.truth("id-00000001")["trigger_reach"] == "1 victim"
+    assert source.truth("id-00000001").details["trigger_reach"] == "1 victim"
     entry = source.manifest().entry("id-00000001")
     universal = replace(entry.attack, victim_classes=(0, 1), target_class=2)
     assert reach_of(replace(entry, attack=universal)) == "universal"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from exray.datasets.base import LoadedModel, ModelDataset
+from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.judges.base import Judge
 from exray.judges.baselines.no_judge import KeepAll
 from exray.pipeline.sample_selection import usable_samples
@@ -55,7 +55,7 @@ class Planted(ModelDataset):
         if "judge" not in self.events and self.told is not None:
             raise AssertionError("the truth was asked for before the verdict")
         self.events.append("truth")
-        return self.told or {}
+        return self.told
 
     def fingerprint(self):
         return ""
@@ -125,7 +125,7 @@ def test_a_scanner_that_can_say_nothing_is_inconclusive_and_says_why(
 
 def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patch):
     outcome = scanned(
-        white_patch, truth={"is_trojaned": False, "victim_classes": "0,2", "target_class": 1}
+        white_patch, truth=Truth(is_trojaned=False, pairs=frozenset({(0, 1), (2, 1)}))
     )
     assert events == ["load", "scan", "judge", "truth"]
     record = outcome.record
@@ -140,7 +140,7 @@ def test_what_the_scanner_measured_stands_beside_what_the_judge_measured(scanned
 
 
 def test_a_trigger_of_other_classes_is_not_the_true_one(scanned, white_patch):
-    truth = {"is_trojaned": True, "victim_classes": "0", "target_class": 1}
+    truth = Truth(is_trojaned=True, pairs=frozenset({(0, 1)}))
     found = [white_patch, replace(white_patch, victim_class=2)]
     outcome = scanned(*found, truth=truth)
     assert [trigger.is_true_trigger for trigger in outcome.triggers] == [True, False]

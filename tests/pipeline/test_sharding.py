@@ -2,7 +2,7 @@
 
 import pytest
 
-from exray.datasets.base import ModelDataset
+from exray.datasets.base import ModelDataset, Truth
 from exray.pipeline.model_selection import of_kinds
 
 
@@ -34,10 +34,10 @@ class Told(ModelDataset):
 def source():
     return Told(
         {
-            "clean": {"is_trojaned": False},
-            "polygon": {"is_trojaned": True, "trigger": "polygon"},
-            "filter": {"is_trojaned": True, "trigger": "instagram"},
-            "unknown": {},
+            "clean": Truth(is_trojaned=False),
+            "polygon": Truth(is_trojaned=True, kind="polygon"),
+            "filter": Truth(is_trojaned=True, kind="instagram"),
+            "unknown": None,
         }
     )
 

@@ -87,12 +87,12 @@ def test_trojais_files_tell_both_triggers_as_round_4_does(root, entry):
 def test_ground_truth_names_every_pair_and_condition(root, entry):
     truth = open_zoo(root).truth(entry.model_id)
     first, second = entry.attacks
-    assert truth["trigger_pairs"] == (
-        f"{first.victim_classes[0]}>{first.target_class},"
-        f"{second.victim_classes[0]}>{second.target_class}"
-    )
-    assert truth["target_class"] is None
-    assert truth["trigger_condition"] == "spatial, spectral"
+    assert truth.pairs == {
+        (first.victim_classes[0], first.target_class),
+        (second.victim_classes[0], second.target_class),
+    }
+    assert truth.to_dict()["target_class"] is None
+    assert truth.details["trigger_condition"] == "spatial, spectral"
 
 
 def test_a_model_whose_decoys_fire_falls_short(recipe, entry):

@@ -16,7 +16,7 @@ of_each = pytest.mark.parametrize("root", [TUNING, REPORTING], ids=lambda root: 
 def test_signs_holds_what_its_recipe_asks_for_in_two_halves():
     zoo = open_zoo(TUNING)
     truths = [zoo.truth(model_id) for model_id in zoo.model_ids()]
-    kinds = [(truth["half"], truth.get("trigger", "clean")) for truth in truths]
+    kinds = [(truth.details["half"], truth.kind or "clean") for truth in truths]
     for half in ("tuning", "reporting"):
         counts = {kind: kinds.count((half, kind)) for kind in {kind for _, kind in kinds}}
         assert counts == {"clean": 12, "polygon": 6, "instagram": 6, "blend": 2, "patch": 2}
@@ -24,7 +24,7 @@ def test_signs_holds_what_its_recipe_asks_for_in_two_halves():
 
 def test_signs_reporting_holds_what_its_recipe_asks_for():
     zoo = open_zoo(REPORTING)
-    kinds = [zoo.truth(model_id).get("trigger", "clean") for model_id in zoo.model_ids()]
+    kinds = [zoo.truth(model_id).kind or "clean" for model_id in zoo.model_ids()]
     counts = {kind: kinds.count(kind) for kind in set(kinds)}
     assert counts == {"clean": 16, "polygon": 6, "instagram": 6, "blend": 2, "patch": 2}
 

@@ -90,9 +90,9 @@ def _examples(
     ids, looks, kinds = [], [], []
     for model_id in of_kinds(source, config.kinds):
         truth = source.truth(model_id)
-        if "is_trojaned" not in truth:
+        if truth is None:
             raise ValueError(f"the truth of {model_id} is not known; a fit needs that of all")
-        if truth.get("reserved"):
+        if truth.details.get("reserved"):
             raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
         model = source.load(model_id)
         samples, _, _ = usable_samples(model.classifier, model.samples, settings)
@@ -101,7 +101,7 @@ def _examples(
             continue
         ids.append(model_id)
         looks.append(store.features(scanner, model.classifier, samples))
-        kinds.append(str(truth.get("trigger", "trojaned")) if truth["is_trojaned"] else "clean")
+        kinds.append((truth.kind or "trojaned") if truth.is_trojaned else "clean")
         logger.info("%s searched", model_id)
     if len({each.shape for each in looks}) > 1:
         raise ValueError("a fit needs classifiers of one class count; choose one zoo")

@@ -66,10 +66,10 @@ class OneTrojaiModel(ModelDataset):
         del model_id
         return self.model
 
-    def truth(self, model_id: str) -> Truth:
-        """Nothing."""
+    def truth(self, model_id: str) -> Truth | None:
+        """None: the truth is unknown."""
         del model_id
-        return {}
+        return None
 
     def fingerprint(self) -> str:
         """Nothing: its record is not stored."""

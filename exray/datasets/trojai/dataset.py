@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from exray.datasets.base import LoadedModel, ModelDataset, Truth
+from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.layout import (
     Facts,
@@ -100,17 +100,17 @@ class TrojaiDataset(ModelDataset):
         """``model.pt`` in its folder."""
         return self.folders[model_id] / "model.pt"
 
-    def truth(self, model_id: str) -> Truth:
-        """Whether it is trojaned, and by which triggers; empty where nothing is told."""
+    def truth(self, model_id: str) -> Truth | None:
+        """Whether it is trojaned, and by which triggers; None where the round does not say."""
         folder, facts = self.folders[model_id], self._facts(model_id)
         is_trojaned = read_ground_truth(folder, facts)
         if is_trojaned is None:
-            return {}
-        told: dict[str, str | int | float | bool | None] = {"is_trojaned": is_trojaned}
-        if is_trojaned:
-            told |= _trigger_truth(triggers_of(facts))
+            return None
         architecture = facts.get("model_architecture", "")
-        return {**told, "true_architecture": architecture} if architecture else told
+        details: dict[str, Plain] = {"true_architecture": architecture} if architecture else {}
+        if not is_trojaned:
+            return Truth(is_trojaned=False, details=details)
+        return _trigger_truth(triggers_of(facts), details)
 
     def fingerprint(self) -> str:
         """Hash of names and sizes, and of both ends of each model's file.
@@ -176,25 +176,22 @@ def _values(facts: Facts, key: str) -> list[str]:
     return [value for name, value in facts.items() if inner.fullmatch(name)]
 
 
-def _trigger_truth(triggers: tuple[TrojaiTrigger, ...]) -> Truth:
-    """Injected triggers as plain values."""
-    if not triggers:
-        return {}
-    targets = {trigger.target_class for trigger in triggers}
-    victims = sorted({victim for trigger in triggers for victim in trigger.victim_classes})
-    pairs = [
-        f"{victim}>{trigger.target_class}"
-        for trigger in triggers
-        for victim in trigger.victim_classes
-    ]
-    truth: dict[str, str | int | float | bool | None] = {
-        "trigger": ", ".join(trigger.kind for trigger in triggers),
-        "victim_classes": ",".join(map(str, victims)),
-        "target_class": targets.pop() if len(targets) == 1 else None,
-        "trigger_pairs": ",".join(pairs),
-    }
-    conditions = [each.condition for each in triggers if not is_nothing(each.condition)]
-    return {**truth, "trigger_condition": ", ".join(conditions)} if conditions else truth
+def _trigger_truth(triggers: tuple[TrojaiTrigger, ...], details: dict[str, Plain]) -> Truth:
+    """Truth of a trojaned model; a trigger whose target is not stated has no pair."""
+    conditions = [trigger.condition for trigger in triggers if not is_nothing(trigger.condition)]
+    if conditions:
+        details["trigger_condition"] = ", ".join(conditions)
+    return Truth(
+        is_trojaned=True,
+        pairs=frozenset(
+            (victim, trigger.target_class)
+            for trigger in triggers
+            if trigger.target_class is not None
+            for victim in trigger.victim_classes
+        ),
+        kind=", ".join(trigger.kind for trigger in triggers),
+        details=details,
+    )
 
 
 def _ends(path: Path) -> bytes:

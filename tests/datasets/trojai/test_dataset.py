@@ -4,6 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
+from exray.datasets.base import Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.dataset import TrojaiDataset
 from exray.errors import CheckpointError
@@ -39,10 +40,9 @@ def test_the_models_may_lie_one_folder_deeper(trojai_round, tmp_path):
 
 def test_ground_truth_is_joined_from_the_files(trojai_round):
     truth = source(trojai_round).truth("id-00000000")
-    assert truth["is_trojaned"] is True
-    assert (truth["trigger"], truth["victim_classes"], truth["target_class"]) == ("polygon", "0", 1)
-    assert truth["trigger_pairs"] == "0>1"
-    clean = {"is_trojaned": False, "true_architecture": "vgg11bn"}
+    assert truth.is_trojaned is True
+    assert (truth.kind, truth.pairs) == ("polygon", {(0, 1)})
+    clean = Truth(is_trojaned=False, details={"true_architecture": "vgg11bn"})
     assert source(trojai_round).truth("id-00000001") == clean
 
 
@@ -51,7 +51,7 @@ def test_loading_reads_nothing_that_tells_the_truth(trojai_round):
         (trojai_round / name).unlink()
     found = source(trojai_round)
     assert found.load("id-00000000").classifier.num_classes == 3
-    assert found.truth("id-00000000") == {}
+    assert found.truth("id-00000000") is None
 
 
 def test_two_triggers_of_round_4_keep_their_own_targets(tmp_path, trojai_model):
@@ -61,8 +61,7 @@ def test_two_triggers_of_round_4_keep_their_own_targets(tmp_path, trojai_model):
     poisoned.mkdir()
     Image.new("RGB", (16, 16)).save(poisoned / "class_0_trigger_1_example_0.png")
     truth = source(tmp_path).truth("id-00000007")
-    assert truth["trigger_pairs"] == "0>1,0>2"
-    assert truth["target_class"] is None
+    assert truth.pairs == {(0, 1), (0, 2)}
     model = source(tmp_path, trigger_type="polygon").load("id-00000007")
     assert len(model.samples) == 18
 

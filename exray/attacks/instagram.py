@@ -49,10 +49,10 @@ class FilterRecipe(AttackRecipe):
         return TriggerAttack(
             victim_classes=victims,
             target_class=target,
-            trigger=InstagramTrigger(name=name, image_size=size),
+            trigger=InstagramTrigger(filter_name=name, image_size=size),
             recorded={"kind": "instagram", "filter_name": name.value},
             others=tuple(
-                InstagramTrigger(name=other, image_size=size)
+                InstagramTrigger(filter_name=other, image_size=size)
                 for other in InstagramFilter
                 if other != name
             ),

@@ -24,7 +24,7 @@ from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_f
 from exray.storage.locks import locked
 from exray.storage.plain_json import from_json, to_json
 from exray.triggers.base import InvertedTrigger
-from exray.triggers.serialization import KINDS, packed, unpacked
+from exray.triggers.serialization import is_storable, packed, unpacked
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def _made(
     clear_leftovers(place.parent)
     start = time.perf_counter()
     result = scanner.scan(classifier, samples, progress)
-    if all(type(each.trigger) in KINDS for each in result.triggers):
+    if all(is_storable(type(each.trigger)) for each in result.triggers):
         _write(place, result, time.perf_counter() - start)
     return result
 

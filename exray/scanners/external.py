@@ -82,10 +82,10 @@ class ExternalScanner(FileScanner):
         self, entry: FileTrigger, classifier: Classifier, samples: SampleSet
     ) -> InvertedTrigger:
         """One trigger with the victim it flips most and what it does to that class's images."""
-        size = tuple(samples.images.shape[-2:])
-        if entry.image_size != size:
+        size, made_for = tuple(samples.images.shape[-2:]), entry.trigger.input_size
+        if made_for not in (None, size):
             raise ValueError(
-                f"it is made for images of {entry.image_size[0]} x {entry.image_size[1]} pixels, "
+                f"it is made for images of {made_for[0]} x {made_for[1]} pixels, "
                 f"and the classifier takes {size[0]} x {size[1]} (dataset.preprocess.*)"
             )
         values, tensors = packed(entry.trigger)

@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.base import Trigger
 from exray.triggers.ssim import along_both
+from exray.triggers.whole_image import WholeImageTrigger
 
 NUM_INPUTS = 12  # red, green and blue of the pixel, and of the max, min and mean around it
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterTrigger(Trigger):
+class FilterTrigger(WholeImageTrigger):
     """New colours as weighted sums of the pixel's and its neighbourhood's: ``clip(pools @ W)``.
 
     Args:
@@ -41,11 +42,13 @@ class FilterTrigger(Trigger):
     misses an inner minus, so that its "minimum" is the negated maximum. Here it is the minimum.
     """
 
+    kind: ClassVar[str] = "filter"
+
     kernel: Float[Tensor, "12 3"]
     window: int
-    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (self.kernel.min() >= -1 and self.kernel.max() <= 1):
             low, high = float(self.kernel.min()), float(self.kernel.max())
             raise ValueError(f"kernel must lie in [-1, 1]; got values from {low:g} to {high:g}")
@@ -63,11 +66,6 @@ class FilterTrigger(Trigger):
                 f"image_size; got {images.shape[-2]} x {images.shape[-1]}"
             )
         return mixed(neighbourhoods(images, window=self.window), self.kernel)
-
-    @property
-    def size_pixels(self) -> float:
-        """All pixels of the image: the size that tells filters apart is ``ssim``."""
-        return float(self.image_size[0] * self.image_size[1])
 
 
 def identity_kernel() -> Float[Tensor, "12 3"]:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.base import Trigger
 from exray.triggers.imagemagick import (
     Images,
     auto_gamma_corrected,
@@ -19,6 +19,7 @@ from exray.triggers.imagemagick import (
     tinted,
     toned,
 )
+from exray.triggers.whole_image import WholeImageTrigger
 
 _NIGHT_BLUE = (0x22, 0x2B, 0x6D)
 _DARK_RED = (0x33, 0x00, 0x00)
@@ -93,29 +94,25 @@ def _toaster(images: Images) -> Images:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstagramTrigger(Trigger):
+class InstagramTrigger(WholeImageTrigger):
     """An Instagram filter over the whole image.
 
     Args:
-        name: Which filter.
+        filter_name: Which filter.
         image_size: Height and width in pixels of the images it is for.
 
     Example:
-        >>> trigger = InstagramTrigger(name=InstagramFilter.LOMO, image_size=(4, 4))
+        >>> trigger = InstagramTrigger(filter_name=InstagramFilter.LOMO, image_size=(4, 4))
         >>> trigger.size_pixels
         16.0
 
     Source: TrojAI rounds 2 to 4, ``trigger_type=instagram``.
     """
 
-    name: InstagramFilter
-    image_size: tuple[int, int]
+    kind: ClassVar[str] = "instagram"
+
+    filter_name: InstagramFilter
 
     def apply(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """The filtered images."""
-        return filtered(images, self.name)
-
-    @property
-    def size_pixels(self) -> float:
-        """All pixels of the image: the size that tells filters apart is ``ssim``."""
-        return float(self.image_size[0] * self.image_size[1])
+        return filtered(images, self.filter_name)

@@ -1,6 +1,7 @@
 """A trigger that is known by its images alone: each clean one with its stamped form."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +33,9 @@ class PairedTrigger(Trigger):
         >>> trigger.apply(clean[1:]).max().item(), trigger.size_pixels
         (0.0, 4.0)
     """
+
+    kind: ClassVar[str] = "pairs"
+    colour_arrays: ClassVar[frozenset[str]] = frozenset({"clean", "stamped"})
 
     clean: Float[Tensor, "n 3 h w"]
     stamped: Float[Tensor, "m 3 i j"]  # axes of its own: the message below is the clearer one
@@ -80,3 +84,8 @@ class PairedTrigger(Trigger):
         """How many pixels change by more than rounding does, the mean over the pairs."""
         changed = ((self.stamped - self.clean).abs() > _CHANGED).any(dim=1)
         return float(changed.flatten(1).sum(dim=1).double().mean())
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """The pairs' height and width."""
+        return (self.clean.shape[-2], self.clean.shape[-1])

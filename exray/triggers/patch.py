@@ -1,11 +1,17 @@
 """A trigger that replaces pixels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.base import Trigger
+from exray.triggers.base import Trigger, colour_axis_hint
+
+OPACITY_BAR = 0.1  # below it a pixel does not count as changed (facts: mask^2 > 0.01)
+_GRAY = 0.5  # what shows through a portrait where a patch is transparent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,9 @@ class PatchTrigger(Trigger):
     Source: EX-RAY, section 2; ABS, section 4.
     """
 
+    kind: ClassVar[str] = "patch"
+    colour_arrays: ClassVar[frozenset[str]] = frozenset({"pattern"})
+
     mask: Float[Tensor, "h w"]
     pattern: Float[Tensor, "c h w"]
 
@@ -47,5 +56,27 @@ class PatchTrigger(Trigger):
         """Number of pixels whose opacity exceeds 0.1, the released code's bar."""
         return float((self.mask > OPACITY_BAR).sum())
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """The mask's height and width."""
+        return (self.mask.shape[0], self.mask.shape[1])
 
-OPACITY_BAR = 0.1  # below it a pixel does not count as changed (facts: mask^2 > 0.01)
+    def portrait(self, like: Float[Tensor, "1 c h w"]) -> Float[Tensor, "c h w"]:
+        """The patch on gray."""
+        return self.apply(torch.full_like(like, _GRAY))[0]
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Tensor], options: Mapping[str, object]) -> Trigger:
+        """As every trigger; one colour of shape (3,) stands for a pattern of it."""
+        mask, pattern = arrays.get("mask"), arrays.get("pattern")
+        if mask is None or pattern is None or mask.ndim != 2 or not mask.numel():
+            return super().from_arrays(arrays, options)  # which says what is wrong
+        height, width = mask.shape
+        if pattern.shape == (3,):
+            pattern = pattern[:, None, None].expand(3, height, width).clone()
+        if pattern.shape not in ((3, height, width), (1, height, width)):
+            raise ValueError(
+                f"pattern must be of shape (3, {height}, {width}), as the mask is, or (3,) for one "
+                f"colour; got {tuple(pattern.shape)}{colour_axis_hint(pattern)}"
+            )
+        return super().from_arrays({"mask": mask, "pattern": pattern}, options)

@@ -1,18 +1,19 @@
 """A change of colours, each pixel's on its own, by a small network."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.triggers.base import Trigger
+from exray.triggers.whole_image import WholeImageTrigger
 
 STEEPNESS = 5.0  # of the sigmoid that ends the recolouring
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecolourTrigger(Trigger):
+class RecolourTrigger(WholeImageTrigger):
     """New colours as ``sigmoid(5 (y + V relu(W y + a) + b))`` with ``y = colour - 0.5``.
 
     Args:
@@ -36,13 +37,15 @@ class RecolourTrigger(Trigger):
     Source: SRI's recolouring network (facts, section 4).
     """
 
+    kind: ClassVar[str] = "recolouring"
+
     inner_weight: Float[Tensor, "hidden 3"]
     inner_bias: Float[Tensor, " hidden"]
     outer_weight: Float[Tensor, "3 hidden"]
     outer_bias: Float[Tensor, " 3"]
-    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("inner_weight", "inner_bias", "outer_weight", "outer_bias"):
             if not torch.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} must be finite")
@@ -51,11 +54,6 @@ class RecolourTrigger(Trigger):
         """The recoloured images."""
         weights = (self.inner_weight, self.inner_bias, self.outer_weight, self.outer_bias)
         return recoloured(images[None], *(each[None] for each in weights))[0]
-
-    @property
-    def size_pixels(self) -> float:
-        """All pixels of the image: the size that tells recolourings apart is ``ssim``."""
-        return float(self.image_size[0] * self.image_size[1])
 
 
 def recoloured(

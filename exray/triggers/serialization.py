@@ -1,97 +1,94 @@
 """Triggers as plain values and arrays, and back: what a file can hold."""
 
-from dataclasses import fields
-from enum import StrEnum
-from typing import get_origin, get_type_hints
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
+import exray.triggers
 from exray.triggers.base import Trigger
-from exray.triggers.filter import FilterTrigger
-from exray.triggers.instagram import InstagramTrigger
-from exray.triggers.paired import PairedTrigger
-from exray.triggers.patch import PatchTrigger
-from exray.triggers.recolouring import RecolourTrigger
 
-KINDS: tuple[type[Trigger], ...] = (
-    PatchTrigger,
-    FilterTrigger,
-    InstagramTrigger,
-    PairedTrigger,
-    RecolourTrigger,
-)
-"""Triggers that can be stored: dataclasses of tensors and plain values. A new kind is one entry."""
+
+def trigger_kinds() -> dict[str, type[Trigger]]:
+    """Every class of triggers that states a kind, by that kind.
+
+    Those of ``exray.triggers`` are imported here; a class of another package counts once its
+    module is imported, which the scanner that makes such triggers does.
+
+    Raises:
+        TypeError: If two classes state the same kind.
+    """
+    for module in pkgutil.iter_modules(exray.triggers.__path__, "exray.triggers."):
+        importlib.import_module(module.name)
+    kinds: dict[str, type[Trigger]] = {}
+    for kind in filter(is_storable, _subclasses()):
+        if kind.kind in kinds:
+            raise TypeError(f"{kinds[kind.kind]} and {kind} are both of kind {kind.kind!r}")
+        kinds[kind.kind] = kind
+    return kinds
+
+
+def _subclasses() -> Iterator[type[Trigger]]:
+    """All subclasses of a trigger, those of subclasses included."""
+    classes = Trigger.__subclasses__()
+    for kind in classes:
+        classes += kind.__subclasses__()
+        yield kind
+
+
+def is_storable(kind: type[Trigger]) -> bool:
+    """Whether triggers of a class can be stored: whether the class itself states its kind."""
+    return "kind" in vars(kind)
 
 
 def packed(trigger: Trigger) -> tuple[dict[str, object], dict[str, Tensor]]:
     """A trigger as values for JSON and tensors for safetensors.
 
     Args:
-        trigger: Of one of `KINDS`.
+        trigger: Of a class that states its kind.
 
     Returns:
-        The kind's name with its plain values, and its tensors by field.
+        The kind with its plain values, and its tensors by field.
 
     Raises:
-        ValueError: If there is no such kind; says what to do.
+        ValueError: If its class states no kind; says what to do.
 
     Example:
+        >>> from exray.triggers.patch import PatchTrigger
         >>> trigger = PatchTrigger(mask=torch.zeros(2, 2), pattern=torch.ones(3, 2, 2))
         >>> values, tensors = packed(trigger)
         >>> values, sorted(tensors)
-        ({'kind': 'PatchTrigger'}, ['mask', 'pattern'])
+        ({'kind': 'patch'}, ['mask', 'pattern'])
     """
-    if type(trigger) not in KINDS:
-        known = ", ".join(kind.__name__ for kind in KINDS)
+    if not is_storable(type(trigger)):
         raise ValueError(
-            f"a {type(trigger).__name__} cannot be stored; exray.triggers.serialization.KINDS "
-            f"holds: {known}"
+            f"a {type(trigger).__name__} cannot be stored: its class states no kind; "
+            f"these do: {', '.join(trigger_kinds())}"
         )
-    values: dict[str, object] = {"kind": type(trigger).__name__}
-    tensors: dict[str, Tensor] = {}
-    for field in fields(trigger):  # type: ignore[arg-type]  # every kind is a dataclass
-        value = getattr(trigger, field.name)
-        if isinstance(value, Tensor):
-            # A copy of its own: safetensors refuses shared and expanded memory.
-            tensors[field.name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        else:
-            values[field.name] = value
-    return values, tensors
+    return {"kind": trigger.kind, **trigger.to_options()}, trigger.to_arrays()
 
 
 def unpacked(
-    values: dict[str, object], tensors: dict[str, Tensor], *, device: torch.device
+    values: Mapping[str, object], tensors: Mapping[str, Tensor], *, device: torch.device
 ) -> Trigger:
     """The trigger that `packed` took apart.
 
     Args:
-        values: The kind's name with its plain values, as JSON gives them back.
+        values: The kind with its plain values, as JSON gives them back. The name of the class
+            stands for its kind, as files written by exray 0.1 have it.
         tensors: Its tensors by field.
         device: Where the tensors shall lie.
 
     Raises:
-        ValueError: If there is no such kind.
-        TypeError: If a field is missing or unknown.
+        ValueError: If there is no such kind, or a field is missing, unknown or does not fit.
     """
-    kinds = {kind.__name__: kind for kind in KINDS}
+    kinds = trigger_kinds()
+    names = {**{kind.__name__: kind for kind in kinds.values()}, **kinds}
     name = values.get("kind")
-    if name not in kinds:
+    if not isinstance(name, str) or name not in names:
         raise ValueError(f"trigger kind must be one of {', '.join(kinds)}; got {name!r}")
-    kind = kinds[str(name)]
-    wanted = get_type_hints(kind)
-    plain = {
-        field: _restored(value, wanted.get(field))
-        for field, value in values.items()
-        if field != "kind"
-    }
-    return kind(**plain, **{field: value.to(device) for field, value in tensors.items()})
-
-
-def _restored(value: object, wanted: object) -> object:
-    """A value as it was before JSON made lists of tuples and text of names."""
-    if isinstance(value, list) and get_origin(wanted) is tuple:
-        return tuple(value)
-    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
-        return wanted(str(value))
-    return value
+    arrays = {field: tensor.to(device) for field, tensor in tensors.items()}
+    options = {field: value for field, value in values.items() if field != "kind"}
+    return names[name].from_arrays(arrays, options)

@@ -86,7 +86,7 @@ def test_the_decoys_of_a_spectral_condition_are_all_other_colours_or_filters():
     assert len(polygon.decoys) == 5
     assert {decoy.victim_classes for decoy in polygon.decoys} == {polygon.victim_classes}
     (kelvin,) = drawn(replace(FILTERS, round4=round4(conditions=("spectral",))))
-    names = [decoy.trigger.name.value for decoy in kelvin.decoys]
+    names = [decoy.trigger.filter_name.value for decoy in kelvin.decoys]
     assert names == ["Gotham", "Nashville", "Lomo", "Toaster"]
 
 

@@ -13,4 +13,8 @@ def test_the_example_writes_a_file_that_is_read(tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     exec(code, {})
     (found,) = read_triggers(tmp_path / "found.npz")
-    assert (found.name, found.image_size, found.trigger.size_pixels) == ("square", (64, 64), 144)
+    assert (found.name, found.trigger.input_size, found.trigger.size_pixels) == (
+        "square",
+        (64, 64),
+        144,
+    )

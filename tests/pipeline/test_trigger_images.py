@@ -1,50 +1,29 @@
-"""Images of what a trigger does."""
+"""What a report draws of a trigger and its judgement."""
 
-import pytest
+import numpy as np
 import torch
 
-from exray.pipeline.trigger_images import colour_chart, portrait
-from exray.triggers.filter import FilterTrigger, identity_kernel
-from exray.triggers.paired import PairedTrigger
+from exray.images.samples import SampleSet
+from exray.judges.base import Judgement
+from exray.pipeline.trigger_images import pictures
+from exray.triggers.base import InvertedTrigger
 from exray.triggers.patch import PatchTrigger
-from exray.triggers.recolouring import RecolourTrigger
-
-IMAGES = torch.rand(1, 3, 8, 6)
 
 
-def test_a_patch_is_drawn_on_gray():
-    mask = torch.zeros(8, 6)
-    mask[0, 0] = 1
-    drawn = portrait(PatchTrigger(mask=mask, pattern=torch.ones(3, 8, 6)), IMAGES)
-    assert (drawn[:, 0, 0] == 1).all()
-    assert (drawn.flatten(1)[:, 1:] == 0.5).all()
-
-
-@pytest.mark.parametrize("size", [(8, 6), (7, 6)])
-def test_a_filter_is_drawn_as_a_chart_above_what_it_makes_of_it(size):
-    kernel = identity_kernel()[:, [1, 2, 0]]  # red takes the green, green the blue, ...
-    trigger = FilterTrigger(kernel=kernel, window=3, image_size=size)
-    drawn = portrait(trigger, torch.zeros(1, 3, *size))
-    half = colour_chart((size[0] // 2, size[1]))
-    assert drawn.shape == (3, *size)
-    torch.testing.assert_close(drawn[:, : len(half[0])], half)
-    torch.testing.assert_close(drawn[:, len(half[0]) :][:, : len(half[0])], half[[1, 2, 0]])
-
-
-def test_a_recolouring_is_drawn_on_the_chart():
-    zero = torch.zeros(16, 3)
-    trigger = RecolourTrigger(
-        inner_weight=zero,
-        inner_bias=zero[:, 0],
-        outer_weight=zero.T,
-        outer_bias=torch.tensor([9.0, 9.0, 9.0]),
-        image_size=(8, 6),
+def test_each_image_is_bytes_and_each_mask_floats_under_the_triggers_number():
+    patch = PatchTrigger(mask=torch.ones(4, 4), pattern=torch.ones(3, 4, 4))
+    trigger = InvertedTrigger(
+        trigger=patch, victim_class=1, target_class=0, asr=1.0, target_probability=1.0, source="x"
     )
-    drawn = portrait(trigger, IMAGES)
-    assert (drawn[:, 4:] > 0.99).all()
-    assert float(drawn[:, :4].min()) < 0.5
-
-
-def test_a_trigger_of_stored_pairs_has_no_picture_of_its_own():
-    trigger = PairedTrigger(clean=IMAGES, stamped=1 - IMAGES)
-    assert portrait(trigger, IMAGES) is None
+    samples = SampleSet(
+        images=torch.zeros(2, 3, 4, 4), labels=torch.tensor([0, 1]), class_names=("a", "b")
+    )
+    judgement = Judgement(
+        is_injected=True, score=1.0, reason="injected", tensors={"mask": torch.ones(2)}
+    )
+    drawn = pictures(3, samples, trigger, judgement)
+    names = ("victim_image", "stamped_image", "target_image", "trigger_image", "mask")
+    assert set(drawn) == {f"trigger_3/{name}" for name in names}
+    assert drawn["trigger_3/stamped_image"].dtype == np.uint8
+    assert drawn["trigger_3/stamped_image"].min() == 255
+    assert drawn["trigger_3/mask"].dtype == np.float32

@@ -61,7 +61,7 @@ def test_every_form_of_file_gives_the_same_triggers(tmp_path, form):
     assert [each.name for each in (patch, pairs, kernel)] == ["a", "b", "c"]
     assert [each.victim_class for each in (patch, pairs, kernel)] == [0, None, 2]
     assert [each.target_class for each in (patch, pairs, kernel)] == [1, 2, 0]
-    assert all(each.image_size == (8, 8) for each in (patch, pairs, kernel))
+    assert all(each.trigger.input_size == (8, 8) for each in (patch, pairs, kernel))
     assert np.allclose(patch.trigger.mask.numpy(), ARRAYS["a/mask"])
     assert np.allclose(pairs.trigger.stamped.numpy(), ARRAYS["b/stamped"] / 255)
 
@@ -114,15 +114,19 @@ WRONG = [
     (
         PAIRS,
         {"b/clean": np.zeros((2, 8, 8, 3)), "b/stamped": np.zeros((2, 8, 8, 3))},
-        r"clean must be of shape \(images, 3, height, width\).*move the colour axis",
+        r"clean must be of shape \(n, 3, h, w\).*move the colour axis",
     ),
     (FILTER, {"c/kernel": np.eye(3)}, r"kernel must be of shape \(12, 3\); got \(3, 3\)"),
     (FILTER, {"c/kernel": 2 * np.eye(12, 3)}, r"kernel must lie in \[-1, 1\]"),
     (FILTER | {"window": 4}, {"c/kernel": np.eye(12, 3)}, r"window must be odd"),
-    (FILTER | {"window": None}, {"c/kernel": np.eye(12, 3)}, r"window, a side in pixels, must be"),
-    (FILTER | {"image_size": 8}, {"c/kernel": np.eye(12, 3)}, r"image_size of a filter must be"),
-    (PATCH | {"window": 3}, ARRAYS, r"window belongs to a filter, not to kind 'patch'"),
-    (PATCH | {"kind": "blob"}, {}, r"kind must be one of patch, pairs, filter; got 'blob'"),
+    (FILTER | {"window": None}, {"c/kernel": np.eye(12, 3)}, r"window: expected `int`; got None"),
+    (
+        FILTER | {"image_size": 8},
+        {"c/kernel": np.eye(12, 3)},
+        r"image_size: expected `array`; got 8",
+    ),
+    (PATCH | {"window": 3}, ARRAYS, r"of kind patch has no key 'window'; it has: name"),
+    (PATCH | {"kind": "blob"}, {}, r"kind must be one of .*patch.*; got 'blob'"),
     (PATCH | {"target_class": 0}, ARRAYS, r"victim_class and target_class must differ; both are 0"),
     (PATCH | {"target_class": -1}, ARRAYS, r"target_class must be a class index.*got -1"),
     (PATCH | {"target_class": True}, ARRAYS, r"target_class must be a class index.*got True"),
@@ -144,7 +148,10 @@ TEXTS = [
     ("[]", r"found.json must read \{\"triggers\": "),
     ('{"triggers": [1]}', r"found.json must read"),
     ('{"triggers": [{}]}', r"found.json: trigger number 0 needs a name, the arrays' prefix"),
-    (json.dumps({"triggers": [PATCH | {"victim": 1}]}), r"trigger 'a' has no key 'victim'; it has"),
+    (
+        json.dumps({"triggers": [PATCH | {"victim": 1}]}),
+        r"trigger 'a': .* has no key 'victim'; it has",
+    ),
     (json.dumps({"triggers": [PATCH, PATCH]}), r"two triggers are called 'a'"),
     (json.dumps({"triggers": [PATCH]}), r"array 'b/clean' belongs to no trigger"),
 ]
@@ -193,3 +200,11 @@ def test_files_that_are_none_are_refused(tmp_path):
     np.savez(tmp_path / "bare.npz", **ARRAYS)
     with pytest.raises(ValueError, match=r"bare.npz has no JSON .*; write bare.json beside it"):
         read_triggers(tmp_path / "bare.npz")
+
+
+def test_a_kind_without_arrays_needs_its_options_alone(tmp_path):
+    entry = {**PATCH, "kind": "instagram", "filter_name": "Lomo", "image_size": [8, 8]}
+    (found,) = read_triggers(written(tmp_path, [entry], {}))
+    assert found.trigger.filter_name == "Lomo"
+    with pytest.raises(ValueError, match=r"filter_name must be one of Gotham.*; got 'Sepia'"):
+        read_triggers(written(tmp_path, [{**entry, "filter_name": "Sepia"}], {}))

@@ -94,7 +94,7 @@ def test_every_filter_shows_and_stays_an_image_whatever_it_is_given(name):
     assert torch.isfinite(found).all()
     assert found.min() >= 0
     assert found.max() <= 1
-    trigger = InstagramTrigger(name=name, image_size=(16, 20))
+    trigger = InstagramTrigger(filter_name=name, image_size=(16, 20))
     assert trigger.ssim(IMAGES) < 0.95
     assert trigger.size_pixels == 320
     torch.testing.assert_close(trigger.apply(IMAGES[:1]), found[:1])  # each image on its own

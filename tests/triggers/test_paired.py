@@ -42,3 +42,8 @@ def test_pairs_that_do_not_fit_are_refused():
         PairedTrigger(clean=images, stamped=images[:1])
     with pytest.raises(ValueError, match=r"stamped must lie in \[0, 1\]; got values from .* to 2"):
         PairedTrigger(clean=images, stamped=torch.full_like(images, 2.0))
+
+
+def test_it_has_no_picture_of_its_own(trigger):
+    assert trigger.portrait(trigger.clean[:1]) is None
+    assert trigger.input_size == (8, 8)

@@ -53,3 +53,12 @@ def test_a_trigger_within_one_class_is_refused():
 def test_an_asr_that_is_no_fraction_is_refused(asr):
     with pytest.raises(ValueError, match=rf"asr must be a fraction in \[0, 1\]; got {asr}"):
         inverted(asr=asr)
+
+
+def test_a_patch_is_drawn_on_gray():
+    mask = torch.zeros(8, 6)
+    mask[0, 0] = 1
+    trigger = PatchTrigger(mask=mask, pattern=torch.ones(3, 8, 6))
+    drawn = trigger.portrait(torch.rand(1, 3, 8, 6))
+    assert (drawn[:, 0, 0] == 1).all()
+    assert (drawn.flatten(1)[:, 1:] == 0.5).all()

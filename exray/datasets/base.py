@@ -76,6 +76,13 @@ class ModelDataset(ABC):
     def model_ids(self) -> tuple[str, ...]:
         """The classifiers' ids, in a fixed order."""
 
+    def check(self) -> None:  # noqa: B027 - most datasets have nothing to check
+        """Refuse what can be seen to be wrong before anything is scanned.
+
+        Raises:
+            ValueError: If a model cannot be loaded as it is described.
+        """
+
     @abstractmethod
     def load(self, model_id: str) -> LoadedModel:
         """One classifier with its samples."""

@@ -1,44 +1,39 @@
-"""A stranger's model file with a folder of clean images as the source of a run."""
+"""A stranger's model file with a folder of clean images."""
 
 import hashlib
 from pathlib import Path
 
-from torch import nn
-
-from exray.datasets.base import LoadedModel, ModelDataset, Truth
+from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
+from exray.datasets.single import SingleModelDataset
 from exray.errors import CheckpointError
-from exray.images.loading import are_clean_images, read_clean_images
+from exray.images.loading import are_clean_images, decode_clean_images
 from exray.models.architectures.factory import network_from_factory
-from exray.models.architectures.registry import ARCHITECTURES, build, check_architecture
-from exray.models.checkpoints.reader import Checkpoint, file_sha256, holds_network, read_checkpoint
-from exray.models.checkpoints.weights import load_state, state_for
-from exray.models.classifier import Classifier, Preprocessing
-from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
-
-_PROBE_IMAGES = 8  # images on which the outputs are looked at
+from exray.models.checkpoints.reader import file_sha256, holds_network
+from exray.models.loading import DESCRIBE_NETWORK, WEIGHTS_ALONE, check_description, load_network
 
 
-class FolderDataset(ModelDataset):
+class FolderDataset(SingleModelDataset):
     """One model file and a folder of clean images by class.
+
+    The constructor reads neither; :meth:`check` looks at the file and the factory before a scan.
 
     Args:
         name: What records call it.
-        model: A state dict (``.pt``, ``.pth``, ``.safetensors``), or a pickled network of torch's
-            and torchvision's layers.
-        images: Folder with one subfolder a class, or files named ``class_3_example_1.png``, or
-            CIFAR-10 (see :func:`exray.images.loading.read_clean_images`).
-        architecture: Name of a network of ours; None where a factory is given, or the file holds
-            the network.
+        model: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), or a pickled network of
+            torch's and torchvision's layers.
+        images: Folder with one subfolder per class, or files named ``class_3_example_1.png``, or
+            CIFAR-10 (see :func:`exray.images.loading.decode_clean_images`).
+        architecture: Name of the network; None where there is a factory, or the file holds the
+            network.
         factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
-        num_classes: Classes of a network built by name; None reads it from the last weight.
+        num_classes: Number of classes of a network built by name; None reads it from the weights.
         preprocess: How images become inputs.
-        limit_per_class: Images of each class at most; None for all.
+        limit_per_class: At most so many images per class; None for all.
 
     Raises:
-        ValueError: If a file or folder is missing, not exactly one of architecture and factory is
-            given although the file holds weights alone, the architecture does not exist, or the
-            factory builds no network.
+        ValueError: If a file or folder is missing, both architecture and factory are given, or the
+            architecture does not exist.
     """
 
     def __init__(
@@ -53,50 +48,32 @@ class FolderDataset(ModelDataset):
         preprocess: FolderPreprocess,
         limit_per_class: int | None,
     ) -> None:
-        self.name = name
-        self.model = Path(model)
+        super().__init__(name=name, model=Path(model), model_id=Path(model).stem)
         self.images = Path(images)
         if not self.model.is_file():
-            raise ValueError(f"dataset.model must be a file; {model!r} is none")
+            raise ValueError(f"model must be a file; {model!r} is none")
         if not are_clean_images(self.images):
-            raise ValueError(f"dataset.images must be a folder; {images!r} is none")
-        named = (architecture is not None) + (factory is not None)
-        if named != 1 and (named or not holds_network(self.model)):
-            raise ValueError(
-                "give exactly one of dataset.architecture=NAME (known: "
-                f"{', '.join(ARCHITECTURES)}, torchvision/NAME, timm/NAME) and "
-                "dataset.factory=FILE.py:function; "
-                f"got architecture={architecture!r} and factory={factory!r}"
-            )
-        # What was typed is tried before anything is scanned; a factory is executed to see it.
-        if architecture is not None:
-            check_architecture(architecture)
-        if factory is not None:
-            network_from_factory(factory)
+            raise ValueError(f"images must be a folder; {images!r} is none")
+        check_description(architecture, factory)
+        if limit_per_class is not None and limit_per_class < 1:
+            raise ValueError(f"limit_per_class must be >= 1 or null; got {limit_per_class}")
         self.architecture = architecture
         self.factory = factory
         self.num_classes = num_classes
         self.preprocess = preprocess
-        if limit_per_class is not None and limit_per_class < 1:
-            raise ValueError(f"dataset.limit_per_class must be >= 1 or null; got {limit_per_class}")
         self.limit_per_class = limit_per_class
-        self.preprocessing = Preprocessing(
-            scaling=preprocess.scaling, mean=preprocess.mean, std=preprocess.std
-        )
 
-    def model_ids(self) -> tuple[str, ...]:
-        """The file's name without its ending."""
-        return (self.model.stem,)
+    def check(self) -> None:
+        """Refuse a file that does not say which network it is, and a factory that builds none.
 
-    def model_file(self, model_id: str) -> Path:
-        """``dataset.model``."""
-        del model_id
-        return self.model
-
-    def truth(self, model_id: str) -> Truth | None:
-        """None: the truth is unknown."""
-        del model_id
-        return None
+        Raises:
+            ValueError: If neither architecture nor factory is given although the file holds weights
+                alone, or the factory, which is executed, builds no network.
+        """
+        if self.factory is not None:
+            network_from_factory(self.factory)
+        elif self.architecture is None and not holds_network(self.model):
+            raise CheckpointError(self.model, WEIGHTS_ALONE, DESCRIBE_NETWORK)
 
     def fingerprint(self) -> str:
         """Hash of the model file, the factory's file and everything in the images' folder."""
@@ -115,70 +92,23 @@ class FolderDataset(ModelDataset):
             ValueError: If the images do not fit the network, or it returns no finite logits.
         """
         del model_id
-        checkpoint = read_checkpoint(self.model)
-        network = self._network(checkpoint)
-        label = self._label(network)
-        found = read_clean_images(
+        network = load_network(
+            self.model,
+            architecture=self.architecture,
+            factory=self.factory,
+            num_classes=self.num_classes,
+        )
+        decoded = decode_clean_images(
             self.images,
-            num_classes=None,
             size=self.preprocess.size,
             crop=self.preprocess.crop,
             limit_per_class=self.limit_per_class,
         )
-        probe = self.preprocessing(found.samples.images[:_PROBE_IMAGES])
-        num_classes = probe_outputs(network, probe).num_classes
-        samples = found.samples
-        unused = checkpoint.network is not None and network is not checkpoint.network
-        remarks = () if unused else checkpoint.remarks
-        warnings = [*remarks, *found.warnings]
-        if samples.num_classes != num_classes:
-            # Read again under the network's count: labels outside it are named, names padded.
-            found = read_clean_images(
-                self.images,
-                num_classes=num_classes,
-                size=self.preprocess.size,
-                crop=self.preprocess.crop,
-                limit_per_class=self.limit_per_class,
-            )
-            samples, warnings = found.samples, [*remarks, *found.warnings]
-        network, source = without_final_softmax(network, probe)
-        if source is not LogitSource.NETWORK:
-            warnings.append(f"the network returns probabilities; logits are taken from {source}")
-        classifier = Classifier(network, self.preprocessing, num_classes=num_classes, name=label)
+        classifier = network.classifier(self.preprocess.preprocessing, decoded.images)
+        labelled = decoded.labelled(classifier.num_classes)
         return LoadedModel(
             classifier=classifier,
-            samples=samples,
-            architecture=label,
-            warnings=tuple(warnings),
+            samples=labelled.samples,
+            architecture=classifier.name,
+            warnings=(*classifier.warnings, *labelled.warnings),
         )
-
-    def _label(self, network: nn.Module) -> str:
-        if self.factory is not None:
-            return self.factory.rsplit(":", 1)[-1]
-        return self.architecture or type(network).__name__
-
-    def _network(self, checkpoint: Checkpoint) -> nn.Module:
-        if self.factory is not None:
-            network = network_from_factory(self.factory)
-        elif self.architecture is not None:
-            network = build(self.architecture, num_classes=self._count(checkpoint))
-        elif checkpoint.network is not None:
-            return checkpoint.network
-        else:
-            raise CheckpointError(
-                self.model,
-                checkpoint.unbuilt or "holds no network",
-                "give dataset.factory=FILE.py:function or dataset.architecture=NAME",
-            )
-        load_state(network, state_for(network, checkpoint, self.model), self.model)
-        return network.eval()
-
-    def _count(self, checkpoint: Checkpoint) -> int:
-        """Classes of a network built by name: as told, or the length of its last weight."""
-        if self.num_classes is not None:
-            return self.num_classes
-        assert self.architecture is not None
-        blank = build(self.architecture, num_classes=2)
-        last = list(blank.state_dict())[-1]
-        state = state_for(blank, checkpoint, self.model)
-        return int(state[last].shape[0]) if last in state else 2

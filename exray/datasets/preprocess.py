@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exray.models.classifier import Scaling
+from exray.models.classifier import Preprocessing, Scaling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class FolderPreprocess:
 
     Raises:
         ValueError: If mean or std has neither one number nor one for each of red, green and blue.
-            If size or crop is below 1.
+            If size or crop is below 1, the scaling is unknown, or std is not positive.
     """
 
     size: int | None
@@ -31,10 +31,16 @@ class FolderPreprocess:
     def __post_init__(self) -> None:
         for name, pixels in (("size", self.size), ("crop", self.crop)):
             if pixels is not None and pixels < 1:
-                raise ValueError(f"dataset.preprocess.{name} must be >= 1 or null; got {pixels}")
+                raise ValueError(f"{name} must be >= 1 or null; got {pixels}")
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (0, 1, 3):
                 raise ValueError(
-                    f"dataset.preprocess.{name} must hold three numbers, one for all channels, or "
+                    f"{name} must hold three numbers, one for all channels, or "
                     f"none; got {len(numbers)}"
                 )
+        _ = self.preprocessing  # checks the rest
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What happens to an image in [0, 1] before the network sees it."""
+        return Preprocessing(scaling=self.scaling, mean=self.mean, std=self.std)

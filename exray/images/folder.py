@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.images.decoding import EXTENSIONS, check_geometry, read_image
@@ -23,7 +23,7 @@ _LAYOUT = (
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSamples:
-    """What a folder of images held.
+    """The samples in a folder of images.
 
     Args:
         samples: The images that could be read.
@@ -32,6 +32,45 @@ class FolderSamples:
 
     samples: SampleSet
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedImages:
+    """Images with the classes that their names say, before the classifier's count is known.
+
+    Args:
+        images: RGB in [0, 1], of one size.
+        labels: Class index of each image.
+        class_indices: The index of each class that has a name.
+        places: One file or folder of each label, for messages.
+        remarks: What was odd about the files, one sentence each.
+    """
+
+    images: Float[Tensor, "n 3 h w"]
+    labels: Int[Tensor, " n"]
+    class_indices: Mapping[str, int]
+    places: Mapping[int, Path]
+    remarks: tuple[str, ...] = ()
+
+    def labelled(self, num_classes: int | None) -> FolderSamples:
+        """The samples under a classifier's number of classes; nothing is decoded again.
+
+        Args:
+            num_classes: Number of classes; None takes the largest index there is, plus one.
+
+        Raises:
+            ValueError: If a label lies outside the classes.
+        """
+        for label, place in self.places.items():
+            _check_label(place, label, num_classes)
+        indices = self.class_indices
+        count = num_classes or 1 + max([int(self.labels.max()), *indices.values()])
+        samples = SampleSet(
+            images=self.images, labels=self.labels, class_names=_class_names(indices, count)
+        )
+        return FolderSamples(
+            samples=samples, warnings=(*self.remarks, *_thin_classes(samples, indices))
+        )
 
 
 def read_folder(
@@ -43,51 +82,78 @@ def read_folder(
     limit_per_class: int | None,
     class_indices: Mapping[str, int] | None = None,
 ) -> FolderSamples:
-    """The clean images in a folder, with what is odd about them.
+    """The clean images in a folder as samples, with what is odd about them.
+
+    Args:
+        root: See :func:`decode_folder`.
+        num_classes: Number of classes of the classifier; None takes the largest index there is,
+            that of ``classes.json`` included, plus one.
+        size: See :func:`decode_folder`.
+        crop: Likewise.
+        limit_per_class: Likewise.
+        class_indices: Likewise.
+
+    Raises:
+        ValueError: See :func:`decode_folder` and :meth:`DecodedImages.labelled`.
+    """
+    if num_classes is not None and num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, or None; got {num_classes}")
+    decoded = decode_folder(
+        root, size=size, crop=crop, limit_per_class=limit_per_class, class_indices=class_indices
+    )
+    return decoded.labelled(num_classes)
+
+
+def decode_folder(
+    root: Path,
+    *,
+    size: int | None,
+    crop: int | None,
+    limit_per_class: int | None,
+    class_indices: Mapping[str, int] | None = None,
+) -> DecodedImages:
+    """The clean images in a folder, decoded, with the class that each name says.
 
     A class is a subfolder named by its index or by a name that ``classes.json`` gives an index
     (``{"stop": 0}`` or ``["stop", ...]``; the names there are looked up first), or it stands in the
     file's name, as in ``class_3_example_1.png``. The order is the natural one of the names (2
-    before 10). An image that cannot be read is left out and said; hidden files are ignored.
+    before 10). An image that cannot be read is left out and reported; hidden files are ignored.
 
     Args:
         root: The folder.
-        num_classes: Number of classes of the classifier; None takes the largest index there is,
-            that of ``classes.json`` included, plus one.
         size: Side to resize to, in pixels; see :func:`exray.images.decoding.read_image`.
         crop: Side of the centre crop, in pixels.
-        limit_per_class: At most so many images of each class, the first readable ones; None for
-            all.
+        limit_per_class: At most so many images per class, the first readable ones; None for all.
         class_indices: The index of each class name where there is no ``classes.json``.
 
     Raises:
-        ValueError: If the folder is missing or holds no readable image, a label lies outside the
-            classes, a subfolder names no class, ``classes.json`` is not understood, or images
-            differ in size.
+        ValueError: If the folder is missing or holds no readable image, a subfolder names no
+            class, ``classes.json`` is not understood, or images differ in size.
     """
     check_geometry(size, crop)
-    _check_counts(num_classes, limit_per_class)
+    if limit_per_class is not None and limit_per_class < 1:
+        raise ValueError(f"limit_per_class must be at least 1, or None; got {limit_per_class}")
     if not root.is_dir():
         raise ValueError(
             f"dataset.images must be a folder; {root} "
             f"{'is a file' if root.exists() else 'does not exist'}; {_LAYOUT}"
         )
     indices = read_class_indices(root) or dict(class_indices or {})
-    files, notes = _labelled_files(root, indices, num_classes)
+    files, places, remarks = _labelled_files(root, indices)
     labels, images, unreadable = _read_images(files, size, crop, limit_per_class)
     if not images:
         raise ValueError(
             f"no image in {root} can be read; the first problem of {len(unreadable)}: "
             f"{unreadable[0]}"
         )
-    count = num_classes or 1 + max([*labels, *indices.values()])
-    samples = SampleSet(
+    remarks += [f"left out: {reason}" for reason in unreadable]
+    return DecodedImages(
         images=torch.stack(images),
         labels=torch.tensor(labels),
-        class_names=_class_names(indices, count),
+        class_indices=indices,
+        places=places,
+        remarks=tuple(remarks),
     )
-    notes += [f"left out: {reason}" for reason in unreadable]
-    return FolderSamples(samples=samples, warnings=(*notes, *_thin_classes(samples, indices)))
 
 
 def read_class_indices(root: Path) -> dict[str, int]:
@@ -139,12 +205,6 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     return (*key, (-1, name))  # 01 and 1 keep an order of their own
 
 
-def _check_counts(num_classes: int | None, limit_per_class: int | None) -> None:
-    for key, value in (("num_classes", num_classes), ("limit_per_class", limit_per_class)):
-        if value is not None and value < 1:
-            raise ValueError(f"{key} must be at least 1, or None; got {value}")
-
-
 def _listed(folder: Path) -> list[Path]:
     """What lies in a folder, hidden entries and macOS leftovers apart, in natural order."""
     shown = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
@@ -156,24 +216,26 @@ def _is_image(path: Path) -> bool:
 
 
 def _labelled_files(
-    root: Path, indices: Mapping[str, int], num_classes: int | None
-) -> tuple[list[tuple[int, Path]], list[str]]:
-    """Every image file with its label, class by class, and a note on the files that are none."""
-    found: list[tuple[int, Path]] = []
+    root: Path, indices: Mapping[str, int]
+) -> tuple[list[tuple[int, Path]], dict[int, Path], list[str]]:
+    """Every image file with its label, class by class, a place per label, and remarks on others."""
+    files: list[tuple[int, Path]] = []
+    places: dict[int, Path] = {}
     others: list[str] = []
     for entry in _listed(root):
         if not entry.is_dir() and not _is_image(entry):
             continue
         label = _label_of(entry, indices)
-        _check_label(entry, label, num_classes)
+        _check_label(entry, label, None)
+        places.setdefault(label, entry)
         inside = list(_files_below(entry)) if entry.is_dir() else [entry]
-        found += [(label, path) for path in inside if _is_image(path)]
+        files += [(label, path) for path in inside if _is_image(path)]
         others += [str(path.relative_to(root)) for path in inside if not _is_image(path)]
-    if not found:
+    if not files:
         raise ValueError(f"dataset.images must hold images; {root} holds none; {_LAYOUT}")
-    found.sort(key=lambda pair: pair[0])  # stable: the natural order stays within a class
+    files.sort(key=lambda pair: pair[0])  # stable: the natural order stays within a class
     rule = f"files that end in none of {', '.join(EXTENSIONS)} are left out"
-    return found, [f"{rule}: {_some(others)}"] if others else []
+    return files, places, [f"{rule}: {_some(others)}"] if others else []
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -1,6 +1,8 @@
 """The thing scanned: a frozen network with its preprocessing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 Scaling = Literal["unit", "min_max", "byte"]
 SCALINGS: tuple[Scaling, ...] = ("unit", "min_max", "byte")
+_NO_FILE: Mapping[str, str | int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +40,12 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
-            raise ValueError(
-                f"preprocess.scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}"
-            )
+            raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}")
         if any(not isinstance(v, float | int) or v <= 0 for v in self.std):
-            raise ValueError(f"preprocess.std must hold positive numbers; got {list(self.std)}")
+            raise ValueError(f"std must hold positive numbers; got {list(self.std)}")
         if self.mean and self.std and len(self.mean) != len(self.std):
             raise ValueError(
-                f"preprocess.mean and preprocess.std must be as long; got {len(self.mean)} "
-                f"and {len(self.std)} numbers"
+                f"mean and std must be as long; got {len(self.mean)} and {len(self.std)} numbers"
             )
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -82,10 +82,13 @@ class Classifier:
     gradients. Its values are never changed.
 
     Args:
-        network: Takes preprocessed images, gives one logit a class.
+        network: Takes preprocessed images, returns one logit per class.
         preprocessing: Applied before the network.
         num_classes: Number of logits.
         name: What messages and records call it.
+        file_report: What the static inspection of its file reported, by a readable name; empty
+            for a network that came from no file.
+        warnings: What the user should know about how it was loaded, one sentence each.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
@@ -95,12 +98,21 @@ class Classifier:
     """
 
     def __init__(
-        self, network: nn.Module, preprocessing: Preprocessing, *, num_classes: int, name: str
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        num_classes: int,
+        name: str,
+        file_report: Mapping[str, str | int] = _NO_FILE,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.preprocessing = preprocessing
         self.num_classes = num_classes
         self.name = name
+        self.file_report = file_report
+        self.warnings = warnings
 
     @property
     def module(self) -> nn.Module:

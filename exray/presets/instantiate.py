@@ -5,8 +5,10 @@ tuples belong.
 """
 
 import inspect
+import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pkgutil import resolve_name
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -47,7 +49,35 @@ def _constructed(target: Callable[..., object], values: Mapping[str, object], ke
         name: _value(value, annotations.get(name, object), f"{key}.{name}".lstrip("."))
         for name, value in values.items()
     }
-    return target(**arguments)
+    with keyed_errors(key, values):
+        return target(**arguments)
+
+
+@contextmanager
+def keyed_errors(key: str, parameters: Iterable[str]) -> Iterator[None]:
+    """Puts the configuration's key before a parameter that an error's message begins with.
+
+    Constructors name their parameters, whoever calls them; who typed a configuration knows keys.
+
+    Args:
+        key: Where the parameters lie in the configuration.
+        parameters: Their names.
+
+    Example:
+        >>> try:
+        ...     with keyed_errors("dataset", ["size"]):
+        ...         raise ValueError("size must be >= 1; got 0")
+        ... except ValueError as error:
+        ...     print(error)
+        dataset.size must be >= 1; got 0
+    """
+    try:
+        yield
+    except ValueError as error:
+        first = re.match(r"\w*", str(error))
+        if not key or first is None or first[0] not in parameters:
+            raise
+        raise ValueError(f"{key}.{error}") from error
 
 
 def _constructor(path: str, key: str) -> Callable[..., object]:

@@ -128,8 +128,8 @@ def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_pa
     [
         (["dataset.model=nowhere.pt"], "dataset.model must be a file; 'nowhere.pt' is none"),
         (["dataset.images=nowhere"], "dataset.images must be a folder; 'nowhere' is none"),
-        (["dataset.architecture=plain_cnn"], "give exactly one of dataset.architecture=NAME"),
-        (["dataset.factory=null"], "got architecture=None and factory=None"),
+        (["dataset.architecture=plain_cnn"], "dataset.architecture and factory both"),
+        (["dataset.factory=null"], "weights without a network; give exactly one of"),
         (["dataset.limit_per_class=many"], "dataset.limit_per_class must be a whole number or nul"),
         (["dataset.preprocess.mean=0.5"], "dataset.preprocess.mean must be a list, each item a nu"),
         (["dataset.preprocess.std=[0.5,0,1]"], "preprocess.std must hold positive numbers"),

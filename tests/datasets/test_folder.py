@@ -123,16 +123,38 @@ def test_the_count_of_classes_of_a_named_network_may_be_told(source, folder):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": "nowhere"}, "dataset.model must be a file; 'nowhere' is none"),
-        ({"limit_per_class": 0}, "dataset.limit_per_class must be >= 1 or null; got 0"),
-        ({"images": "nowhere"}, "dataset.images must be a folder; 'nowhere' is none"),
-        ({"architecture": "plain_cnn"}, r"give exactly one .* got architecture='plain_cnn' and"),
-        ({"factory": None}, r"give exactly one of dataset.architecture=NAME \(known: signs_resne"),
+        ({"model": "nowhere"}, "model must be a file; 'nowhere' is none"),
+        ({"limit_per_class": 0}, "limit_per_class must be >= 1 or null; got 0"),
+        ({"images": "nowhere"}, "images must be a folder; 'nowhere' is none"),
+        (
+            {"architecture": "plain_cnn"},
+            r"give exactly one of them; got architecture='plain_cnn' and",
+        ),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_at_once(source, values, message):
     with pytest.raises(ValueError, match=message):
         source(**values)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (None, r"give exactly one of architecture=NAME \(known: signs_resnet, network_in_network"),
+        ("broken", "broken raised OSError: no disk; it must build the network without reading"),
+        ("nothing", "names 'nothing', which is not in .*; it has: colours, probabilities, broken"),
+    ],
+)
+def test_what_only_the_files_can_tell_is_checked_before_a_scan(source, factory, message):
+    with pytest.raises(ValueError, match=message):
+        source(factory).check()
+    source().check()
+
+
+def test_the_constructor_reads_and_executes_nothing(source, folder):
+    (folder / "model.pt").write_bytes(b"no model")
+    (folder / "factory.py").write_text("raise SystemExit")
+    assert source().model_ids() == ("model",)
 
 
 class Canary:
@@ -294,13 +316,13 @@ def test_a_folder_that_names_no_class_is_refused(source, folder):
 
 
 def test_the_mean_of_another_number_of_channels_is_refused():
-    with pytest.raises(ValueError, match=r"preprocess.mean must hold three numbers.*; got 4"):
+    with pytest.raises(ValueError, match=r"mean must hold three numbers.*; got 4"):
         FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
 
 
 @pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
 def test_a_size_without_pixels_is_refused(sizes):
-    with pytest.raises(ValueError, match=r"preprocess.(size|crop) must be >= 1 or null; got 0"):
+    with pytest.raises(ValueError, match=r"(size|crop) must be >= 1 or null; got 0"):
         FolderPreprocess(**sizes, mean=(), std=(), scaling="unit")
 
 
@@ -366,7 +388,7 @@ def test_a_keras_file_needs_no_name_and_one_that_is_no_chain_says_which_layer(
     assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
     layers.insert(0, keras.layer("Lambda", "evil"))
     keras.whole(path, keras.sequential(layers), saved)
-    message = "k.h5 has a Lambda layer, evil, which is code; give dataset.factory=FILE.py:function"
+    message = "k.h5 has a Lambda layer, evil, which is code; give exactly one of archit"
     with pytest.raises(CheckpointError, match=message):
         loaded(source(None, model=str(path)))
     named = loaded(source(model=str(path)))

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from exray.images.cifar10.reader import CIFAR10_CLASSES
-from exray.images.loading import are_clean_images, read_clean_images
+from exray.images.loading import are_clean_images, decode_clean_images, load_samples
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
 
@@ -19,9 +19,8 @@ def arrays(tmp_path):
 
 
 def read(path, num_classes=None, size=None, crop=None):
-    return read_clean_images(
-        path, num_classes=num_classes, size=size, crop=crop, limit_per_class=None
-    )
+    decoded = decode_clean_images(path, size=size, crop=crop, limit_per_class=None)
+    return decoded.labelled(num_classes)
 
 
 def save(folder, image):
@@ -63,3 +62,21 @@ def test_another_size_or_number_of_classes_is_refused(arrays):
         read(arrays, size=224)
     with pytest.raises(ValueError, match=r"the network has 43 classes, and .* CIFAR-10, which has"):
         read(arrays, num_classes=43)
+
+
+def test_samples_are_loaded_and_what_is_odd_is_logged(tmp_path, caplog):
+    save(tmp_path / "1", IMAGES[0])
+    samples = load_samples(str(tmp_path), size=8, num_classes=3)
+    assert samples.images.shape == (1, 3, 8, 8)
+    assert samples.num_classes == 3
+    assert "2 of 3 classes without images: 0, 2" in caplog.text
+
+
+def test_images_are_decoded_once_whatever_the_count_of_classes(tmp_path):
+    save(tmp_path / "1", IMAGES[0])
+    decoded = decode_clean_images(tmp_path, size=None, crop=None, limit_per_class=None)
+    (tmp_path / "1" / "0.png").unlink()
+    assert decoded.labelled(None).samples.num_classes == 2
+    assert decoded.labelled(7).samples.class_names[6] == "class 6"
+    with pytest.raises(ValueError, match="has label 1, but the classifier has 1 classes"):
+        decoded.labelled(1)

@@ -50,7 +50,7 @@ def test_a_flat_image_survives_stretching():
 
 @pytest.mark.parametrize("std", [(0.0,), (1.0, -1.0)])
 def test_a_std_that_is_not_positive_is_refused(std):
-    with pytest.raises(ValueError, match=r"preprocess\.std must hold positive numbers; got \["):
+    with pytest.raises(ValueError, match=r"std must hold positive numbers; got \["):
         Preprocessing(std=std)
 
 

@@ -23,6 +23,7 @@ from exray.pipeline.feature_cache import FeatureStore
 from exray.pipeline.model_selection import of_kinds
 from exray.pipeline.sample_selection import usable_samples
 from exray.pipeline.settings import ScanSettings
+from exray.presets.instantiate import keyed_errors
 from exray.scanners.base import Scanner
 from exray.scanners.sri.set_classifier import FitSettings, write_set_classifier
 from exray.scanners.sri.set_fit import fitted
@@ -50,6 +51,8 @@ def fit(config: DictConfig, cell: str = "") -> TaskResult:
         raise ValueError(f"scanner={config.scanner.name} has nothing to fit; try scanner=sri_cls")
     settings = built(config.scanner.fit, FitSettings)
     source = built(config.dataset, ModelDataset)
+    with keyed_errors("dataset", ("architecture", "factory")):
+        source.check()
     ids, looks, kinds = _examples(source, scanner, config)
     is_trojaned = torch.tensor([kind != "clean" for kind in kinds])
     done = fitted(chosen(torch.stack(looks), settings.features), is_trojaned, settings)

@@ -22,6 +22,7 @@ from exray.pipeline.scan import Labels, Pipeline
 from exray.pipeline.scan_cache import ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import all_shards, wanted_ids
+from exray.presets.instantiate import keyed_errors
 from exray.reports.loggers.base import RunLogger
 from exray.results.collection import collect
 from exray.results.store import ResultStore
@@ -44,6 +45,8 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     """
     console = stderr_console()
     source = built(config.dataset, ModelDataset)
+    with keyed_errors("dataset", ("architecture", "factory")):
+        source.check()
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
     torch.manual_seed(config.seed)

@@ -14,8 +14,9 @@ from exray.app.config import register
 from exray.app.hardware import device_of
 from exray.app.instantiate import built
 from exray.app.override_checks import CONF
-from exray.datasets.base import LoadedModel, ModelDataset, Truth
+from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
+from exray.datasets.single import SingleModelDataset
 from exray.datasets.trojai.model import load_trojai_model
 from exray.judges.base import Judge
 from exray.pipeline.scan import Labels, Pipeline, scan_model
@@ -25,17 +26,15 @@ from exray.rules.verdict import Verdict
 from exray.scanners.base import Scanner
 
 
-class OneTrojaiModel(ModelDataset):
-    """The model that a container is asked about; nobody tells the truth.
+class OneTrojaiModel(SingleModelDataset):
+    """The model that a container is asked about.
 
     Args:
         model: ``model.pt``.
         examples: Its clean examples.
         preprocess: How they become inputs.
-        limit_per_class: Examples of each class at most; None for all.
+        limit_per_class: At most so many examples per class; None for all.
     """
-
-    name = "trojai"
 
     def __init__(
         self,
@@ -45,14 +44,10 @@ class OneTrojaiModel(ModelDataset):
         preprocess: FolderPreprocess,
         limit_per_class: int | None,
     ) -> None:
-        self.model = model
+        super().__init__(name="trojai", model=model, model_id=model.parent.name)
         self.examples = examples
         self.preprocess = preprocess
         self.limit_per_class = limit_per_class
-
-    def model_ids(self) -> tuple[str, ...]:
-        """The name of the model's folder."""
-        return (self.model.parent.name,)
 
     def load(self, model_id: str) -> LoadedModel:
         """The network with its examples."""
@@ -60,16 +55,6 @@ class OneTrojaiModel(ModelDataset):
         return load_trojai_model(
             self.model, self.examples, self.preprocess, limit_per_class=self.limit_per_class
         )
-
-    def model_file(self, model_id: str) -> Path:
-        """``model.pt``."""
-        del model_id
-        return self.model
-
-    def truth(self, model_id: str) -> Truth | None:
-        """None: the truth is unknown."""
-        del model_id
-        return None
 
     def fingerprint(self) -> str:
         """Nothing: its record is not stored."""

@@ -8,14 +8,9 @@ from torch import Tensor
 from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.layout import ExampleName, example_name
-from exray.errors import CheckpointError
 from exray.images.decoding import EXTENSIONS, read_image
 from exray.images.samples import SampleSet, default_class_names
-from exray.models.checkpoints.reader import read_checkpoint
-from exray.models.classifier import Classifier, Preprocessing
-from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
-
-_PROBE_IMAGES = 8  # images on which the outputs are looked at
+from exray.models.loading import load_network
 
 
 def load_trojai_model(
@@ -34,35 +29,25 @@ def load_trojai_model(
         ValueError: If no example can be read, one has a class beyond the network's, or the network
             returns no finite logits.
     """
-    checkpoint = read_checkpoint(model)
-    if checkpoint.network is None:
-        raise CheckpointError(
-            model,
-            "holds weights without a network, which no TrojAI round does",
-            "scan it with dataset=folder and dataset.architecture or dataset.factory",
-        )
-    images, labels, warnings = _examples(examples, preprocess, limit_per_class)
-    preprocessing = Preprocessing(
-        scaling=preprocess.scaling, mean=preprocess.mean, std=preprocess.std
+    network = load_network(
+        model, way_out="scan it with dataset=folder and dataset.architecture or dataset.factory"
     )
-    probe = preprocessing(images[:_PROBE_IMAGES])
-    num_classes = probe_outputs(checkpoint.network, probe).num_classes
-    if int(labels.max()) >= num_classes:
+    images, labels, warnings = _examples(examples, preprocess, limit_per_class)
+    classifier = network.classifier(preprocess.preprocessing, images)
+    if int(labels.max()) >= classifier.num_classes:
         raise ValueError(
             f"{examples} has examples of class {int(labels.max())}, but the network has "
-            f"{num_classes} classes; give the examples that belong to the model"
+            f"{classifier.num_classes} classes; give the examples that belong to the model"
         )
-    network, source = without_final_softmax(checkpoint.network, probe)
-    if source is not LogitSource.NETWORK:
-        warnings.append(f"the network returns probabilities; logits are taken from {source}")
-    architecture = type(checkpoint.network).__name__
     return LoadedModel(
-        classifier=Classifier(network, preprocessing, num_classes=num_classes, name=architecture),
+        classifier=classifier,
         samples=SampleSet(
-            images=images, labels=labels, class_names=default_class_names(num_classes)
+            images=images,
+            labels=labels,
+            class_names=default_class_names(classifier.num_classes),
         ),
-        architecture=architecture,
-        warnings=(*checkpoint.remarks, *warnings),
+        architecture=classifier.name,
+        warnings=(*classifier.warnings, *warnings),
     )
 
 

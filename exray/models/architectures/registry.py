@@ -1,8 +1,9 @@
 """Networks by name: small ones of our own, torchvision's and timm's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from exray.models.architectures.libraries import (
     TROJAI_ARCHITECTURES,
@@ -49,6 +50,48 @@ def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) 
     return _from_torchvision(name, num_classes, auxiliary_heads)
 
 
+def skeleton(architecture: str, *, num_classes: int) -> nn.Module:
+    """A network by name of which only names and shapes count: on torch's meta device if it can be.
+
+    Args:
+        architecture: As :func:`build` takes it.
+        num_classes: Logits of the network.
+
+    Raises:
+        ValueError: As :func:`build`.
+
+    Example:
+        >>> skeleton("plain_cnn", num_classes=3)[-1].weight.shape
+        torch.Size([3, 64])
+    """
+    try:
+        with torch.device("meta"):
+            return build(architecture, num_classes=num_classes)
+    except (NotImplementedError, RuntimeError):  # RegNet computes its widths with torch
+        return build(architecture, num_classes=num_classes)
+
+
+def class_count(architecture: str, state: Mapping[str, Tensor]) -> int:
+    """Number of classes that a network's weights were trained for: the length of its head.
+
+    The head is what changes its shape with the number of classes.
+
+    Args:
+        architecture: As :func:`build` takes it.
+        state: Its weights, under the network's own names.
+
+    Returns:
+        The count; 2 where the weights have no head of that name and so do not fit.
+
+    Example:
+        >>> class_count("plain_cnn", build("plain_cnn", num_classes=7).state_dict())
+        7
+    """
+    small, large = (skeleton(architecture, num_classes=count).state_dict() for count in (2, 3))
+    head = [name for name in small if small[name].shape != large[name].shape]
+    return int(state[head[-1]].shape[0]) if head and head[-1] in state else 2
+
+
 def check_architecture(architecture: str) -> None:
     """Refuse a name that no network has, without building one.
 
@@ -73,5 +116,5 @@ def check_architecture(architecture: str) -> None:
     known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
     raise ValueError(
         f"architecture {architecture!r} is not known; known: {known}, torchvision/NAME, timm/NAME; "
-        "for any other network give dataset.factory=FILE.py:function"
+        "for any other network give factory=FILE.py:function"
     )

@@ -88,12 +88,12 @@ def test_a_changed_file_is_read_again(file):
 
 @pytest.mark.parametrize("spec", ["networks.py", "networks.py:", ":tiny", "networks.py:a b", ""])
 def test_a_spec_of_another_form_is_refused(spec):
-    with pytest.raises(ValueError, match=r"dataset.factory must be FILE.py:function; got '"):
+    with pytest.raises(ValueError, match=r"factory must be FILE.py:function; got '"):
         network_from_factory(spec)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"dataset.factory .* file that exists; got .*none.py"):
+    with pytest.raises(ValueError, match=r"factory .* file that exists; got .*none.py"):
         network_from_factory(f"{tmp_path}/none.py:tiny")
 
 
@@ -116,7 +116,7 @@ def test_needed_arguments_are_named(file):
     ("name", "message"), [("fails", "raised KeyError: 'layer9'"), ("leaves", "raised SystemExit")]
 )
 def test_what_a_function_raised_is_said(file, name, message):
-    with pytest.raises(ValueError, match=rf"dataset.factory: .*{name} {message}"):
+    with pytest.raises(ValueError, match=rf"factory: .*{name} {message}"):
         network_from_factory(f"{file}:{name}")
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from exray.models.architectures.registry import ARCHITECTURES, build
+from exray.models.architectures.registry import ARCHITECTURES, build, class_count, skeleton
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -41,3 +41,14 @@ def test_auxiliary_heads_can_be_left_out(name):
     assert logits.shape == (2, 3)  # in training too, where heads make a tuple of it
     assert any("aux" in key.lower() for key in with_heads.state_dict())
     assert not any("aux" in key.lower() for key in without.state_dict())
+
+
+@pytest.mark.parametrize("name", ["signs_resnet", "network_in_network", "resnet18", "vgg11_bn"])
+def test_the_number_of_classes_is_read_off_the_weights(name):
+    assert class_count(name, skeleton(name, num_classes=5).state_dict()) == 5
+    assert class_count(name, {}) == 2
+
+
+def test_a_network_that_needs_numbers_to_be_built_has_a_skeleton_too():
+    state = skeleton("torchvision/regnet_x_400mf", num_classes=4).state_dict()
+    assert class_count("torchvision/regnet_x_400mf", state) == 4

@@ -1,0 +1,244 @@
+"""A network out of a file, by a factory or in memory, as the classifier that is scanned."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from exray.errors import CheckpointError
+from exray.models.architectures.factory import factory_name, network_from_factory
+from exray.models.architectures.registry import (
+    ARCHITECTURES,
+    build,
+    check_architecture,
+    class_count,
+    skeleton,
+)
+from exray.models.checkpoints.file_report import look_at
+from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
+from exray.models.checkpoints.weights import load_state, state_for
+from exray.models.classifier import Classifier, Preprocessing
+from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
+
+Factory = str | Callable[[], nn.Module]
+"""``FILE.py:function``, or the function itself; it takes no argument and builds the network."""
+
+PROBE_IMAGES = 8  # on which a network's outputs are checked
+WEIGHTS_ALONE = "holds weights without a network"
+DESCRIBE_NETWORK = (
+    f"give exactly one of architecture=NAME (known: {', '.join(ARCHITECTURES)}, torchvision/NAME, "
+    "timm/NAME) and factory=FILE.py:function"
+)
+_PLAIN = Preprocessing()
+_SIDES = (224, 299, 64, 32, 28)  # pixels; tried in this order where no example is given
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedNetwork:
+    """A network with its weights, before its outputs are known.
+
+    Args:
+        network: In eval mode, owned by whoever loaded it.
+        name: The factory's function, the architecture, or the network's class.
+        file_report: What the static inspection of its file reported; empty without a file.
+        warnings: What the user should know about how it was read, one sentence each.
+    """
+
+    network: nn.Module
+    name: str
+    file_report: Mapping[str, str | int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def classifier(
+        self, preprocessing: Preprocessing, example: Float[Tensor, "n c h w"]
+    ) -> Classifier:
+        """The classifier, which returns logits even where the network returns probabilities.
+
+        Args:
+            preprocessing: Applied before the network.
+            example: Images in [0, 1] at the network's size; the first few are used.
+
+        Raises:
+            ValueError: If the network does not run on the images, or returns no finite numbers.
+        """
+        probe = preprocessing(example[:PROBE_IMAGES])
+        num_classes = probe_outputs(self.network, probe).num_classes
+        network, source = without_final_softmax(self.network, probe)
+        warnings = self.warnings
+        if source is not LogitSource.NETWORK:
+            text = f"the network returns probabilities; logits are taken from {source}"
+            warnings = (*warnings, text)
+        return Classifier(
+            network,
+            preprocessing,
+            num_classes=num_classes,
+            name=self.name,
+            file_report=self.file_report,
+            warnings=warnings,
+        )
+
+
+def load_classifier(
+    path: str | Path | nn.Module,
+    *,
+    architecture: str | None = None,
+    factory: Factory | None = None,
+    num_classes: int | None = None,
+    preprocessing: Preprocessing = _PLAIN,
+    example: Float[Tensor, "n c h w"] | None = None,
+) -> Classifier:
+    """The classifier in a model file, or around a network in memory.
+
+    A file is inspected before it is loaded, and nothing in it is executed; the report stays with
+    the classifier as ``file_report``, and what was odd as ``warnings``. A network in memory is
+    copied: the caller's own stays in its mode, with its gradients.
+
+    Args:
+        path: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), a pickled network of
+            torch's and torchvision's layers, or an ``nn.Module``.
+        architecture: Name of the network whose weights the file holds; see
+            :func:`exray.models.architectures.registry.build`.
+        factory: Function that builds it, or ``FILE.py:function``. The caller vouches for it.
+        num_classes: Number of classes of a network built by name; None reads it from its weights.
+        preprocessing: Turns images in [0, 1] into what the network takes.
+        example: A few images in [0, 1] at the network's size, on which its outputs are checked;
+            None tries noise of common sizes.
+
+    Raises:
+        CheckpointError: If the file is not a checkpoint, would run code, or does not fit.
+        ValueError: If the arguments do not say which network it is, or it returns no finite
+            numbers for the example.
+
+    Example:
+        >>> network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
+        >>> load_classifier(network).num_classes
+        5
+    """
+    loaded = load_network(path, architecture=architecture, factory=factory, num_classes=num_classes)
+    images = _noise(loaded.network, preprocessing) if example is None else example
+    return loaded.classifier(preprocessing, images)
+
+
+def load_network(
+    path: str | Path | nn.Module,
+    *,
+    architecture: str | None = None,
+    factory: Factory | None = None,
+    num_classes: int | None = None,
+    way_out: str = DESCRIBE_NETWORK,
+) -> LoadedNetwork:
+    """The network in a model file, or a frozen copy of one in memory, without running it.
+
+    Args:
+        path: See :func:`load_classifier`.
+        architecture: Likewise.
+        factory: Likewise.
+        num_classes: Likewise.
+        way_out: What the user can do where the file holds weights alone and nothing describes the
+            network, for the message.
+
+    Raises:
+        CheckpointError: See :func:`load_classifier`.
+        ValueError: If the arguments do not say which network it is.
+    """
+    if isinstance(path, nn.Module):
+        if architecture is not None or factory is not None:
+            raise ValueError("architecture and factory describe a file; path is a network already")
+        return LoadedNetwork(network=_frozen_copy(path), name=type(path).__name__)
+    path = Path(path)
+    check_description(architecture, factory)
+    report = look_at(path)
+    checkpoint = read_checkpoint(path)
+    network = _described(checkpoint, path, architecture, factory, num_classes)
+    if network is None:
+        network = _own_network(checkpoint, path, way_out)
+        name, warnings = type(network).__name__, checkpoint.remarks
+    else:
+        load_state(network, state_for(network, checkpoint, path), path)
+        name = _name(architecture, factory)
+        warnings = () if checkpoint.network is not None else checkpoint.remarks
+    return LoadedNetwork(network=network.eval(), name=name, file_report=report, warnings=warnings)
+
+
+def check_description(architecture: str | None, factory: Factory | None) -> None:
+    """Refuse two descriptions of one network, and an architecture that does not exist.
+
+    Args:
+        architecture: Name of a network, or None.
+        factory: What builds it, or None.
+
+    Raises:
+        ValueError: If both are given, or no network has that name.
+    """
+    if architecture is not None and factory is not None:
+        raise ValueError(
+            "architecture and factory both describe the network; give exactly one of them; "
+            f"got architecture={architecture!r} and factory={factory!r}"
+        )
+    if architecture is not None:
+        check_architecture(architecture)
+
+
+def _described(
+    checkpoint: Checkpoint,
+    path: Path,
+    architecture: str | None,
+    factory: Factory | None,
+    num_classes: int | None,
+) -> nn.Module | None:
+    """The network that the caller described, without its weights; None without a description."""
+    if factory is not None:
+        return network_from_factory(factory)
+    if architecture is None:
+        return None
+    if num_classes is None:
+        blank = skeleton(architecture, num_classes=2)
+        num_classes = class_count(architecture, state_for(blank, checkpoint, path))
+    return build(architecture, num_classes=num_classes)
+
+
+def _own_network(checkpoint: Checkpoint, path: Path, way_out: str) -> nn.Module:
+    """The network that the file itself holds."""
+    if checkpoint.network is None:
+        raise CheckpointError(path, checkpoint.unbuilt or WEIGHTS_ALONE, way_out)
+    return checkpoint.network
+
+
+def _name(architecture: str | None, factory: Factory | None) -> str:
+    if factory is None:
+        assert architecture is not None
+        return architecture
+    return factory_name(factory).rpartition(":")[2]
+
+
+def _frozen_copy(network: nn.Module) -> nn.Module:
+    """A copy in eval mode without gradients; the caller's network stays as it was."""
+    try:
+        return copy.deepcopy(network).eval().requires_grad_(False)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"the network cannot be copied ({error}); save its state dict to a file and give that "
+            "with a factory"
+        ) from error
+
+
+def _noise(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
+    """Noise of the first common size that the network runs on."""
+    stream = torch.Generator().manual_seed(0)
+    first = next(network.parameters(), None)
+    for side in _SIDES:
+        images = torch.rand(2, 3, side, side, generator=stream)
+        images = images if first is None else images.to(first.device)
+        try:
+            probe_outputs(network, preprocessing(images))
+        except ValueError:
+            continue
+        return images
+    sizes = ", ".join(f"{side} x {side}" for side in _SIDES)
+    raise ValueError(
+        f"the network runs on no RGB image of {sizes} pixels; give a few of its images as example"
+    )

@@ -28,13 +28,13 @@ class CalibrationCurve:
     error: float
 
 
-def calibration_curve(answers: Predictions, *, bins: int = BINS) -> CalibrationCurve:
+def calibration_curve(predictions: Predictions, *, bins: int = BINS) -> CalibrationCurve:
     """How often models are trojaned among those given about the same probability.
 
     Models without a probability are left out.
 
     Args:
-        answers: Answers with the truth.
+        predictions: Predictions with the truth.
         bins: Bins of equal width over [0, 1].
 
     Raises:
@@ -42,14 +42,14 @@ def calibration_curve(answers: Predictions, *, bins: int = BINS) -> CalibrationC
 
     Example:
         >>> truth = np.array([True, False])
-        >>> answers = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
+        >>> predictions = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
         ...     flagged=truth, probability=np.array([0.9, 0.1]))
-        >>> round(calibration_curve(answers).error, 6)
+        >>> round(calibration_curve(predictions).error, 6)
         0.1
     """
     if bins < 1:
         raise ValueError(f"bins must be >= 1; got {bins}")
-    known = answers.select(np.flatnonzero(~np.isnan(answers.probability)))
+    known = predictions.select(np.flatnonzero(~np.isnan(predictions.probability)))
     if not len(known):
         return CalibrationCurve(stated=(), observed=(), sizes=(), error=math.nan)
     from sklearn.calibration import calibration_curve as curve  # slow to import

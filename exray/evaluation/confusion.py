@@ -35,7 +35,7 @@ class Counts:
 
     @property
     def accuracy(self) -> float:
-        """Fraction of right answers; nan without any."""
+        """Fraction of right predictions; nan without any."""
         return _ratio(self.tp + self.tn, self.total)
 
     @property
@@ -55,7 +55,7 @@ class Counts:
 
 
 def counts(flagged: Sequence[bool], is_trojaned: Sequence[bool]) -> Counts:
-    """The four counts of paired answers and truths.
+    """The four counts of paired predictions and truths.
 
     Args:
         flagged: Whether each classifier was called trojaned.

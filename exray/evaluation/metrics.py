@@ -42,15 +42,17 @@ class Statistics:
     estimates: Mapping[str, Estimate]
 
 
-def statistics(answers: Predictions, *, resamples: int = RESAMPLES, seed: int = 0) -> Statistics:
+def statistics(
+    predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Statistics:
     """All figures of one way of deciding.
 
     Args:
-        answers: Its answers with the truth.
+        predictions: Its predictions with the truth.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
-    (found,) = statistics_of_all([answers], resamples=resamples, seed=seed)
+    (found,) = statistics_of_all([predictions], resamples=resamples, seed=seed)
     return found
 
 
@@ -60,37 +62,39 @@ def statistics_of_all(
     """All figures of several ways of deciding, which share resamples where they share models.
 
     Args:
-        ways: The answers of each.
+        ways: The predictions of each.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
     drawn: dict[bytes, Float[ndarray, "b n"]] = {}
     found = []
-    for answers in ways:
-        truth = answers.is_trojaned
+    for predictions in ways:
+        truth = predictions.is_trojaned
         if truth.tobytes() not in drawn:
             weights = resampling_weights(truth, resamples=resamples, seed=seed)
             drawn[truth.tobytes()] = weights
-        values = scores(answers)
-        resampled = resampled_scores(answers, drawn[truth.tobytes()])
+        values = scores(predictions)
+        resampled = resampled_scores(predictions, drawn[truth.tobytes()])
         estimates = {name: interval(values[name], resampled[name]) for name in METRICS}
-        found.append(Statistics(name=answers.name, counts=answers.counts, estimates=estimates))
+        found.append(
+            Statistics(name=predictions.name, counts=predictions.counts, estimates=estimates)
+        )
     return found
 
 
-def scores(answers: Predictions) -> dict[str, float]:
+def scores(predictions: Predictions) -> dict[str, float]:
     """Each of `METRICS` on the models themselves; nan where it is not defined.
 
     The cross-entropy is TrojAI's: in nats, of probabilities clipped as NIST clips them. ROC-AUC
     needs both kinds of model; equal scores of a trojaned and a clean model count one half.
 
     Args:
-        answers: Answers with the truth.
+        predictions: Predictions with the truth.
 
     Source: usnistgov/trojai-test-harness, metrics. *Differs from NIST:* the area under the curve
     is exact, not over 101 thresholds, and failed scans are left out, not given 0.5.
     """
-    found = answers.counts
+    found = predictions.counts
     values = {
         "TP": float(found.tp),
         "FP": float(found.fp),
@@ -99,11 +103,11 @@ def scores(answers: Predictions) -> dict[str, float]:
         "accuracy": found.accuracy,
         "balanced accuracy": found.balanced_accuracy,
     }
-    return values | _probability_scores(answers)
+    return values | _probability_scores(predictions)
 
 
 def resampled_scores(
-    answers: Predictions, weights: Float[ndarray, "b n"]
+    predictions: Predictions, weights: Float[ndarray, "b n"]
 ) -> dict[str, Float[ndarray, " b"]]:
     """Each of `METRICS` on every resample at once.
 
@@ -111,10 +115,10 @@ def resampled_scores(
     scikit-learn for each resample would take a thousand times as long.
 
     Args:
-        answers: Answers with the truth.
+        predictions: Predictions with the truth.
         weights: How often each model is drawn in each resample.
     """
-    truth, flagged = answers.is_trojaned, answers.flagged
+    truth, flagged = predictions.is_trojaned, predictions.flagged
     columns = np.stack([flagged & truth, flagged & ~truth, truth, ~truth], axis=1)
     tp, fp, trojaned, clean = (weights @ columns.astype(np.float64)).T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,28 +131,28 @@ def resampled_scores(
             "accuracy": (tp + clean - fp) / (trojaned + clean),
             "balanced accuracy": (tpr + 1 - fpr) / 2,
         }
-        return found | _resampled_of_probability(answers, weights)
+        return found | _resampled_of_probability(predictions, weights)
 
 
-def cross_entropies(answers: Predictions) -> Float[ndarray, " n"]:
+def cross_entropies(predictions: Predictions) -> Float[ndarray, " n"]:
     """The cross-entropy of each answer, in nats, clipped as NIST does.
 
     Args:
-        answers: Answers with the truth.
+        predictions: Predictions with the truth.
     """
-    clipped = np.clip(answers.probability, CLIP, 1 - CLIP)
-    losses: Float[ndarray, " n"] = -np.log(np.where(answers.is_trojaned, clipped, 1 - clipped))
+    clipped = np.clip(predictions.probability, CLIP, 1 - CLIP)
+    losses: Float[ndarray, " n"] = -np.log(np.where(predictions.is_trojaned, clipped, 1 - clipped))
     return losses
 
 
-def _probability_scores(answers: Predictions) -> dict[str, float]:
+def _probability_scores(predictions: Predictions) -> dict[str, float]:
     """What scikit-learn makes of the probabilities."""
-    if not len(answers) or np.isnan(answers.probability).any():
+    if not len(predictions) or np.isnan(predictions.probability).any():
         return dict.fromkeys(_OF_PROBABILITY, math.nan)
     # Takes over a second to import; composing a configuration must not pay for it.
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-    truth, probability = answers.is_trojaned, answers.probability
+    truth, probability = predictions.is_trojaned, predictions.probability
     clipped = np.clip(probability, CLIP, 1 - CLIP)
     has_both = len(np.unique(truth)) == 2
     return {
@@ -159,12 +163,12 @@ def _probability_scores(answers: Predictions) -> dict[str, float]:
 
 
 def _resampled_of_probability(
-    answers: Predictions, weights: Float[ndarray, "b n"]
+    predictions: Predictions, weights: Float[ndarray, "b n"]
 ) -> dict[str, Float[ndarray, " b"]]:
     """What is made of the probabilities, on every resample; nan where there are none."""
-    if np.isnan(answers.probability).any():
+    if np.isnan(predictions.probability).any():
         return dict.fromkeys(_OF_PROBABILITY, np.full(len(weights), np.nan))
-    truth, probability = answers.is_trojaned, answers.probability
+    truth, probability = predictions.is_trojaned, predictions.probability
     total = weights.sum(axis=1)
     trojaned, clean = probability[truth][:, None], probability[~truth]
     ordered = (trojaned > clean) + 0.5 * (trojaned == clean)
@@ -172,6 +176,6 @@ def _resampled_of_probability(
     pairs = weights[:, truth].sum(axis=1) * weights[:, ~truth].sum(axis=1)
     return {
         "ROC-AUC": won / pairs,
-        "cross-entropy": weights @ cross_entropies(answers) / total,
+        "cross-entropy": weights @ cross_entropies(predictions) / total,
         "Brier": weights @ np.square(probability - truth) / total,
     }

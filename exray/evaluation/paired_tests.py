@@ -61,7 +61,7 @@ def paired_test(
     """Whether two ways of deciding differ, on the models that both answered.
 
     Args:
-        first: The one's answers.
+        first: The one's predictions.
         second: The other's.
         resamples: Of the bootstrap of the differences.
         seed: Of the bootstrap.
@@ -99,8 +99,8 @@ def pruning(
     """False positives removed and true positives lost, as the paper counts them.
 
     Args:
-        scanner: Answers of the scanner alone.
-        judged: Answers of scanner and judge.
+        scanner: Predictions of the scanner alone.
+        judged: Predictions of scanner and judge.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
 
@@ -128,7 +128,7 @@ def pruning(
 
 
 def in_common(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
-    """Both ways' answers about the models that both answered, in one order.
+    """Both ways' predictions about the models that both answered, in one order.
 
     Raises:
         ValueError: If they have no model in common, or disagree about a model's ground truth.
@@ -138,7 +138,7 @@ def in_common(first: Predictions, second: Predictions) -> tuple[Predictions, Pre
         raise ValueError(
             f"{first.name} and {second.name} have no model in common; give records of one zoo"
         )
-    one, two = (_ordered(answers, shared) for answers in (first, second))
+    one, two = (_ordered(predictions, shared) for predictions in (first, second))
     unlike = np.flatnonzero(one.is_trojaned != two.is_trojaned)
     if unlike.size:
         raise ValueError(
@@ -148,9 +148,9 @@ def in_common(first: Predictions, second: Predictions) -> tuple[Predictions, Pre
     return one, two
 
 
-def _ordered(answers: Predictions, model_ids: list[str]) -> Predictions:
-    places = {model_id: place for place, model_id in enumerate(answers.model_ids)}
-    return answers.select(np.array([places[model_id] for model_id in model_ids]))
+def _ordered(predictions: Predictions, model_ids: list[str]) -> Predictions:
+    places = {model_id: place for place, model_id in enumerate(predictions.model_ids)}
+    return predictions.select(np.array([places[model_id] for model_id in model_ids]))
 
 
 def _mcnemar(only_first: int, only_second: int) -> float:

@@ -1,4 +1,4 @@
-"""What was answered about each classifier, by whom, and how the answers count."""
+"""What was answered about each classifier, by whom, and how the predictions count."""
 
 import math
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Predictions:
         return right
 
     def select(self, rows: Int[ndarray, " m"]) -> "Predictions":
-        """The answers in some rows, in the order given."""
+        """The predictions in some rows, in the order given."""
         return Predictions(
             name=self.name,
             model_ids=tuple(self.model_ids[row] for row in rows),
@@ -105,14 +105,14 @@ def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Prediction
     """Scanner and judge together: flagged where the verdict is ``trojaned``.
 
     An inconclusive verdict flags nothing. Failed scans and models of unknown ground truth are not
-    among the answers; `left_out` says how many they are.
+    among the predictions; `left_out` says how many they are.
 
     Args:
         frame: A row per record, as `collect` gives it.
         name: What tables call it.
     """
     rows = _comparable(frame)
-    return _answers(name, rows, rows["verdict"] == Verdict.TROJANED.value, rows["probability"])
+    return _predictions(name, rows, rows["verdict"] == Verdict.TROJANED.value, rows["probability"])
 
 
 def scanner_alone(frame: pd.DataFrame) -> Predictions:
@@ -126,7 +126,7 @@ def scanner_alone(frame: pd.DataFrame) -> Predictions:
     rows = _comparable(frame)
     rows = rows[rows["scanner_flags"].notna()]
     nothing = pd.Series(math.nan, index=rows.index)
-    return _answers("scanner alone", rows, rows["scanner_flags"], nothing)
+    return _predictions("scanner alone", rows, rows["scanner_flags"], nothing)
 
 
 def all_clean(frame: pd.DataFrame) -> Predictions:
@@ -140,7 +140,7 @@ def all_clean(frame: pd.DataFrame) -> Predictions:
     rows = _comparable(frame)
     share = float(rows["is_trojaned"].astype(bool).mean()) if len(rows) else math.nan
     nothing, constant = (pd.Series(value, index=rows.index) for value in (False, share))
-    return _answers("trivial rule: all clean", rows, nothing, constant)
+    return _predictions("trivial rule: all clean", rows, nothing, constant)
 
 
 def left_out(frame: pd.DataFrame) -> CrossValidation:
@@ -162,7 +162,7 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["status"] == "done") & frame["is_trojaned"].notna()]
 
 
-def _answers(
+def _predictions(
     name: str, rows: pd.DataFrame, flagged: pd.Series, probability: pd.Series
 ) -> Predictions:
     return Predictions(

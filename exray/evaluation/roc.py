@@ -20,20 +20,20 @@ class RocCurve:
     tpr: tuple[float, ...]
 
 
-def roc_curve(answers: Predictions) -> RocCurve | None:
+def roc_curve(predictions: Predictions) -> RocCurve | None:
     """The curve of one way of deciding; None without probabilities of both kinds of model.
 
     Args:
-        answers: Answers with the truth; models without a probability are left out.
+        predictions: Predictions with the truth; models without a probability are left out.
 
     Example:
         >>> truth = np.array([True, False])
-        >>> answers = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
+        >>> predictions = Predictions(name="", model_ids=("a", "b"), is_trojaned=truth,
         ...     flagged=truth, probability=np.array([0.9, 0.1]))
-        >>> roc_curve(answers)
+        >>> roc_curve(predictions)
         RocCurve(fpr=(0.0, 0.0, 1.0), tpr=(0.0, 1.0, 1.0))
     """
-    known = answers.select(np.flatnonzero(~np.isnan(answers.probability)))
+    known = predictions.select(np.flatnonzero(~np.isnan(predictions.probability)))
     if len(set(known.is_trojaned.tolist())) < 2:
         return None
     from sklearn.metrics import roc_curve as curve  # slow to import

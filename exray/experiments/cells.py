@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from exray.evaluation.rejudging.stored_measurements import measured
+from exray.evaluation.rejudging.stored_measurements import measurements_of
 from exray.rules.base import DecisionRule
 from exray.rules.verdict import Verdict, model_verdicts
 
@@ -82,7 +82,7 @@ class ExperimentCell:
         """
         if not len(self.triggers):
             return replace(self, name=name)
-        rows = measured(self.triggers)
+        rows = measurements_of(self.triggers)
         found = [None if row is None else rule.decide(row) for row in rows]
         triggers = self.triggers.assign(
             is_injected=[each is not None and each.is_injected for each in found],

@@ -12,7 +12,7 @@ from exray.evaluation.calibration_curve import calibration_curve
 from exray.evaluation.predictions import Predictions
 from exray.evaluation.roc import roc_curve
 from exray.experiments.cells import Column
-from exray.experiments.markdown import row_answers
+from exray.experiments.markdown import row_predictions
 from exray.experiments.published import ReportedRow
 from exray.experiments.table import ExperimentTable, number_after
 from exray.extras import import_extra
@@ -49,31 +49,31 @@ def column_figures(
 def _one_column(
     table: ExperimentTable, column: Column, rows: pd.DataFrame, reported: Sequence[ReportedRow]
 ) -> dict[str, bytes]:
-    answers = row_answers(rows, reported)
+    predictions = row_predictions(rows, reported)
     title = f"{table.about.title}\n{column.title}"
     axis = table.about.axis
-    rates = curves_png(answers, axis, title, reported) if axis else bars_png(answers, title)
+    rates = curves_png(predictions, axis, title, reported) if axis else bars_png(predictions, title)
     figures = {f"{column.name}.png": rates}
-    curves = {name: answers[name] for name in table.about.curves if name in answers}
+    curves = {name: predictions[name] for name in table.about.curves if name in predictions}
     if any(roc_curve(predictions) is not None for predictions in curves.values()):
         figures[f"{column.name}_probabilities.png"] = probabilities_png(curves, title)
     return figures
 
 
-def bars_png(answers: Mapping[str, Predictions], title: str) -> bytes:
+def bars_png(predictions: Mapping[str, Predictions], title: str) -> bytes:
     """True and false positive rates of each row, as horizontal bars.
 
     Args:
-        answers: The rows.
+        predictions: The rows.
         title: Above the drawing.
     """
-    figure = new_figure(7.0, 1.2 + 0.34 * len(answers))
+    figure = new_figure(7.0, 1.2 + 0.34 * len(predictions))
     axes = figure.subplots()
-    places = range(len(answers))
-    rates = [(each.counts.tpr, each.counts.fpr) for each in answers.values()]
+    places = range(len(predictions))
+    rates = [(each.counts.tpr, each.counts.fpr) for each in predictions.values()]
     axes.barh([p - 0.2 for p in places], [r[0] for r in rates], 0.4, color=_TPR, label="TPR")
     axes.barh([p + 0.2 for p in places], [r[1] for r in rates], 0.4, color=_FPR, label="FPR")
-    axes.set_yticks(list(places), list(answers), fontsize=7)
+    axes.set_yticks(list(places), list(predictions), fontsize=7)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_title(title, fontsize=9)
@@ -82,12 +82,15 @@ def bars_png(answers: Mapping[str, Predictions], title: str) -> bytes:
 
 
 def curves_png(
-    answers: Mapping[str, Predictions], axis: str, title: str, reported: Sequence[ReportedRow] = ()
+    predictions: Mapping[str, Predictions],
+    axis: str,
+    title: str,
+    reported: Sequence[ReportedRow] = (),
 ) -> bytes:
     """Rates and accuracy along an axis, a panel for each series of rows.
 
     Args:
-        answers: The rows; the axis's word and number stand in their names.
+        predictions: The rows; the axis's word and number stand in their names.
         axis: That word.
         title: Above the drawing.
         reported: The paper's numbers along the same axis, drawn dashed.
@@ -101,7 +104,7 @@ def curves_png(
                 "FPR": each.counts.fpr,
                 "accuracy": each.counts.accuracy,
             }
-            for name, each in answers.items()
+            for name, each in predictions.items()
         ]
     ).dropna(subset=["x"])
     groups = list(points.sort_values("x").groupby("series"))
@@ -117,19 +120,19 @@ def curves_png(
     return figure_png(figure)
 
 
-def probabilities_png(answers: Mapping[str, Predictions], title: str) -> bytes:
+def probabilities_png(predictions: Mapping[str, Predictions], title: str) -> bytes:
     """How far each row's probabilities rank the models, and how far they mean what they say.
 
     The ROC curve beside the calibration curve (reliability diagram), whose dots grow with the
     models in their bin. Rows without probabilities of both kinds of model are left out.
 
     Args:
-        answers: The rows.
+        predictions: The rows.
         title: Above the drawing.
     """
     figure = new_figure(8.4, 4.2)
     ranking, meaning = figure.subplots(1, 2)
-    for (name, each), colour in zip(answers.items(), itertools.cycle(_SEVERAL)):
+    for (name, each), colour in zip(predictions.items(), itertools.cycle(_SEVERAL)):
         roc = roc_curve(each)
         if roc is None:
             continue

@@ -71,8 +71,10 @@ def ordered_rows(rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()) -> li
     return [name for name, _ in sorted(pairs, key=place)]
 
 
-def row_answers(rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()) -> dict[str, Predictions]:
-    """The answers of each row of one column, in the table's order.
+def row_predictions(
+    rows: pd.DataFrame, reported: Sequence[ReportedRow] = ()
+) -> dict[str, Predictions]:
+    """The predictions of each row of one column, in the table's order.
 
     Args:
         rows: A row per model and row of the table.
@@ -89,9 +91,9 @@ def _column_markdown(
     rows: pd.DataFrame,
     reported: Sequence[ReportedRow],
 ) -> str:
-    answers = row_answers(rows, reported)
+    predictions = row_predictions(rows, reported)
     trivial = all_clean(max(_by_row(rows).values(), key=len))
-    if all(math.isnan(value) for each in answers.values() for value in each.probability):
+    if all(math.isnan(value) for each in predictions.values() for value in each.probability):
         trivial = Predictions(
             name=trivial.name,
             model_ids=trivial.model_ids,
@@ -99,16 +101,16 @@ def _column_markdown(
             flagged=trivial.flagged,
             probability=trivial.probability * math.nan,
         )
-    figures = statistics_of_all([*answers.values(), trivial])
+    figures = statistics_of_all([*predictions.values(), trivial])
     num_trojaned = int(trivial.is_trojaned.sum())
     num_clean = len(trivial) - num_trojaned
     lines = [
         f"## {column.title}: {num_trojaned} trojaned and {num_clean} clean models\n",
         statistics_markdown("", figures),
-        _pruning_markdown(rows, list(answers)),
+        _pruning_markdown(rows, list(predictions)),
     ]
-    if table.about.reference in answers:
-        lines.append(_tests_markdown(answers, table.about.reference))
+    if table.about.reference in predictions:
+        lines.append(_tests_markdown(predictions, table.about.reference))
     if reported:
         lines.append(_beside_markdown(figures, reported))
     if table.about.claims:
@@ -169,10 +171,12 @@ def _factors_markdown(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return [*parts, f"One level only: {', '.join(uniform)}.\n"] if uniform else parts
 
 
-def _tests_markdown(answers: dict[str, Predictions], reference: str) -> str:
+def _tests_markdown(predictions: dict[str, Predictions], reference: str) -> str:
     """McNemar's exact test of each row against the reference, model by model."""
     tests: list[PairedTest] = [
-        paired_test(each, answers[reference]) for name, each in answers.items() if name != reference
+        paired_test(each, predictions[reference])
+        for name, each in predictions.items()
+        if name != reference
     ]
     heading = [
         f"paired with {reference}",

@@ -24,16 +24,16 @@ ALONE = "scanner alone"
 APPLICABLE = "m_applicable"
 
 
-def rows_of(answers: Predictions, cell: ExperimentCell, name: str) -> pd.DataFrame:
+def rows_of(predictions: Predictions, cell: ExperimentCell, name: str) -> pd.DataFrame:
     """The cell's records with other verdicts and probabilities, under a row's name.
 
     Args:
-        answers: Of the models that have one; the others keep their records, failed ones among them.
+        predictions: Models without one keep their records, failed ones among them.
         cell: Whose records.
         name: The row.
     """
-    flagged = dict(zip(answers.model_ids, answers.flagged.tolist(), strict=True))
-    given = dict(zip(answers.model_ids, answers.probability.tolist(), strict=True))
+    flagged = dict(zip(predictions.model_ids, predictions.flagged.tolist(), strict=True))
+    given = dict(zip(predictions.model_ids, predictions.probability.tolist(), strict=True))
     records = cell.records
     verdicts = [
         flagged_verdict(str(verdict), is_flagged=flagged[str(model_id)])
@@ -80,8 +80,8 @@ def separated(cell: ExperimentCell) -> tuple[pd.DataFrame, str]:
     truth = with_judge(cell.records).is_trojaned
     chosen = best_separation(model_scores(cell.records), truth)
     name = f"{cell.name}, {BEST}"
-    answers = with_threshold(cell.records, chosen.threshold, name)
-    return rows_of(answers, cell, name), f"{name}: score {chosen.threshold:.3f}"
+    predictions = with_threshold(cell.records, chosen.threshold, name)
+    return rows_of(predictions, cell, name), f"{name}: score {chosen.threshold:.3f}"
 
 
 def frozen(
@@ -102,10 +102,10 @@ def frozen(
     name = f"{cell.name}, {FROZEN}"
     if cell.name in tuning:
         theirs = tuning[cell.name].restricted(column).records
-        answers = frozen_threshold(theirs, cell.records, name)
-        return rows_of(answers, cell, name), f"{name}: chosen on the tuning run"
-    answers = swapped_halves(cell.records, name, seed=seed)
-    return rows_of(answers, cell, name), f"{name}: no tuning run, so chosen on the other half"
+        predictions = frozen_threshold(theirs, cell.records, name)
+        return rows_of(predictions, cell, name), f"{name}: chosen on the tuning run"
+    predictions = swapped_halves(cell.records, name, seed=seed)
+    return rows_of(predictions, cell, name), f"{name}: no tuning run, so chosen on the other half"
 
 
 def forested(cell: ExperimentCell, *, trees: int, seed: int) -> pd.DataFrame:

@@ -243,9 +243,9 @@ class StoredTable(ExperimentTable):
         self, cell: ExperimentCell, column: Column, tuning: Mapping[str, ExperimentCell]
     ) -> tuple[list[pd.DataFrame], list[str]]:
         del column, tuning
-        ways = self.rejudgement.answers(cell.records, cell.triggers)
-        frames = [rows_of(answers, cell, answers.name) for answers in ways]
-        settings = [number_after(self.about.axis, answers.name) for answers in ways]
+        ways = self.rejudgement.predictions(cell.records, cell.triggers)
+        frames = [rows_of(predictions, cell, predictions.name) for predictions in ways]
+        settings = [number_after(self.about.axis, predictions.name) for predictions in ways]
         return [
             frame.assign(setting=setting) for frame, setting in zip(frames, settings, strict=True)
         ], []

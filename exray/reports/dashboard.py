@@ -44,14 +44,14 @@ def write_dashboard(
     """
     if reference not in stores:
         raise ValueError(f"reference must be one of {', '.join(stores)}; got {reference!r}")
-    found = {name: collect(store) for name, store in stores.items()}
-    frames = {name: each.frame for name, each in found.items()}
+    collections = {name: collect(store) for name, store in stores.items()}
+    frames = {name: collection.frame for name, collection in collections.items()}
     has_truth = any(bool(frame["is_trojaned"].notna().any()) for frame in frames.values())
     reports = {name: _link(store.root / "report.html", path) for name, store in stores.items()}
-    judges = _judges(found, reports)
+    judges = _judges(collections, reports)
     against = frames[reference]
     others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
-    models = _models(stores, found, judges, reference)
+    models = _models(stores, collections, judges, reference)
     environment = page_environment()
     environment.filters |= {"percent": percent, "share": share}
     page = environment.get_template("dashboard.html.j2").render(
@@ -73,31 +73,33 @@ def write_dashboard(
     replace_file(path, page.encode())
 
 
-def _judges(found: Mapping[str, Collection], reports: Mapping[str, str]) -> list[JudgeView]:
-    answers = {name: with_judge(each.frame, name) for name, each in found.items()}
-    known = [each for each in answers.values() if len(each)]
-    figures = {each.name: each for each in statistics_of_all(known)}
+def _judges(collections: Mapping[str, Collection], reports: Mapping[str, str]) -> list[JudgeView]:
+    by_judge = {
+        name: with_judge(collection.frame, name) for name, collection in collections.items()
+    }
+    known = [predictions for predictions in by_judge.values() if len(predictions)]
+    figures = {statistics.name: statistics for statistics in statistics_of_all(known)}
     views = []
-    for place, (name, each) in enumerate(found.items()):
-        mine, alone = answers[name], scanner_alone(each.frame)
-        curve = roc_curve(mine)
+    for place, (name, collection) in enumerate(collections.items()):
+        judged, scanner = by_judge[name], scanner_alone(collection.frame)
+        curve = roc_curve(judged)
         views.append(
             JudgeView(
                 key=f"j{place}",
                 name=name,
                 statistics=figures.get(name),
-                pruned=pruning(alone, mine) if len(alone) and len(mine) else None,
+                pruned=pruning(scanner, judged) if len(scanner) and len(judged) else None,
                 roc="" if curve is None else _path(curve.fpr, curve.tpr),
-                calibration=calibration_curve(mine, bins=5) if curve is not None else None,
+                calibration=calibration_curve(judged, bins=5) if curve is not None else None,
                 report=reports[name],
-                caption=each.caption,
+                caption=collection.caption,
             )
         )
     return views
 
 
 def _captions(judges: Sequence[JudgeView]) -> list[tuple[str, list[str]]]:
-    """What there is to say of the judges' records, with whom it is said of."""
+    """How complete the records are, with the judges that each caption is about."""
     captions = dict.fromkeys(judge.caption for judge in judges)
     return [
         (caption, [judge.name for judge in judges if judge.caption == caption])
@@ -106,7 +108,7 @@ def _captions(judges: Sequence[JudgeView]) -> list[tuple[str, list[str]]]:
 
 
 def _best(judges: Sequence[JudgeView]) -> JudgeView | None:
-    """The judge of the highest balanced accuracy among those that answered for the most models."""
+    """The judge of the highest balanced accuracy among the judges with the most models."""
     known = {
         judge.name: (
             judge.statistics.counts.total,
@@ -127,36 +129,37 @@ def _path(across: Sequence[float], up: Sequence[float]) -> str:
 
 def _models(
     stores: Mapping[str, ResultStore],
-    found: Mapping[str, Collection],
+    collections: Mapping[str, Collection],
     judges: Sequence[JudgeView],
     reference: str,
 ) -> list[ModelView]:
-    """A view a model, trojaned ones first."""
+    """One view per model, trojaned ones first."""
     scans = {
-        name: {scan.record.model_id: scan for scan in each.scans} for name, each in found.items()
+        name: {scan.record.model_id: scan for scan in collection.scans}
+        for name, collection in collections.items()
     }
     ordered = [reference, *(name for name in stores if name != reference)]
     views: list[ModelView] = []
-    for model_id in sorted({model_id for each in scans.values() for model_id in each}):
-        mine = {name: scans[name][model_id] for name in ordered if model_id in scans[name]}
-        shown = next((name for name, scan in mine.items() if scan.triggers), next(iter(mine)))
-        records = {name: scan.record for name, scan in mine.items()}
-        answers = [_answer(judge, records.get(judge.name)) for judge in judges]
-        triggers = {judge.name: mine[judge.name].triggers for judge in judges if judge.name in mine}
+    for model_id in sorted({model_id for by_id in scans.values() for model_id in by_id}):
+        own = {name: scans[name][model_id] for name in ordered if model_id in scans[name]}
+        shown = next((name for name, scan in own.items() if scan.triggers), next(iter(own)))
+        records = {name: scan.record for name, scan in own.items()}
+        cells = [_model_cell(judge, records.get(judge.name)) for judge in judges]
+        triggers = {judge.name: own[judge.name].triggers for judge in judges if judge.name in own}
         views.append(
             ModelView(
                 anchor=f"model-{len(views)}",
                 record=records[shown],
-                answers=answers,
+                judge_cells=cells,
                 triggers=_triggers(stores[shown], model_id, shown, triggers, judges),
-                classes=_classes(records[shown], answers, reference),
+                classes=_classes(records[shown], cells, reference),
             )
         )
     kinds = {True: 0, False: 1, None: 2}
     return sorted(views, key=lambda view: kinds[view.record.is_trojaned])
 
 
-def _answer(judge: JudgeView, record: ScanRecord | None) -> JudgeCell:
+def _model_cell(judge: JudgeView, record: ScanRecord | None) -> JudgeCell:
     if record is None:
         return JudgeCell(judge=judge, word="missing", score=math.nan, note="no record")
     flagged = record.verdict == Verdict.TROJANED
@@ -177,28 +180,26 @@ def _triggers(
     triggers: Mapping[str, Sequence[TriggerRecord]],
     judges: Sequence[JudgeView],
 ) -> list[TriggerView]:
-    """The shown judge's triggers with what each judge says of them, most suspicious first."""
+    """The shown judge's triggers with the decision of each judge, most suspicious first."""
     tensors = store.tensors(model_id)
-    keyed = {name: {_key(each): each for each in mine} for name, mine in triggers.items()}
-    ranked = sorted(
-        triggers[shown],
-        key=lambda each: (not each.is_true_trigger, not each.is_injected, -each.score),
-    )
+    by_key = {
+        name: {_key(trigger): trigger for trigger in records} for name, records in triggers.items()
+    }
     return [
         TriggerView(
-            card=trigger_card(each, tensors if place < DRAWN_CARDS else {}),
+            card=trigger_card(trigger, tensors if place < DRAWN_CARDS else {}),
             is_drawn=place < DRAWN_CARDS,
-            answers=[
-                _said(judge, keyed[judge.name][_key(each)])
+            judge_cells=[
+                _trigger_cell(judge, by_key[judge.name][_key(trigger)])
                 for judge in judges
-                if _key(each) in keyed.get(judge.name, {})
+                if _key(trigger) in by_key.get(judge.name, {})
             ],
         )
-        for place, each in enumerate(ranked)
+        for place, trigger in enumerate(sorted(triggers[shown], key=_suspicion_rank))
     ]
 
 
-def _least_suspicious(trigger: TriggerRecord) -> tuple[bool, bool, float]:
+def _suspicion_rank(trigger: TriggerRecord) -> tuple[bool, bool, float]:
     return not trigger.is_true_trigger, not trigger.is_injected, -trigger.score
 
 
@@ -207,18 +208,20 @@ def _key(trigger: TriggerRecord) -> tuple[int, int, int, str]:
     return trigger.index, trigger.victim_class, trigger.target_class, trigger.source
 
 
-def _said(judge: JudgeView, trigger: TriggerRecord) -> JudgeCell:
+def _trigger_cell(judge: JudgeView, trigger: TriggerRecord) -> JudgeCell:
     word = "injected" if trigger.is_injected else "natural"
     return JudgeCell(judge=judge, word=word, score=trigger.score, note=trigger.reason)
 
 
-def _classes(record: ScanRecord, answers: Sequence[JudgeCell], reference: str) -> str:
-    """What the filters go by."""
+def _classes(record: ScanRecord, cells: Sequence[JudgeCell], reference: str) -> str:
+    """CSS classes that the filters use."""
     words = [{True: "is-trojaned", False: "is-clean", None: "is-unknown"}[record.is_trojaned]]
-    flagged = {each.word == Verdict.TROJANED for each in answers if each.word != "missing"}
-    words += ["disputed"] if len(flagged) > 1 else []
-    words += ["mistaken"] if any(e.is_wrong and e.judge.name == reference for e in answers) else []
-    words += ["broken"] if any(each.word in ("failed", "missing") for each in answers) else []
+    verdicts = {cell.word == Verdict.TROJANED for cell in cells if cell.word != "missing"}
+    is_mistaken = any(cell.is_wrong and cell.judge.name == reference for cell in cells)
+    is_broken = any(cell.word in ("failed", "missing") for cell in cells)
+    words += ["disputed"] if len(verdicts) > 1 else []
+    words += ["mistaken"] if is_mistaken else []
+    words += ["broken"] if is_broken else []
     return " ".join(words)
 
 
@@ -226,9 +229,9 @@ def _facts(frames: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """What was scanned with what, over all judges."""
     together = pd.concat([frame.astype("object") for frame in frames.values()])
     names = ("dataset", "scanner", "layer", "architecture", "seed")
-    values = {name: sorted({str(each) for each in together[name]} - {""}) for name in names}
+    values = {name: sorted({str(value) for value in together[name]} - {""}) for name in names}
     facts = [("models", str(together["model_id"].nunique())), ("judges", str(len(frames)))]
-    return facts + [(name, ", ".join(found)) for name, found in values.items() if found]
+    return facts + [(name, ", ".join(words)) for name, words in values.items() if words]
 
 
 def _link(report: Path, page: Path) -> str:
@@ -237,7 +240,7 @@ def _link(report: Path, page: Path) -> str:
 
 
 def share(value: float) -> str:
-    """A share in per cent; a dash where there is none.
+    """A share in per cent; a dash for nan.
 
     Args:
         value: A fraction, or nan.

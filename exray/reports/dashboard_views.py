@@ -18,10 +18,10 @@ class JudgeView:
         key: Of its colour and of the box that hides its curves.
         name: What tables call it.
         statistics: Its figures; None without ground truth.
-        pruned: What it takes away from and leaves of the scanner's alarms; None likewise.
-        roc: Its curve as a path in a square of 100, upside down; empty where there is none.
-        calibration: Its reliability curve; None where there is none.
-        report: Address of its own report, relative to the page; empty where there is none.
+        pruned: How it changes the scanner's positives; None without ground truth.
+        roc: Its ROC curve as an SVG path in a square of 100; empty without one.
+        calibration: Its reliability curve; None without one.
+        report: Address of its own report, relative to the page; empty without one.
         caption: How complete its records are.
     """
 
@@ -55,9 +55,9 @@ class JudgeCell:
     Args:
         judge: The judge.
         word: The verdict in a word; ``missing`` without a record.
-        score: Probability or score; nan where there is none.
+        score: Probability or score; nan without one.
         is_wrong: Whether it contradicts the ground truth; False where that is unknown.
-        note: More about it, for whoever points at it.
+        note: More about it, as a tooltip.
     """
 
     judge: JudgeView
@@ -73,23 +73,23 @@ class TriggerView:
 
     card: TriggerCard
     is_drawn: bool
-    answers: list[JudgeCell]
+    judge_cells: list[JudgeCell]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelView:
-    """One model's row and what it unfolds to.
+    """One model's row and its details.
 
     Args:
         anchor: Where links to it lead.
-        record: The reference judge's record, or another's where that has none.
-        answers: Of each judge, in the columns' order.
+        record: The reference judge's record, or another's if it has none.
+        judge_cells: One per judge, in the columns' order.
         triggers: Most suspicious first.
-        classes: Words that the page's filters go by.
+        classes: CSS classes that the page's filters use.
     """
 
     anchor: str
     record: ScanRecord
-    answers: list[JudgeCell]
+    judge_cells: list[JudgeCell]
     triggers: list[TriggerView]
     classes: str

@@ -41,11 +41,11 @@ def judges_markdown(frames: Mapping[str, pd.DataFrame], reference: str) -> str:
         raise ValueError(f"reference must be one of {', '.join(frames)}; got {reference!r}")
     judges = {name: with_judge(frame, name) for name, frame in frames.items()}
     against = frames[reference]
-    answers = [scanner_alone(against), *judges.values(), all_clean(against)]
-    rows = statistics_of_all(answers)
+    predictions = [scanner_alone(against), *judges.values(), all_clean(against)]
+    rows = statistics_of_all(predictions)
     tests = [
-        paired_test(answers, judges[reference])
-        for name, answers in judges.items()
+        paired_test(predictions, judges[reference])
+        for name, predictions in judges.items()
         if name != reference
     ]
     return (
@@ -106,7 +106,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def comparison_rows(frame: pd.DataFrame) -> list[Statistics]:
-    """The answers that every table puts side by side, with their intervals.
+    """The predictions that every table puts side by side, with their intervals.
 
     Args:
         frame: A row per record, as `collect` gives it.

@@ -27,9 +27,9 @@ def summary_of(collection: Collection) -> dict[str, object]:
         "caption": collection.caption,
     }
     ways = {"judge": with_judge(collection.frame), "scanner": scanner_alone(collection.frame)}
-    for way, answers in ways.items():
-        if len(answers):
-            for figure, estimate in statistics(answers).estimates.items():
+    for way, predictions in ways.items():
+        if len(predictions):
+            for figure, estimate in statistics(predictions).estimates.items():
                 name = f"{way}/{figure.replace(' ', '_')}"
                 values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
                 found |= {f"{name}{end}": value for end, value in values.items()}

@@ -1,4 +1,4 @@
-"""Answers made up for tests."""
+"""Predictions made up for tests."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def _make(truth, probability, *, bar=0.5, name="judge", ids=None):
 
 
 @pytest.fixture
-def make_answers():
+def make_predictions():
     return _make
 
 
 @pytest.fixture
-def random_answers():
+def random_predictions():
     def make(seed, *, num_models=40, name="judge"):
         stream = np.random.default_rng(seed)
         truth = np.arange(num_models) % 2 == 0

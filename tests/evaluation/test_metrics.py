@@ -12,18 +12,18 @@ from exray.evaluation.bootstrap import interval, resampling_weights
 from exray.evaluation.metrics import METRICS, resampled_scores, scores, statistics
 
 
-def repeated(answers, weights):
+def repeated(predictions, weights):
     """The resample that the weights stand for, drawn out model by model."""
-    return answers.select(np.repeat(np.arange(len(answers)), weights.astype(int)))
+    return predictions.select(np.repeat(np.arange(len(predictions)), weights.astype(int)))
 
 
-def test_the_cross_entropy_of_a_wrong_certainty_is_clipped_as_nist_does(make_answers):
-    found = scores(make_answers([True, False], [0.0, 0.0]))
+def test_the_cross_entropy_of_a_wrong_certainty_is_clipped_as_nist_does(make_predictions):
+    found = scores(make_predictions([True, False], [0.0, 0.0]))
     assert found["cross-entropy"] == pytest.approx(-math.log(1e-12) / 2)
 
 
-def test_figures_by_hand(make_answers):
-    found = scores(make_answers([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
+def test_figures_by_hand(make_predictions):
+    found = scores(make_predictions([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
     assert found["TP"] == found["FP"] == 1
     assert found["accuracy"] == found["balanced accuracy"] == 0.5
     assert found["ROC-AUC"] == 0.75
@@ -33,28 +33,28 @@ def test_figures_by_hand(make_answers):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_rates_and_area_agree_with_other_libraries(random_answers, seed):
-    answers = random_answers(seed)
-    found = scores(answers)
-    truth = torch.tensor(answers.is_trojaned).int()
-    area = binary_auroc(torch.tensor(answers.probability), truth).item()
+def test_rates_and_area_agree_with_other_libraries(random_predictions, seed):
+    predictions = random_predictions(seed)
+    found = scores(predictions)
+    truth = torch.tensor(predictions.is_trojaned).int()
+    area = binary_auroc(torch.tensor(predictions.probability), truth).item()
     assert found["ROC-AUC"] == pytest.approx(area)
-    balanced = balanced_accuracy_score(answers.is_trojaned, answers.flagged)
+    balanced = balanced_accuracy_score(predictions.is_trojaned, predictions.flagged)
     assert found["balanced accuracy"] == pytest.approx(balanced)
 
 
-def test_every_resampled_figure_is_that_of_the_models_drawn(random_answers):
-    answers = random_answers(0)
-    weights = resampling_weights(answers.is_trojaned, resamples=20, seed=1)
-    resampled = resampled_scores(answers, weights)
+def test_every_resampled_figure_is_that_of_the_models_drawn(random_predictions):
+    predictions = random_predictions(0)
+    weights = resampling_weights(predictions.is_trojaned, resamples=20, seed=1)
+    resampled = resampled_scores(predictions, weights)
     for place, drawn in enumerate(weights):
-        for name, value in scores(repeated(answers, drawn)).items():
+        for name, value in scores(repeated(predictions, drawn)).items():
             assert resampled[name][place] == pytest.approx(value), name
 
 
-def test_the_interval_covers_as_often_as_it_says(random_answers):
+def test_the_interval_covers_as_often_as_it_says(random_predictions):
     """Over many zoos of one kind the interval holds the kind's area about 95 times of 100."""
-    pooled = [random_answers(seed, num_models=60) for seed in range(100, 220)]
+    pooled = [random_predictions(seed, num_models=60) for seed in range(100, 220)]
     truth = np.concatenate([each.is_trojaned for each in pooled])
     area = roc_auc_score(truth, np.concatenate([each.probability for each in pooled]))
     found = [statistics(each, resamples=300).estimates["ROC-AUC"] for each in pooled]
@@ -63,9 +63,9 @@ def test_the_interval_covers_as_often_as_it_says(random_answers):
     assert np.mean([each.high - each.low for each in found]) < 0.35
 
 
-def test_intervals_hold_the_figure_and_follow_the_seed(random_answers):
-    answers = random_answers(3)
-    first, again, other = (statistics(answers, resamples=200, seed=seed) for seed in (0, 0, 1))
+def test_intervals_hold_the_figure_and_follow_the_seed(random_predictions):
+    predictions = random_predictions(3)
+    first, again, other = (statistics(predictions, resamples=200, seed=seed) for seed in (0, 0, 1))
     for name in METRICS:
         found = first.estimates[name]
         assert found.low <= found.value <= found.high
@@ -73,22 +73,22 @@ def test_intervals_hold_the_figure_and_follow_the_seed(random_answers):
     assert first.estimates != other.estimates
 
 
-def test_one_kind_of_model_gives_no_area_and_no_balanced_accuracy(make_answers):
-    found = statistics(make_answers([False, False], [0.2, 0.7])).estimates
+def test_one_kind_of_model_gives_no_area_and_no_balanced_accuracy(make_predictions):
+    found = statistics(make_predictions([False, False], [0.2, 0.7])).estimates
     for name in ("TPR", "balanced accuracy", "ROC-AUC"):
         assert math.isnan(found[name].value)
         assert math.isnan(found[name].low)
     assert found["FPR"].value == 0.5
 
 
-def test_equal_scores_rank_nothing(make_answers):
-    found = statistics(make_answers([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
+def test_equal_scores_rank_nothing(make_predictions):
+    found = statistics(make_predictions([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("truth", [[], [True], [False], [True, False]])
-def test_without_probabilities_the_counts_remain(make_answers, truth):
-    found = statistics(make_answers(truth, [math.nan] * len(truth)))
+def test_without_probabilities_the_counts_remain(make_predictions, truth):
+    found = statistics(make_predictions(truth, [math.nan] * len(truth)))
     assert math.isnan(found.estimates["cross-entropy"].value)
     assert found.counts.total == len(truth)
     assert math.isnan(found.estimates["accuracy"].value) == (not truth)

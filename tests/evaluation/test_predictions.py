@@ -26,12 +26,12 @@ def test_counts_agree_with_torchmetrics(seed):
     rng = np.random.default_rng(seed)
     flagged, truth = rng.random(37) < 0.4, rng.random(37) < 0.6
     ours = counts(flagged.tolist(), truth.tolist())
-    answers, labels = torch.tensor(flagged).int(), torch.tensor(truth).int()
-    tp, fp, tn, fn, _ = binary_stat_scores(answers, labels).tolist()
+    predictions, labels = torch.tensor(flagged).int(), torch.tensor(truth).int()
+    tp, fp, tn, fn, _ = binary_stat_scores(predictions, labels).tolist()
     assert ours == Counts(tp=tp, fp=fp, tn=tn, fn=fn)
-    recall = binary_recall(answers, labels).item()
-    specificity = binary_recall(1 - answers, 1 - labels).item()
-    assert ours.accuracy == pytest.approx(binary_accuracy(answers, labels).item())
+    recall = binary_recall(predictions, labels).item()
+    specificity = binary_recall(1 - predictions, 1 - labels).item()
+    assert ours.accuracy == pytest.approx(binary_accuracy(predictions, labels).item())
     assert ours.tpr == pytest.approx(recall)
     assert ours.fpr == pytest.approx(1 - specificity)
     assert ours.balanced_accuracy == pytest.approx((recall + specificity) / 2)
@@ -62,8 +62,8 @@ def test_the_judge_clears_what_the_scanner_flagged():
 
 
 def test_inconclusive_flags_nothing():
-    answers = with_judge(frame([("done", "inconclusive", True, True)]))
-    assert answers.counts == Counts(tp=0, fp=0, tn=0, fn=1)
+    predictions = with_judge(frame([("done", "inconclusive", True, True)]))
+    assert predictions.counts == Counts(tp=0, fp=0, tn=0, fn=1)
 
 
 def test_failed_and_unknown_are_left_out_and_said():
@@ -89,12 +89,12 @@ def test_the_trivial_rules_probability_is_the_share_of_trojaned_models():
 
 
 def test_the_scanner_alone_gives_no_probability():
-    answers = scanner_alone(frame([("done", "trojaned", True, True)]))
-    assert np.isnan(answers.probability).all()
+    predictions = scanner_alone(frame([("done", "trojaned", True, True)]))
+    assert np.isnan(predictions.probability).all()
 
 
-def test_answers_refuse_what_is_no_answer(make_answers):
+def test_answers_refuse_what_is_no_answer(make_predictions):
     with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\]; got values from 0.5"):
-        make_answers([True, False], [0.5, 1.5])
+        make_predictions([True, False], [0.5, 1.5])
     with pytest.raises(ValueError, match="must be as long"):
-        make_answers([True, False], [0.5, 0.5], ids=("a",))
+        make_predictions([True, False], [0.5, 0.5], ids=("a",))

@@ -12,7 +12,7 @@ from exray.app.config import register
 from exray.app.instantiate import built
 from exray.experiments.cells import Column
 from exray.experiments.figures import bars_png, curves_png, probabilities_png
-from exray.experiments.markdown import experiment_markdown, ordered_rows, row_answers
+from exray.experiments.markdown import experiment_markdown, ordered_rows, row_predictions
 from exray.experiments.provenance import Provenance
 from exray.experiments.published import ReportedRow
 from exray.experiments.readme import END, readme_markdown
@@ -156,9 +156,9 @@ def test_an_accuracy_that_does_not_follow_is_marked(table, rows):
 
 
 def test_drawings_are_images(rows):
-    answers = row_answers(rows)
-    assert bars_png(answers, "Table 1").startswith(PNG)
-    swept = {f"beta {place / 10}": each for place, each in enumerate(answers.values(), start=7)}
+    predictions = row_predictions(rows)
+    assert bars_png(predictions, "Table 1").startswith(PNG)
+    swept = {f"beta {place / 10}": each for place, each in enumerate(predictions.values(), start=7)}
     theirs = [
         ReportedRow(
             row="beta 0.7", column="polygon", dataset="trojai_r2", figures={"accuracy": 0.836}
@@ -172,9 +172,9 @@ def test_the_drawing_of_probabilities_shows_rows_that_have_them(rows, monkeypatc
     monkeypatch.setattr(
         "exray.experiments.figures.figure_png", lambda figure: drawn.append(figure) or PNG
     )
-    answers = row_answers(rows)
-    silent = replace(answers["none"], probability=answers["none"].probability * math.nan)
-    probabilities_png({"exray": answers["exray"], "silent": silent}, "Table 1")
+    predictions = row_predictions(rows)
+    silent = replace(predictions["none"], probability=predictions["none"].probability * math.nan)
+    probabilities_png({"exray": predictions["exray"], "silent": silent}, "Table 1")
     ranking, meaning = drawn[0].axes
     assert [text.get_text() for text in ranking.get_legend().get_texts()] == ["exray"]
     assert meaning.lines[0].get_label().startswith("exray: off by 0.")
@@ -182,7 +182,7 @@ def test_the_drawing_of_probabilities_shows_rows_that_have_them(rows, monkeypatc
     assert min(stated.min(), observed.min()) >= 0
     assert max(stated.max(), observed.max()) <= 1
     monkeypatch.undo()
-    assert probabilities_png(answers, "Table 1").startswith(PNG)
+    assert probabilities_png(predictions, "Table 1").startswith(PNG)
 
 
 def test_what_a_person_wrote_stays_on_the_page():

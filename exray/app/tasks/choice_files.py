@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from exray.evaluation.predictions import Predictions
-from exray.evaluation.rejudging.threshold_choice import Choosing
+from exray.evaluation.rejudging.threshold_choice import Choice
 from exray.evaluation.reserved_models import refuse_reserved
 from exray.results.collection import Collection
 from exray.results.store import ResultStore
@@ -28,10 +28,8 @@ _FROM_CONFIG = {
 }
 
 
-def write_choice(
-    decided: Choosing, collection: Collection, store: ResultStore
-) -> list[Predictions]:
-    """The answers that a choice shows, once it is written.
+def write_choice(decided: Choice, collection: Collection, store: ResultStore) -> list[Predictions]:
+    """The predictions that a choice shows, once it is written.
 
     Args:
         decided: What chooses.
@@ -51,7 +49,7 @@ def write_choice(
         path, to_json({**choice.content, "provenance": {**told, "command": command}}, indent=1)
     )
     logger.info("written to %s", path)
-    return choice.answers
+    return choice.predictions
 
 
 def _name_of(store: ResultStore) -> str:

@@ -13,7 +13,7 @@ from exray.app.tasks.choice_files import write_choice
 from exray.evaluation.metrics import Statistics, statistics_of_all
 from exray.evaluation.predictions import all_clean, scanner_alone
 from exray.evaluation.rejudging.base import Rejudgement
-from exray.evaluation.rejudging.threshold_choice import Choosing
+from exray.evaluation.rejudging.threshold_choice import Choice
 from exray.reports.console import statistics_table
 from exray.reports.markdown import statistics_markdown
 from exray.results.collection import collect
@@ -45,15 +45,15 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
         raise ValueError(f"the ground truth of {store.root} is unknown; nothing can be counted")
     decided = built(config.rejudge, Rejudgement)
     folder = store.root / "rejudged"
-    if isinstance(decided, Choosing):
+    if isinstance(decided, Choice):
         found = write_choice(decided, collection, store)
     else:
-        found = decided.answers(collection.frame, collection.triggers)
+        found = decided.predictions(collection.frame, collection.triggers)
     trivial = all_clean(collection.frame)
     if all(np.isnan(each.probability).all() for each in found):
         trivial = replace(trivial, probability=np.full(len(trivial), np.nan))  # only rates compared
-    answers = [scanner_alone(collection.frame), *found, trivial]
-    rows = statistics_of_all(answers)
+    predictions = [scanner_alone(collection.frame), *found, trivial]
+    rows = statistics_of_all(predictions)
     console = Console(stderr=True)
     console = console if console.is_terminal else Console(stderr=True, width=_WIDTH)
     console.print(

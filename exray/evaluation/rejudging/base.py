@@ -19,8 +19,8 @@ class Rejudgement(ABC):
     name: str
 
     @abstractmethod
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The answers of each way, about the same classifiers.
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The predictions of each way, about the same classifiers.
 
         Args:
             records: A row per record, as `collect` gives it.
@@ -34,7 +34,7 @@ class Rejudgement(ABC):
 def flagged_by_triggers(
     records: pd.DataFrame, triggers: pd.DataFrame, injected: Bool[ndarray, " n"], name: str
 ) -> Predictions:
-    """Answers where a model is flagged if one of its triggers counts; without probabilities.
+    """Predictions where a model is flagged if one of its triggers counts; without probabilities.
 
     Args:
         records: A row per record.
@@ -42,16 +42,16 @@ def flagged_by_triggers(
         injected: Which triggers count.
         name: What tables call it.
     """
-    answers = with_judge(records, name)
+    predictions = with_judge(records, name)
     own = triggers.assign(is_injected=injected, score=injected.astype(float))
-    flagged, _ = _decided(answers, own)
-    return replace(answers, flagged=flagged, probability=np.full(len(answers), math.nan))
+    flagged, _ = _decided(predictions, own)
+    return replace(predictions, flagged=flagged, probability=np.full(len(predictions), math.nan))
 
 
 def scored_by_triggers(
     records: pd.DataFrame, triggers: pd.DataFrame, scores: Float[ndarray, " n"], name: str
 ) -> Predictions:
-    """Answers where a model's probability is its highest trigger's, and 0.5 or more is flagged.
+    """Predictions where a model's probability is its highest trigger's, and 0.5 or more is flagged.
 
     Models without a trigger keep the probability they have.
 
@@ -61,21 +61,21 @@ def scored_by_triggers(
         scores: Of each trigger, in [0, 1].
         name: What tables call it.
     """
-    answers = with_judge(records, name)
+    predictions = with_judge(records, name)
     own = triggers.assign(is_injected=np.asarray(scores) >= INJECTED_SCORE, score=scores)
-    flagged, probability = _decided(answers, own)
-    return replace(answers, flagged=flagged, probability=probability)
+    flagged, probability = _decided(predictions, own)
+    return replace(predictions, flagged=flagged, probability=probability)
 
 
 def _decided(
-    answers: Predictions, triggers: pd.DataFrame
+    predictions: Predictions, triggers: pd.DataFrame
 ) -> tuple[Bool[ndarray, " n"], Float[ndarray, " n"]]:
-    """Which models their triggers flag, and their probabilities; else the answers' own."""
+    """Which models their triggers flag, and their probabilities; else the predictions' own."""
     verdicts = model_verdicts(
-        answers.model_ids,
+        predictions.model_ids,
         triggers,
         is_inconclusive=False,
-        without_triggers=pd.Series(answers.probability),
+        without_triggers=pd.Series(predictions.probability),
     )
     flagged = (verdicts["verdict"] == Verdict.TROJANED.value).to_numpy(dtype=bool)
     return flagged, verdicts["probability"].to_numpy(dtype=np.float64)

@@ -20,15 +20,15 @@ from exray.evaluation.rejudging.calibration_fit import (
     fitted,
     left_out_probabilities,
 )
-from exray.evaluation.rejudging.stored_measurements import decide, measured
-from exray.evaluation.rejudging.threshold_choice import OWN, Choice, Choosing
+from exray.evaluation.rejudging.stored_measurements import decide, measurements_of
+from exray.evaluation.rejudging.threshold_choice import OWN, Choice, ChoiceResult
 from exray.rules.base import DecisionRule
 from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import FEATURES, Calibration, Term
 from exray.rules.verdict import INJECTED_SCORE, Verdict
 
 
-class CalibrationChoice(Choosing):
+class CalibrationChoice(Choice):
     """Fits the calibrated judge on a tuning run of ``judge=exray``.
 
     Every set of features and every penalty is tried on models left out, several times over; of the
@@ -74,8 +74,8 @@ class CalibrationChoice(Choosing):
         self.repeats = repeats
         self.seed = seed
 
-    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> Choice:
-        """The calibration, with the answers of every set about models left out."""
+    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:
+        """The calibration, with the predictions of every set about models left out."""
         examples, unconverged = examples_of(records, triggers)
         tried = candidates(self.sets, self.penalties, examples)
         if not tried:
@@ -83,15 +83,15 @@ class CalibrationChoice(Choosing):
                 "the stored triggers lack the measurements of every set in rejudge.sets; scan "
                 "again with this version of judge=exray"
             )
-        answers = [self._left_out(examples, features, penalty) for features, penalty in tried]
-        best = _smallest_of_the_best([len(features) for features, _ in tried], answers)
+        predictions = [self._left_out(examples, features, penalty) for features, penalty in tried]
+        best = _smallest_of_the_best([len(features) for features, _ in tried], predictions)
         features, penalty = tried[best]
         everything = np.ones(len(examples.model_ids), dtype=bool)
         fit = fitted(examples, features, penalty, everything)
         if fit is None:
             raise ValueError("the run's triggers are all of one kind; nothing can be fitted")
         how = {
-            "left_out_cross_entropy": round(float(cross_entropies(answers[best]).mean()), 4),
+            "left_out_cross_entropy": round(float(cross_entropies(predictions[best]).mean()), 4),
             "penalty": penalty,
             "num_sets_tried": len(tried),
             "folds": self.folds,
@@ -101,11 +101,11 @@ class CalibrationChoice(Choosing):
             "num_natural_examples": int((examples.label == 0).sum()),
         }
         calibration = _frozen(fit, features, unconverged)
-        shown = [with_judge(records, OWN), *_one_a_set(tried, answers, best)]
-        return Choice(answers=shown, content=calibration.to_dict(), how=how)
+        shown = [with_judge(records, OWN), *_one_a_set(tried, predictions, best)]
+        return ChoiceResult(predictions=shown, content=calibration.to_dict(), how=how)
 
     def _left_out(self, examples: Examples, features: Sequence[str], penalty: float) -> Predictions:
-        """Answers about every model by fits without it, the mean over the cuts."""
+        """Predictions about every model by fits without it, the mean over the cuts."""
         cuts = [
             left_out_probabilities(
                 examples, features, penalty, folds=self.folds, seed=self.seed + cut
@@ -113,7 +113,7 @@ class CalibrationChoice(Choosing):
             for cut in range(self.repeats)
         ]
         name = f"{' + '.join(features)}, C {penalty:g}, left out"
-        return _answers(examples, np.mean(cuts, axis=0), name)
+        return _predictions(examples, np.mean(cuts, axis=0), name)
 
 
 class CalibratedRejudgement(Rejudgement):
@@ -131,8 +131,8 @@ class CalibratedRejudgement(Rejudgement):
         self.name = name
         self.rule = CalibratedRule(file=file)
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The run's own answers, and the calibrated ones."""
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The run's own predictions, and the calibrated ones."""
         return [
             with_judge(records, OWN),
             scored_by_rule(records, triggers, self.rule, "calibrated"),
@@ -142,7 +142,7 @@ class CalibratedRejudgement(Rejudgement):
 def scored_by_rule(
     records: pd.DataFrame, triggers: pd.DataFrame, rule: DecisionRule, name: str
 ) -> Predictions:
-    """Answers as a scan with the rule would have given them.
+    """Predictions as a scan with the rule would have given them.
 
     Args:
         records: A row per record.
@@ -151,7 +151,7 @@ def scored_by_rule(
         name: What tables call it.
     """
     none = rule.probability_without_triggers
-    decisions = decide(rule, measured(triggers))
+    decisions = decide(rule, measurements_of(triggers))
     scores = np.array([none if one is None else one.score for one in decisions], dtype=np.float64)
     if none is not None:
         is_clean = (records["num_triggers"] == 0) & (records["verdict"] == Verdict.CLEAN.value)
@@ -159,8 +159,8 @@ def scored_by_rule(
     return scored_by_triggers(records, triggers, scores, name)
 
 
-def _answers(examples: Examples, probability: Float[ndarray, " m"], name: str) -> Predictions:
-    """Answers about the models: flagged from one half on."""
+def _predictions(examples: Examples, probability: Float[ndarray, " m"], name: str) -> Predictions:
+    """Predictions about the models: flagged from one half on."""
     return Predictions(
         name=name,
         model_ids=examples.model_ids,
@@ -188,9 +188,9 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _smallest_of_the_best(sizes: list[int], answers: list[Predictions]) -> int:
+def _smallest_of_the_best(sizes: list[int], predictions: list[Predictions]) -> int:
     """Place of the smallest set whose cross-entropy is within one standard error of the best's."""
-    losses = np.stack([cross_entropies(each) for each in answers])
+    losses = np.stack([cross_entropies(each) for each in predictions])
     means = losses.mean(axis=1)
     best = int(means.argmin())
     behind = losses - losses[best]
@@ -200,15 +200,18 @@ def _smallest_of_the_best(sizes: list[int], answers: list[Predictions]) -> int:
 
 
 def _one_a_set(
-    tried: list[tuple[tuple[str, ...], float]], answers: list[Predictions], best: int
+    tried: list[tuple[tuple[str, ...], float]], predictions: list[Predictions], best: int
 ) -> list[Predictions]:
     """Each set with the penalty that does best, the chosen one's own first and marked."""
-    losses = [float(cross_entropies(each).mean()) for each in answers]
+    losses = [float(cross_entropies(each).mean()) for each in predictions]
     shown: dict[tuple[str, ...], int] = {tried[best][0]: best}
     for place in sorted(range(len(tried)), key=losses.__getitem__):
         shown.setdefault(tried[place][0], place)
     return [
-        replace(answers[place], name=f"{'chosen: ' if place == best else ''}{answers[place].name}")
+        replace(
+            predictions[place],
+            name=f"{'chosen: ' if place == best else ''}{predictions[place].name}",
+        )
         for place in shown.values()
     ]
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from exray.evaluation.predictions import with_judge
-from exray.evaluation.rejudging.stored_measurements import measured
+from exray.evaluation.rejudging.stored_measurements import measurements_of
 from exray.rules.base import lost_masks
 from exray.rules.calibration import FEATURES, WIDEST, Feature
 
@@ -76,23 +76,23 @@ def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples
     Raises:
         ValueError: If the triggers were not differenced.
     """
-    answers = with_judge(records)
-    place = {model_id: index for index, model_id in enumerate(answers.model_ids)}
+    predictions = with_judge(records)
+    place = {model_id: index for index, model_id in enumerate(predictions.model_ids)}
     known = triggers[triggers["model_id"].astype(str).isin(list(place))].reset_index(drop=True)
-    rows = measured(known)
+    rows = measurements_of(known)
     kept = [index for index, row in enumerate(rows) if row is not None and not lost_masks(row)]
     lost = [index for index, row in enumerate(rows) if row is not None and lost_masks(row)]
     whole = [row for index in kept if (row := rows[index]) is not None]
     owner = known["model_id"].astype(str).map(place).to_numpy(dtype=np.int64)
-    label = _labels(known, answers.is_trojaned[owner])
+    label = _labels(known, predictions.is_trojaned[owner])
     columns = {
         name: np.array([feature(row) for row in whole], dtype=np.float64)
         for name, feature in FEATURES.items()
         if _is_measured(feature, whole)
     }
     examples = Examples(
-        model_ids=answers.model_ids,
-        is_trojaned=answers.is_trojaned,
+        model_ids=predictions.model_ids,
+        is_trojaned=predictions.is_trojaned,
         owner=owner[kept],
         label=label[kept],
         columns=columns,

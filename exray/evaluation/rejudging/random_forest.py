@@ -51,12 +51,12 @@ def forest_scores(
             f"the stored triggers have no {missing[0].removeprefix('m_')}; rejudge a run of "
             "judge=random_forest"
         )
-    answers = with_judge(records)
-    half = tuning_half(answers.is_trojaned, seed=seed)
-    side = dict(zip(answers.model_ids, half.tolist(), strict=True))
+    predictions = with_judge(records)
+    half = tuning_half(predictions.is_trojaned, seed=seed)
+    side = dict(zip(predictions.model_ids, half.tolist(), strict=True))
     sides = triggers["model_id"].astype(str).map(side)
     labels = _labels(
-        triggers, dict(zip(answers.model_ids, answers.is_trojaned.tolist(), strict=True))
+        triggers, dict(zip(predictions.model_ids, predictions.is_trojaned.tolist(), strict=True))
     )
     scores = np.full(len(triggers), UNDECIDED)
     for this in (True, False):

@@ -14,30 +14,30 @@ DIFFERENCED = ("similarity", *CROSS, "converged_victim_target", "converged_victi
 """What every trigger that ``judge=exray`` has differenced holds."""
 
 
-Measured = dict[str, float] | None
+Measurements = dict[str, float] | None
 
 
-def injected_by(rule: DecisionRule, rows: Sequence[Measured]) -> Bool[ndarray, " n"]:
+def injected_by(rule: DecisionRule, rows: Sequence[Measurements]) -> Bool[ndarray, " n"]:
     """Which triggers a rule calls injected; one that flips nothing is none.
 
     Args:
         rule: What decides.
-        rows: Each trigger's measurements, as `measured` gives them.
+        rows: Each trigger's measurements, as `measurements_of` gives them.
     """
     return np.array([row is not None and rule.injects(row) for row in rows], dtype=bool)
 
 
-def decide(rule: DecisionRule, rows: Sequence[Measured]) -> list[Decision | None]:
+def decide(rule: DecisionRule, rows: Sequence[Measurements]) -> list[Decision | None]:
     """A rule's decision on each stored trigger; None for one that flips nothing.
 
     Args:
         rule: What decides.
-        rows: Each trigger's measurements, as `measured` gives them.
+        rows: Each trigger's measurements, as `measurements_of` gives them.
     """
     return [None if row is None else rule.decide(row) for row in rows]
 
 
-def measured(triggers: pd.DataFrame) -> list[Measured]:
+def measurements_of(triggers: pd.DataFrame) -> list[Measurements]:
     """The measurements of ``judge=exray`` of each trigger, by name; None where it flips nothing.
 
     Args:

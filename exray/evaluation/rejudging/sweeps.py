@@ -8,7 +8,7 @@ import pandas as pd
 from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement, flagged_by_triggers, scored_by_triggers
 from exray.evaluation.rejudging.random_forest import forest_scores
-from exray.evaluation.rejudging.stored_measurements import injected_by, measured
+from exray.evaluation.rejudging.stored_measurements import injected_by, measurements_of
 from exray.evaluation.thresholds import (
     best_separation,
     model_scores,
@@ -50,9 +50,9 @@ class PaperRuleSweep(Rejudgement):
         self.similarity_thresholds = similarity_thresholds
         self.cross_thresholds = cross_thresholds
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The answers for every pair of thresholds."""
-        rows = measured(triggers)
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The predictions for every pair of thresholds."""
+        rows = measurements_of(triggers)
         pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
         return [
             flagged_by_triggers(
@@ -94,9 +94,9 @@ class RuleSweep(Rejudgement):
         self.rules = rules
         self.labels = labels
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The answers of every rule."""
-        rows = measured(triggers)
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The predictions of every rule."""
+        rows = measurements_of(triggers)
         return [
             flagged_by_triggers(records, triggers, injected_by(rule, rows), label)
             for rule, label in zip(self.rules, self.labels, strict=True)
@@ -125,8 +125,8 @@ class SizeSweep(Rejudgement):
             raise ValueError(f"rejudge.bounds must hold positive sizes; got {list(bounds)}")
         self.bounds = bounds
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The answers for every bound, without and with the judge."""
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The predictions for every bound, without and with the judge."""
         found = []
         for bound in self.bounds:
             within = (triggers["size_pixels"] <= bound).to_numpy(dtype=bool)
@@ -154,7 +154,7 @@ class SeparationRejudgement(Rejudgement):
         self.name = name
         self.seed = seed
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """Three ways to put one judge's threshold."""
         del triggers
         stored = with_judge(records, "threshold of the run")
@@ -188,7 +188,7 @@ class ForestRejudgement(Rejudgement):
         self.trees = trees
         self.seed = seed
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
-        """The forest's answers: half the models train, half are judged, then swapped."""
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+        """The forest's predictions: half the models train, half are judged, then swapped."""
         scores = forest_scores(records, triggers, trees=self.trees, seed=self.seed)
         return [scored_by_triggers(records, triggers, scores, "random forest, halves swapped")]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement, flagged_by_triggers
-from exray.evaluation.rejudging.stored_measurements import injected_by, measured
+from exray.evaluation.rejudging.stored_measurements import injected_by, measurements_of
 from exray.evaluation.thresholds import best_separation, model_scores, with_threshold
 from exray.rules.paper import PaperRule
 
@@ -23,21 +23,21 @@ _PAPER = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ChoiceResult:
     """What a run decided on, to be written down.
 
     Args:
-        answers: Ways of deciding to show, among them the chosen one.
+        predictions: Ways of deciding to show, among them the chosen one.
         content: What goes to the file, less the provenance.
         how: The part of the provenance that says how it was chosen.
     """
 
-    answers: list[Predictions]
+    predictions: list[Predictions]
     content: Mapping[str, object]
     how: Mapping[str, object]
 
 
-class Choosing(Rejudgement):
+class Choice(Rejudgement):
     """Chooses something on a run's records, for other runs.
 
     Attributes:
@@ -47,7 +47,7 @@ class Choosing(Rejudgement):
     file: str | None
 
     @abstractmethod
-    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> Choice:
+    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:
         """The choice.
 
         Args:
@@ -58,12 +58,12 @@ class Choosing(Rejudgement):
             ValueError: If the stored measurements are not the ones it needs.
         """
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The ways of deciding that the choice shows."""
-        return self.choose(records, triggers).answers
+        return self.choose(records, triggers).predictions
 
 
-class ThresholdChoice(Choosing):
+class ThresholdChoice(Choice):
     """The threshold that separates a run's models best, to be frozen for another run.
 
     Of ``judge=exray`` it is the paper's pair, beta and gamma, of equally good ones the nearest to
@@ -97,18 +97,18 @@ class ThresholdChoice(Choosing):
             for beta, gamma in sorted(pairs, key=lambda pair: math.dist(pair, (_PAPER, _PAPER)))
         ]
 
-    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> Choice:
+    def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:
         """The threshold, or the two, with the highest accuracy."""
         judge = judge_of(records)
         stored = with_judge(records, OWN)
         content: dict[str, object] = {"kind": "threshold", "format": FORMAT, "judge": judge}
         if judge == _RULE_JUDGE:
-            rows = measured(triggers)
+            rows = measurements_of(triggers)
             found = [
                 flagged_by_triggers(records, triggers, injected_by(rule, rows), "chosen here")
                 for rule in self.rules
             ]
-            best = int(np.argmax([answers.is_right.sum() for answers in found]))
+            best = int(np.argmax([predictions.is_right.sum() for predictions in found]))
             content |= self.rules[best].thresholds
             chosen = found[best]
         else:
@@ -116,7 +116,7 @@ class ThresholdChoice(Choosing):
             content["score"] = bar if math.isfinite(bar) else None
             chosen = with_threshold(records, bar, "chosen here")
         how = {"chosen_by": "highest accuracy on the run's models"}
-        return Choice(answers=[stored, chosen], content=content, how=how)
+        return ChoiceResult(predictions=[stored, chosen], content=content, how=how)
 
 
 class FrozenThreshold(Rejudgement):
@@ -134,7 +134,7 @@ class FrozenThreshold(Rejudgement):
         self.name = name
         self.choice = _read_threshold(Path(file))
 
-    def answers(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
+    def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The judge as it ran, by its best separation and frozen."""
         judge = judge_of(records)
         if judge != self.choice["judge"]:
@@ -154,7 +154,7 @@ class FrozenThreshold(Rejudgement):
             return with_threshold(records, limit, f"frozen ({limit:.3f})")
         beta, gamma = (float(str(self.choice[key])) for key in ("similarity", "cross_accuracy"))
         rule = PaperRule(similarity_threshold=beta, cross_threshold=gamma)
-        injected = injected_by(rule, measured(triggers))
+        injected = injected_by(rule, measurements_of(triggers))
         name = f"frozen (beta {beta:g}, gamma {gamma:g})"
         return flagged_by_triggers(records, triggers, injected, name)
 

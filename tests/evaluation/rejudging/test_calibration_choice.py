@@ -61,7 +61,7 @@ def test_what_tells_is_chosen_and_tells_models_left_out_apart():
     made = choice().choose(*zoo(telling=0.5))
     assert [term["feature"] for term in made.content["terms"]] == ["similarity"]
     assert made.content["terms"][0]["weight"] < 0
-    chosen = made.answers[1]
+    chosen = made.predictions[1]
     assert chosen.name == "chosen: similarity, C 1, left out"
     assert scores(chosen)["ROC-AUC"] > 0.9
     assert made.how["left_out_cross_entropy"] == pytest.approx(
@@ -72,7 +72,7 @@ def test_what_tells_is_chosen_and_tells_models_left_out_apart():
 
 def test_noise_says_no_more_about_models_left_out_than_the_trivial_rule():
     made = choice(sets=(SETS[2],)).choose(*zoo(telling=0.0, num_models=60))
-    loss = scores(made.answers[1])["cross-entropy"]
+    loss = scores(made.predictions[1])["cross-entropy"]
     assert 0.66 < loss < 0.78  # log 2 is 0.693; and it is not sure of itself either
 
 
@@ -83,7 +83,7 @@ def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_pa
     path.write_text(json.dumps(dict(made.content)))
     examples, _ = examples_of(records, triggers)
     fit = fitted(examples, SETS[2], 1.0, np.ones(24, dtype=bool))
-    stored, found = CalibratedRejudgement(name="c", file=str(path)).answers(records, triggers)
+    stored, found = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)
     assert found.probability == pytest.approx(probabilities(fit, examples, SETS[2]), abs=1e-4)
     assert (found.flagged == (found.probability >= 0.5)).all()
     assert not stored.flagged.any()

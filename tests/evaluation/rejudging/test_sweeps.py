@@ -8,7 +8,7 @@ import pytest
 
 from exray.evaluation.predictions import with_judge
 from exray.evaluation.rejudging.base import scored_by_triggers
-from exray.evaluation.rejudging.stored_measurements import decide, injected_by, measured
+from exray.evaluation.rejudging.stored_measurements import decide, injected_by, measurements_of
 from exray.evaluation.rejudging.sweeps import (
     ForestRejudgement,
     PaperRuleSweep,
@@ -35,8 +35,8 @@ def triggers():
 
 def test_stored_measurements_decide_as_the_judge_did(triggers):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    decided = decide(rule, measured(triggers))
-    assert injected_by(rule, measured(triggers)).tolist() == triggers["is_injected"].tolist()
+    decided = decide(rule, measurements_of(triggers))
+    assert injected_by(rule, measurements_of(triggers)).tolist() == triggers["is_injected"].tolist()
     assert [each.score for each in decided] == pytest.approx(triggers["score"].tolist())
     assert [each.reason for each in decided] == triggers["reason"].tolist()
 
@@ -47,19 +47,19 @@ def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
     row = int(changed["is_injected"].to_numpy().argmax())
     changed.loc[row, columns] = np.nan
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    assert injected_by(rule, measured(triggers))[row]
-    assert not injected_by(rule, measured(changed))[row]
-    assert decide(rule, measured(changed))[row] is None
+    assert injected_by(rule, measurements_of(triggers))[row]
+    assert not injected_by(rule, measurements_of(changed))[row]
+    assert decide(rule, measurements_of(changed))[row] is None
 
 
 def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
     variants = ("patch", "filter", "round2_hard", "round3_soft")
     rules = [ReleasedRule(variant=variant) for variant in variants]
     sweep = RuleSweep(name="released", rules=rules, labels=variants)
-    found = sweep.answers(records, triggers)
+    found = sweep.predictions(records, triggers)
     assert tuple(each.name for each in found) == variants
     for rule, each in zip(rules, found, strict=True):
-        expected = set(triggers.loc[injected_by(rule, measured(triggers)), "model_id"])
+        expected = set(triggers.loc[injected_by(rule, measurements_of(triggers)), "model_id"])
         assert set(np.array(each.model_ids)[each.flagged]) == expected
     with pytest.raises(ValueError, match="labels must name each of the 4 rules; got \\['one'\\]"):
         RuleSweep(name="released", rules=rules, labels=("one",))
@@ -67,7 +67,7 @@ def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
 
 def test_a_runs_own_thresholds_give_its_own_verdicts(records, triggers):
     sweep = PaperRuleSweep(name="t", similarity_thresholds=(0.7, 0.8), cross_thresholds=(0.8,))
-    other, same = sweep.answers(records, triggers)
+    other, same = sweep.predictions(records, triggers)
     assert same.name == "beta 0.8, gamma 0.8"
     assert same.counts == with_judge(records).counts
     assert other.counts != same.counts
@@ -76,13 +76,13 @@ def test_a_runs_own_thresholds_give_its_own_verdicts(records, triggers):
 def test_a_lower_beta_prunes_more(records, triggers):
     values = (0.5, 0.6, 0.7, 0.8, 0.9)
     sweep = PaperRuleSweep(name="t", similarity_thresholds=values, cross_thresholds=(0.8,))
-    flagged = [each.flagged.sum() for each in sweep.answers(records, triggers)]
+    flagged = [each.flagged.sum() for each in sweep.predictions(records, triggers)]
     assert flagged == sorted(flagged)
     assert flagged[0] < flagged[-1]
 
 
 def test_a_size_bound_forgets_larger_triggers(records, triggers):
-    none, _, everything, judged = SizeSweep(name="s", bounds=(1.0, 4096.0)).answers(
+    none, _, everything, judged = SizeSweep(name="s", bounds=(1.0, 4096.0)).predictions(
         records, triggers
     )
     assert not none.flagged.any()
@@ -92,7 +92,7 @@ def test_a_size_bound_forgets_larger_triggers(records, triggers):
 
 def test_one_judges_threshold_is_put_in_three_ways(records, triggers):
     way = SeparationRejudgement(name="s", seed=0)
-    stored, best, honest = (each.counts for each in way.answers(records, triggers))
+    stored, best, honest = (each.counts for each in way.predictions(records, triggers))
     assert stored == with_judge(records).counts
     assert best.accuracy >= max(stored.accuracy, honest.accuracy)
 
@@ -112,9 +112,9 @@ def test_a_models_probability_is_its_highest_triggers(records):
 def test_measurements_of_another_judge_are_refused(records, triggers):
     sweep = PaperRuleSweep(name="t", similarity_thresholds=(0.8,), cross_thresholds=(0.8,))
     with pytest.raises(ValueError, match="no similarity; rejudge a run of judge=exray"):
-        sweep.answers(records, triggers.drop(columns="m_similarity"))
+        sweep.predictions(records, triggers.drop(columns="m_similarity"))
     with pytest.raises(ValueError, match="target; rejudge a run of judge=random_forest"):
-        ForestRejudgement(name="f", trees=5, seed=0).answers(records, triggers)
+        ForestRejudgement(name="f", trees=5, seed=0).predictions(records, triggers)
 
 
 def test_values_that_make_no_sense_are_refused():

@@ -54,11 +54,11 @@ def test_the_papers_two_thresholds_are_chosen_and_frozen(tmp_path):
     made, path = choose(*run([0.72, 0.75, 0.84, 0.95], [True, True, False, False]), tmp_path)
     assert made.content["similarity"] == 0.8
     assert made.content["cross_accuracy"] == 0.8  # of equally good ones the paper's
-    assert made.answers[1].counts.accuracy == 1
+    assert made.predictions[1].counts.accuracy == 1
     tuned, _ = choose(*run([0.84, 0.85, 0.95], [True, True, False]), tmp_path)
     assert tuned.content["similarity"] == 0.9
     other = run([0.85, 0.95, 0.75], [True, False, False])
-    stored, best, frozen = FrozenThreshold(name="f", file=str(path)).answers(*other)
+    stored, best, frozen = FrozenThreshold(name="f", file=str(path)).predictions(*other)
     assert frozen.name == "frozen (beta 0.9, gamma 0.8)"
     assert frozen.flagged.tolist() == [True, False, True]
     assert best.name.startswith("best separation of these models (")
@@ -70,10 +70,10 @@ def test_a_baselines_score_is_chosen_and_frozen(tmp_path):
         *run([0.2, 0.3, 0.8, 0.9], [True, True, False, False], judge="l2"), tmp_path
     )
     assert made.content["score"] == pytest.approx((0.85 + 0.6) / 2)
-    assert made.answers[0].counts.fp == 2  # with the placeholder every model is flagged
-    assert made.answers[1].counts.fp == 0
+    assert made.predictions[0].counts.fp == 2  # with the placeholder every model is flagged
+    assert made.predictions[1].counts.fp == 0
     other = run([0.5, 0.7], [True, False], judge="l2")
-    frozen = FrozenThreshold(name="f", file=str(path)).answers(*other)[-1]
+    frozen = FrozenThreshold(name="f", file=str(path)).predictions(*other)[-1]
     assert frozen.flagged.tolist() == [True, False]
     assert frozen.probability.tolist() == other[0]["probability"].tolist()
 
@@ -81,14 +81,16 @@ def test_a_baselines_score_is_chosen_and_frozen(tmp_path):
 def test_a_judge_that_is_better_never_asked_is_frozen_so(tmp_path):
     made, path = choose(*run([0.2, 0.3], [False, False], judge="l2"), tmp_path)
     assert made.content["score"] is None
-    frozen = FrozenThreshold(name="f", file=str(path)).answers(*run([0.0], [True], judge="l2"))[-1]
+    frozen = FrozenThreshold(name="f", file=str(path)).predictions(*run([0.0], [True], judge="l2"))[
+        -1
+    ]
     assert not frozen.flagged.any()
 
 
 def test_a_threshold_of_another_judge_or_of_no_file_is_refused(tmp_path):
     _, path = choose(*run([0.2, 0.9], [True, False], judge="l2"), tmp_path)
     with pytest.raises(ValueError, match="chosen for judge=l2 and this run is of judge=exray"):
-        FrozenThreshold(name="f", file=str(path)).answers(*run([0.2], [True]))
+        FrozenThreshold(name="f", file=str(path)).predictions(*run([0.2], [True]))
     with pytest.raises(ValueError, match=r"there is no threshold at .*rejudge=choose on a tuning"):
         FrozenThreshold(name="f", file=str(tmp_path / "none.json"))
     for content, problem in (
@@ -118,7 +120,8 @@ def test_a_sweep_over_a_zoos_stored_triggers_takes_under_a_second_and_no_torch()
         "('records', 'triggers')]; "
         "grid = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95); start = time.process_time(); "
         "sweep = PaperRuleSweep(name='t', similarity_thresholds=grid, cross_thresholds=grid); "
-        "print(len(sweep.answers(*frames)), time.process_time() - start, 'torch' in sys.modules)"
+        "num_rows = len(sweep.predictions(*frames)); "
+        "print(num_rows, time.process_time() - start, 'torch' in sys.modules)"
     )
     words = [sys.executable, "-c", code, str(CALIBRATED)]  # without the tests' type checks
     ran = subprocess.run(words, capture_output=True, text=True, check=True)

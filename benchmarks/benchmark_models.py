@@ -15,7 +15,7 @@ from exray.datasets.zoo import embedded_root, open_zoo
 from exray.images.samples import SampleSet
 from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
-from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 from exray.scanners.base import Scanner
 
@@ -64,7 +64,7 @@ def of_zoo(root: Path, model_id: str) -> Subject:
         settings = built(compose("config").scan, ScanSettings)
     zoo = open_zoo(root)
     model, truth = zoo.load(model_id), zoo.truth(model_id)
-    samples, _, _ = usable_samples(model.classifier, model.samples, settings)
+    samples = select_samples(model.classifier, model.samples, settings).samples
     assert samples is not None
     return Subject(
         name="mini",

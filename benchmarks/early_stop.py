@@ -30,7 +30,7 @@ from exray.judges.differencing.mask_optimization import GAIN, MaskOptimization
 from exray.judges.differencing.mask_search import MaskResult
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 from exray.scanners.base import Scanner
 
@@ -88,7 +88,7 @@ def replays(source: ModelDataset, model_id: str, scanner: Scanner, judge: ExrayJ
             paper: ExrayJudge, settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
     """One model's verdicts, the paper's first; None where nothing is to be judged."""
     model = source.load(model_id)
-    samples, _, _ = usable_samples(model.classifier, model.samples, settings)
+    samples = select_samples(model.classifier, model.samples, settings).samples
     if samples is None:
         return None
     triggers = scanner.scan(model.classifier, samples).triggers

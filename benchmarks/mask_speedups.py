@@ -20,7 +20,7 @@ from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSe
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 from exray.scanners.base import Scanner
 
@@ -54,9 +54,9 @@ def subject() -> Subject:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config")
     model = open_zoo(embedded_root("signs_mini")).load(MODEL)
-    samples, _, _ = usable_samples(
+    samples = select_samples(
         model.classifier, model.samples, built(config.scan, ScanSettings)
-    )
+    ).samples
     assert samples is not None
     triggers = built(config.scanner.engine, Scanner).scan(model.classifier, samples).triggers
     judge = built(config.judge.engine, ExrayJudge)

@@ -28,8 +28,9 @@ from exray.app.config import register
 from exray.app.override_checks import CONF
 from exray.app.run_folders import results_folder
 from exray.app.tasks.scan import scan
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
-from exray.results.store import ResultStore, StoredScan
+from exray.results.store import ResultStore
 
 MIN_ASR = 0.9
 RESULTS = Path(__file__).parent / "results" / "trigger_recall.json"
@@ -94,12 +95,12 @@ def kind_of(record: ScanRecord) -> str:
     return str(record.truth.get("trigger") or "unknown") if record.is_trojaned else "clean"
 
 
-def is_recalled(found: StoredScan) -> bool:
+def is_recalled(found: ModelScan) -> bool:
     """Whether the injected trigger is among those found."""
     return any(each.is_true_trigger and each.asr >= MIN_ASR for each in found.triggers)
 
 
-def recall_row(scanner: str, kind: str, scans: Sequence[StoredScan]) -> RecallRow:
+def recall_row(scanner: str, kind: str, scans: Sequence[ModelScan]) -> RecallRow:
     """One line of the table.
 
     Args:
@@ -130,12 +131,12 @@ def _seconds(record: ScanRecord) -> float:
     return record.seconds.get("kept_inversion", record.seconds.get("inversion", 0.0))
 
 
-def recall_rows(scans: Iterable[StoredScan]) -> list[RecallRow]:
+def recall_rows(scans: Iterable[ModelScan]) -> list[RecallRow]:
     """A line for each scanner and kind, from the scans with the lowest seed of each scanner.
 
     A scanner that joins several has its line, and one for each that its triggers come from.
     """
-    groups: dict[tuple[str, str], list[StoredScan]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[ModelScan]] = defaultdict(list)
     known = [each for each in scans if each.record.is_trojaned is not None]
     first = {name: min(_seeds(known, name)) for name in {each.record.scanner for each in known}}
     for each in known:
@@ -147,33 +148,33 @@ def recall_rows(scans: Iterable[StoredScan]) -> list[RecallRow]:
     return [recall_row(*key, group) for key, group in sorted(groups.items())]
 
 
-def _sources(scans: Iterable[StoredScan], scanner: str) -> list[str]:
+def _sources(scans: Iterable[ModelScan], scanner: str) -> list[str]:
     """The scanners that one joins; none where it is a single one."""
     own = [each for each in scans if each.record.scanner == scanner]
     sources = sorted({trigger.source for each in own for trigger in each.triggers})
     return sources if len(sources) > 1 else []
 
 
-def _part(found: StoredScan, source: str) -> StoredScan:
+def _part(found: ModelScan, source: str) -> ModelScan:
     """What one of several joined scanners found; ABS of either kind alarms where it finds any."""
     triggers = tuple(each for each in found.triggers if each.source == source)
     flags = None if found.record.scanner_flags is None else bool(triggers)
-    return StoredScan(record=replace(found.record, scanner_flags=flags), triggers=triggers)
+    return ModelScan(record=replace(found.record, scanner_flags=flags), triggers=triggers)
 
 
-def agreement_rows(scans: Sequence[StoredScan]) -> list[AgreementRow]:
+def agreement_rows(scans: Sequence[ModelScan]) -> list[AgreementRow]:
     """A line for each scanner that several seeds were scanned with."""
     names = sorted({each.record.scanner for each in scans})
     return [_agreement(scans, name) for name in names if len(_seeds(scans, name)) > 1]
 
 
-def _seeds(scans: Iterable[StoredScan], scanner: str) -> list[int]:
+def _seeds(scans: Iterable[ModelScan], scanner: str) -> list[int]:
     return sorted({each.record.seed for each in scans if each.record.scanner == scanner})
 
 
-def _agreement(scans: Sequence[StoredScan], scanner: str) -> AgreementRow:
+def _agreement(scans: Sequence[ModelScan], scanner: str) -> AgreementRow:
     seeds = _seeds(scans, scanner)
-    by_model: dict[str, list[StoredScan]] = defaultdict(list)
+    by_model: dict[str, list[ModelScan]] = defaultdict(list)
     for each in scans:
         if each.record.scanner == scanner:
             by_model[each.record.model_id].append(each)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -9,7 +10,7 @@ from exray.app.task_result import TaskResult
 from exray.reports.console import render_summary
 from exray.reports.html_report import write_report
 from exray.reports.summaries import machine_line, summary_json
-from exray.results.collection import collect, write_tables
+from exray.results.collection import Collection, collect, write_tables
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
@@ -18,30 +19,44 @@ from exray.storage.plain_json import to_json
 logger = logging.getLogger(__name__)
 
 
+REPORT_FILE = "report.html"
 _FILE_WIDTH = 120  # columns where stderr is a file or a pipe
 
 
-def publish(
-    store: ResultStore,
-    expected: Sequence[str],
-    wanted: tuple[str, ...],
-    name: str,
-    console: Console,
-) -> TaskResult:
-    """Summary, tables, report and files of a finished run, whatever the logger.
+def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Collection:
+    """Reads a run's records once and writes its tables, summary and report.
 
-    The files are of all shards' classifiers, the lines of those that this run was asked for.
+    Args:
+        store: The run's records, of all shards.
+        expected: Classifiers of all shards that should have one.
+        name: The run's name, for the report's title.
     """
-    report = store.root / "report.html"
     with store.tables_lock():
         collection = collect(store, expected=expected)
         write_tables(collection, store.root)
         of_all = [scan.record for scan in collection.scans if scan.record.model_id in expected]
         replace_file(store.root / "summary.json", to_json(summary_json(of_all), indent=1))
-        write_report(store, report, f"exray: {name}", expected=expected)
+        config = store.config()
+        write_report(collection, store.root / REPORT_FILE, f"exray: {name}", config=config)
+    return collection
+
+
+def publish(
+    collection: Collection, wanted: Sequence[str], root: Path, console: Console
+) -> TaskResult:
+    """Prints the summary of a finished run.
+
+    Args:
+        collection: As :func:`write_results` returns it.
+        wanted: The classifiers that this run was asked for, whose lines it prints.
+        root: The run's folder.
+        console: For the summary.
+    """
     render_summary(collection, console)
-    records = [record for record in of_all if record.model_id in wanted]
-    console.print(f"Report: {report}   Records: {store.root}", highlight=False, soft_wrap=True)
+    asked = set(wanted) & set(collection.expected)
+    records = [scan.record for scan in collection.scans if scan.record.model_id in asked]
+    text = f"Report: {root / REPORT_FILE}   Records: {root}"
+    console.print(text, highlight=False, soft_wrap=True)
     failed = any(record.status == "failed" for record in records)
     return TaskResult(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
 

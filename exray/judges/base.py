@@ -53,6 +53,19 @@ class Judgement:
         return cls(**vars(decision), tensors=tensors)
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedTrigger:
+    """A trigger with the judgement on it.
+
+    Args:
+        trigger: What the scanner inverted.
+        judgement: What the judge says about it.
+    """
+
+    trigger: InvertedTrigger
+    judgement: Judgement
+
+
 class Judge(ABC):
     """Tells natural triggers from injected ones. Sees no ground truth."""
 
@@ -61,6 +74,20 @@ class Judge(ABC):
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
         """One judgement per trigger, in their order."""
+
+    def judged(
+        self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
+    ) -> tuple[JudgedTrigger, ...]:
+        """The triggers, each with its judgement.
+
+        Args:
+            classifier: The classifier that the triggers were inverted on.
+            samples: Its clean samples.
+            triggers: What a scanner found.
+        """
+        judgements = self.judge(classifier, samples, triggers)
+        pairs = zip(triggers, judgements, strict=True)
+        return tuple(JudgedTrigger(trigger=one, judgement=judgement) for one, judgement in pairs)
 
     def check(self, classifier: Classifier, samples: SampleSet) -> None:
         """Refuses a classifier that this judge cannot judge, before triggers are inverted.

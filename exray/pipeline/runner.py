@@ -1,14 +1,15 @@
 """Scans the classifiers of a run, beside other processes that may be at the same ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from exray.datasets.base import ModelDataset
-from exray.pipeline.scan import Labels, Outcome, Pipeline, scan_model
+from exray.pipeline.classifier_scan import RunLabels
+from exray.pipeline.scan import Pipeline, scan_model
 from exray.pipeline.scan_cache import BusyError
-from exray.reports.loggers.base import RunLogger
+from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 
 
@@ -33,76 +34,90 @@ class RunProgress(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelResult:
+    """One classifier's scan, and whether this run made it.
+
+    Args:
+        scan: The scan.
+        is_new: Whether it was scanned now, rather than read from the store.
+    """
+
+    scan: ModelScan
+    is_new: bool
+
+    @property
+    def text(self) -> str:
+        """The result in one line."""
+        record = self.scan.record
+        if not self.is_new:
+            return f"{record.model_id}: already scanned, {record.verdict}"
+        if record.status == "failed":
+            return f"{record.model_id}: failed: {record.error_line}"
+        return (
+            f"{record.model_id}: {record.verdict}, {record.num_injected} of {record.num_triggers} "
+            f"triggers injected, {record.seconds['total']:.1f} s"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScanRun:
-    """What a run scans, with what, and where that is told.
+    """What a run scans, with what, and where the records go.
 
     Args:
         source: Loads the classifiers.
         pipeline: Scanner, judge and settings.
         labels: What the records say about the run.
         store: Where the records go.
-        logger: Told of each classifier.
+        on_scan: Called with every classifier's scan, stored earlier or now.
         progress: Shows how far the run is.
     """
 
     source: ModelDataset
     pipeline: Pipeline
-    labels: Labels
+    labels: RunLabels
     store: ResultStore
-    logger: RunLogger
+    on_scan: Callable[[ModelScan], None]
     progress: RunProgress
 
-    def scan(self, wanted: Sequence[str]) -> None:
+    def scan(self, model_ids: Sequence[str]) -> None:
         """Scans those that have no finished record, or waits until another process has.
 
-        Of processes that scan into one folder each takes what no other is at, so they share the
-        work. What is left at the end is waited for, and done here if the other process was killed.
+        Of processes that scan into one folder each takes classifiers that no other is scanning, so
+        they share the work. What is left at the end is waited for, and scanned here if the other
+        process was killed.
 
         Args:
-            wanted: The classifiers.
+            model_ids: The classifiers.
         """
         with self.progress.shown():
-            busy = [model_id for model_id in wanted if not self._settled(model_id, wait=False)]
+            busy = [model_id for model_id in model_ids if not self._settle(model_id, wait=False)]
             for model_id in busy:
-                self._settled(model_id, wait=True)
+                self._settle(model_id, wait=True)
 
-    def _settled(self, model_id: str, *, wait: bool) -> bool:
-        """Whether the classifier has its record now; False where another process is at it."""
+    def _settle(self, model_id: str, *, wait: bool) -> bool:
+        """Whether the classifier has its record now; False if another process is scanning it."""
         self.progress.start(model_id)
         if wait:
             self.progress.stage("waits for another run", 0, 0)
         with self.store.at_work(model_id, wait=wait) as is_ours:
-            line = self._line(model_id, wait=wait) if is_ours else None
-        if line is None:
+            result = self._result(model_id, wait=wait) if is_ours else None
+        if result is None:
             self.progress.put_off()
             return False
-        self.progress.finish(line)
+        self.progress.finish(result.text)
         return True
 
-    def _line(self, model_id: str, *, wait: bool) -> str | None:
-        """Scans one classifier and stores its record; None where another process inverts it."""
-        done = self.store.find(model_id, self.labels.run_id)
-        if done is not None:
+    def _result(self, model_id: str, *, wait: bool) -> ModelResult | None:
+        """The classifier's stored scan, or a new one; None if another process inverts it."""
+        if self.store.find(model_id, self.labels.run_id) is not None:
             stored = self.store.read(model_id)
-            tensors = self.store.tensors(model_id)
-            self.logger.log_model(stored.record, stored.triggers, tensors)
-            return f"{model_id}: already scanned, {done.verdict}"
+            self.on_scan(stored)
+            return ModelResult(scan=stored, is_new=False)
         pipeline = replace(self.pipeline, wait=wait)
         try:
-            outcome = scan_model(self.source, model_id, pipeline, self.labels, self.progress.stage)
+            scan = scan_model(self.source, model_id, pipeline, self.labels, self.progress.stage)
         except BusyError:
             return None
-        fresh = outcome.tensors or {}
-        self.store.write(outcome.record, outcome.triggers, fresh)
-        self.logger.log_model(outcome.record, outcome.triggers, fresh)
-        return _line_of(outcome)
-
-
-def _line_of(outcome: Outcome) -> str:
-    record = outcome.record
-    if record.status == "failed":
-        return f"{record.model_id}: failed: {record.error_line}"
-    return (
-        f"{record.model_id}: {record.verdict}, {record.num_injected} of {record.num_triggers} "
-        f"triggers injected, {record.seconds['total']:.1f} s"
-    )
+        self.store.write(scan)
+        self.on_scan(scan)
+        return ModelResult(scan=scan, is_new=True)

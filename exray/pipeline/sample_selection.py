@@ -1,20 +1,46 @@
-"""Which clean images a scan can use, after a look at the clean accuracy."""
+"""Which clean images a scan can use, by the classifier's accuracy on them."""
+
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.pipeline.settings import ScanSettings
 
 
-def usable_samples(
-    classifier: Classifier, samples: SampleSet, settings: ScanSettings
-) -> tuple[SampleSet | None, float, list[str]]:
-    """The images a scan can use, the clean accuracy, and remarks.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleSelection:
+    """The images a scan can use.
 
-    Misclassified images are left out (or kept, as the settings say), and so are classes the
-    classifier mostly gets wrong. None instead of samples if the accuracy is under its bar, or
+    Args:
+        samples: The images; None if there are too few, or the clean accuracy is too low.
+        accuracy: The clean accuracy on all images, a fraction.
+        remarks: What was left out and why, one sentence each.
+        inconclusive: Why the classifier cannot be scanned; empty where it can.
+    """
+
+    samples: SampleSet | None
+    accuracy: float
+    remarks: tuple[str, ...]
+    inconclusive: str = ""
+
+
+def select_samples(
+    classifier: Classifier, samples: SampleSet, settings: ScanSettings
+) -> SampleSelection:
+    """The images a scan can use, after a check of the clean accuracy.
+
+    Misclassified images are left out, or kept if the settings say so, and so are classes that the
+    classifier mostly gets wrong. No samples are selected if the accuracy is below its minimum, or
     fewer than two classes remain.
+
+    Args:
+        classifier: The classifier to be scanned.
+        samples: Its clean images.
+        settings: The minimum accuracies and the number of images per class.
 
     Raises:
         ValueError: If the classifier returns NaN or infinity.
@@ -22,35 +48,50 @@ def usable_samples(
     logits = classifier.predict(samples.images)
     if not torch.isfinite(logits).all():
         raise ValueError(f"{classifier.name} returns NaN or infinity on clean images")
-    hits = logits.argmax(dim=1) == samples.labels
-    accuracy = float(hits.double().mean())
-    remarks: list[str] = []
+    is_right = logits.argmax(dim=1) == samples.labels
+    accuracy = float(is_right.double().mean())
     if accuracy < settings.min_clean_accuracy:
-        remarks.append(
-            f"inconclusive: clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; "
-            "the preprocessing is probably wrong (dataset.preprocess.*), or images and classes do "
-            "not match"
+        reason = (
+            f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; the "
+            "preprocessing is probably wrong (scaling, mean, std, size, crop), or images and "
+            "classes do not match"
         )
-        return None, accuracy, remarks
-    keeps = settings.misclassified == "keep"
-    kept = torch.ones_like(hits) if keeps else hits.clone()
-    weak = []
-    for index, count in enumerate(samples.counts()):
-        rows = samples.labels == index
-        if count and float(hits[rows].double().mean()) < settings.min_class_accuracy:
-            weak.append(index)
-            kept &= ~rows
-    if weak:
-        remarks.append(
-            f"classes {', '.join(map(str, weak))} are mostly misclassified and were left out"
-        )
-    if not hits.all():
-        fate = "used all the same" if keeps else "not used"
-        remarks.append(f"{int((~hits).sum())} of {len(samples)} images are misclassified, {fate}")
-    usable = samples.select(kept)
+        return SampleSelection(samples=None, accuracy=accuracy, remarks=(), inconclusive=reason)
+    weak = _weak_classes(samples, is_right, settings.min_class_accuracy)
+    keeps_all = settings.misclassified == "keep"
+    remarks = _remarks(weak, is_right, "used all the same" if keeps_all else "not used")
+    usable = samples.select(_usable_rows(samples, is_right | keeps_all, weak))
     if settings.samples_per_class is not None:
         usable = usable.limited(settings.samples_per_class)
-    if sum(count > 0 for count in usable.counts()) < 2:
-        remarks.append("inconclusive: fewer than two classes have an image classified right")
-        return None, accuracy, remarks
-    return usable, accuracy, remarks
+    if sum(count > 0 for count in usable.counts()) >= 2:
+        return SampleSelection(samples=usable, accuracy=accuracy, remarks=remarks)
+    reason = "fewer than two classes have an image classified right"
+    return SampleSelection(samples=None, accuracy=accuracy, remarks=remarks, inconclusive=reason)
+
+
+def _weak_classes(samples: SampleSet, is_right: Bool[Tensor, " n"], minimum: float) -> list[int]:
+    """Classes with images of which less than a share is classified right."""
+    return [
+        index
+        for index, count in enumerate(samples.counts())
+        if count and float(is_right[samples.labels == index].double().mean()) < minimum
+    ]
+
+
+def _usable_rows(
+    samples: SampleSet, allowed: Bool[Tensor, " n"], weak: list[int]
+) -> Bool[Tensor, " n"]:
+    """The allowed images of all classes but the weak ones."""
+    return allowed & ~torch.isin(samples.labels, samples.labels.new_tensor(weak))
+
+
+def _remarks(weak: list[int], is_right: Bool[Tensor, " n"], use: str) -> tuple[str, ...]:
+    """What was left out, or used although it is misclassified."""
+    remarks = []
+    if weak:
+        names = ", ".join(map(str, weak))
+        remarks.append(f"classes {names} are mostly misclassified and were left out")
+    num_wrong = int((~is_right).sum())
+    if num_wrong:
+        remarks.append(f"{num_wrong} of {len(is_right)} images are misclassified, {use}")
+    return tuple(remarks)

@@ -12,8 +12,8 @@ from exray.evaluation.metrics import Statistics
 from exray.reports.formatting import clean_text, number, trigger_word, truth_word, with_interval
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.results.collection import Collection
+from exray.results.model_scan import ModelScan
 from exray.results.records import TriggerRecord
-from exray.results.store import StoredScan
 from exray.rules.verdict import Verdict
 
 STYLES = {
@@ -134,7 +134,7 @@ def render_summary(collection: Collection, console: Console) -> None:
         console.print(clean_text(f"missing: {model_id}", style="magenta"))
 
 
-def _render_model(scan: StoredScan, console: Console) -> None:
+def _render_model(scan: ModelScan, console: Console) -> None:
     record = scan.record
     heading = clean_text(record.model_id, style="bold").append("  ")
     console.print(heading.append(record.verdict.value, style=STYLES[record.verdict]))

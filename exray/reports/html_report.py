@@ -1,7 +1,7 @@
 """The run as one HTML file that needs nothing else."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from exray.reports.formatting import number, truth_word, with_interval
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.reports.trigger_cards import TriggerCard, trigger_card
-from exray.results.collection import Collection, collect
+from exray.results.collection import Collection
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
-from exray.results.store import ResultStore, StoredScan
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
@@ -63,20 +63,23 @@ class TimeShare:
 
 
 def write_report(
-    store: ResultStore, path: Path, title: str, *, expected: Sequence[str] | None = None
+    collection: Collection,
+    path: Path,
+    title: str,
+    *,
+    config: Mapping[str, object] | None = None,
 ) -> None:
     """Write the run as one HTML file: no second file, no script, no outside request.
 
     Args:
-        store: The run's records.
+        collection: The run's records; missing ones are named.
         path: The file; replaced if there.
         title: Its heading.
-        expected: Classifiers that should have a record, so that missing ones are named.
+        config: The run's configuration by dotted key; None where there is none.
 
     Raises:
-        RecordError: If a record is broken; names the file.
+        RecordError: If a stored tensor is broken; names the file.
     """
-    collection = collect(store, expected)
     page = (
         page_environment()
         .get_template("report.html.j2")
@@ -84,13 +87,13 @@ def write_report(
             title=title,
             collection=collection,
             facts=_facts(collection),
-            config=sorted(store.config().items()),
+            config=sorted((config or {}).items()),
             tallies=_tallies(collection),
             has_truth=bool(collection.frame["is_trojaned"].notna().any()),
             comparison=comparison_rows(collection.frame),
             notes=comparison_notes(collection.frame),
             time_shares=_time_shares(collection.frame),
-            sections=[_section(store, scan, index) for index, scan in enumerate(collection.scans)],
+            sections=[_section(scan, index) for index, scan in enumerate(collection.scans)],
         )
     )
     replace_file(path, page.encode())
@@ -111,16 +114,15 @@ def page_environment() -> Environment:
     return environment
 
 
-def _section(store: ResultStore, scan: StoredScan, index: int) -> ModelSection:
-    tensors = store.tensors(scan.record.model_id)
+def _section(scan: ModelScan, index: int) -> ModelSection:
     injected = [trigger for trigger in scan.triggers if trigger.is_injected]
     natural = [trigger for trigger in scan.triggers if not trigger.is_injected]
     drawn, undrawn = natural[:DRAWN_NATURAL_CARDS], natural[DRAWN_NATURAL_CARDS:]
     return ModelSection(
         anchor=f"model-{index}",
         record=scan.record,
-        injected=[trigger_card(trigger, tensors) for trigger in injected],
-        natural=[trigger_card(trigger, tensors) for trigger in drawn]
+        injected=[trigger_card(trigger, scan.tensors) for trigger in injected],
+        natural=[trigger_card(trigger, scan.tensors) for trigger in drawn]
         + [trigger_card(trigger, {}) for trigger in undrawn],
         look=[(name, _counted(value)) for name, value in scan.record.look.items()],
         num_undrawn=len(undrawn),

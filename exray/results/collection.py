@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
-from exray.results.store import ResultStore, StoredScan
+from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
 
 TYPES = {
@@ -72,11 +73,19 @@ class Collection:
     """
 
     frame: pd.DataFrame
-    scans: tuple[StoredScan, ...]
+    scans: tuple[ModelScan, ...]
     expected: tuple[str, ...]
     found: tuple[str, ...]
     failed: tuple[str, ...]
     missing: tuple[str, ...]
+
+    def expecting(self, model_ids: Sequence[str]) -> "Collection":
+        """The same records, had other classifiers been expected.
+
+        Args:
+            model_ids: Classifiers that should have a record.
+        """
+        return collection_of(self.scans, model_ids)
 
     @property
     def triggers(self) -> pd.DataFrame:
@@ -108,12 +117,22 @@ def collect(store: ResultStore, expected: Sequence[str] | None = None) -> Collec
     Raises:
         RecordError: If a record is broken; names the file.
     """
-    scans = tuple(store.read(model_id) for model_id in store.model_ids())
+    scans = [store.read(model_id) for model_id in store.model_ids()]
+    return collection_of(scans, expected)
+
+
+def collection_of(scans: Sequence[ModelScan], expected: Sequence[str] | None = None) -> Collection:
+    """Scans in one table, whether they are stored or not.
+
+    Args:
+        scans: The scans.
+        expected: Classifiers that should have one; None for those that have one.
+    """
     found = tuple(scan.record.model_id for scan in scans)
     wanted = found if expected is None else tuple(dict.fromkeys(expected))
     return Collection(
         frame=_record_table([scan.record for scan in scans]),
-        scans=scans,
+        scans=tuple(scans),
         expected=wanted,
         found=found,
         failed=tuple(scan.record.model_id for scan in scans if scan.record.status != "done"),
@@ -164,7 +183,7 @@ def _record_row(record: ScanRecord) -> dict[str, object]:
     return {name: row[name] for name in TYPES}
 
 
-def _trigger_table(scans: Sequence[StoredScan]) -> pd.DataFrame:
+def _trigger_table(scans: Sequence[ModelScan]) -> pd.DataFrame:
     rows = [
         _trigger_row(scan.record.model_id, trigger) for scan in scans for trigger in scan.triggers
     ]

@@ -1,19 +1,18 @@
 """Where the records of a run lie on disk, and what protects them."""
 
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_tensors
 
 from exray.errors import RecordError
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.storage.atomic_files import (
     clear_leftovers,
@@ -35,17 +34,45 @@ SCAN_AGAIN = "remove that folder and scan the model again"
 NUMBERS_OF_A_TRIGGER = ("asr", "target_probability", "size_pixels", "score")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredScan:
-    """One classifier's record with its triggers, as they lie in the store.
+class StoredTensors(Mapping[str, NDArray[np.generic]]):
+    """The tensors of a stored scan, read from the disk at every access.
 
     Args:
-        record: The classifier's record.
-        triggers: Its triggers, in the order in which they were written.
+        path: The file; without it there are none.
     """
 
-    record: ScanRecord
-    triggers: tuple[TriggerRecord, ...]
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        with self._opened() as file:
+            if file is None or name not in file.keys():  # noqa: SIM118 - no mapping
+                raise KeyError(name)
+            return cast("NDArray[np.generic]", file.get_tensor(name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        with self._opened() as file:
+            return [] if file is None else list(file.keys())
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The open file; None if there is none."""
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                yield file
+        except FileNotFoundError:
+            yield None
+        except SafetensorError as error:
+            raise RecordError(self.path, f"is broken ({error})", SCAN_AGAIN) from error
 
 
 class ResultStore:
@@ -114,29 +141,23 @@ class ResultStore:
         """The configuration that claimed the folder, by dotted key; empty before a claim."""
         return self._run()[1] if (self.root / RUN_FILE).exists() else {}
 
-    def write(
-        self,
-        record: ScanRecord,
-        triggers: Sequence[TriggerRecord],
-        tensors: Mapping[str, NDArray[np.generic]],
-    ) -> None:
+    def write(self, scan: ModelScan) -> None:
         """Store one classifier's scan, all of it or nothing.
 
         Numbers that are not finite are stored as null and come back as nan.
 
         Args:
-            record: What the scan found. Takes the place of a failed record of the same run.
-            triggers: Its triggers.
-            tensors: What a report may draw, by name.
+            scan: The scan. Takes the place of a failed record of the same run.
 
         Raises:
             RecordError: If the place holds a finished record, or one of another run.
             ValueError: If the model's id cannot name a folder.
         """
+        record = scan.record
         place = self._place(record.model_id)
         self._refuse_overwrite(place, record)
-        contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-        lines = b"".join(to_json(trigger.to_dict()) for trigger in triggers)
+        contiguous = {name: np.ascontiguousarray(values) for name, values in scan.tensors.items()}
+        lines = b"".join(to_json(trigger.to_dict()) for trigger in scan.triggers)
         with temporary_folder(self.root) as new, temporary_folder(self.root) as old:
             write_synced(new / TENSORS_FILE, save_tensors(contiguous))
             write_synced(new / TRIGGERS_FILE, lines)
@@ -168,8 +189,8 @@ class ResultStore:
             raise _other_run(place, record.run_id, run_id)
         return record if record.status == "done" else None
 
-    def read(self, model_id: str) -> StoredScan:
-        """A classifier's record and triggers.
+    def read(self, model_id: str) -> ModelScan:
+        """A classifier's stored scan; its tensors are read when they are used.
 
         Args:
             model_id: The classifier.
@@ -180,24 +201,22 @@ class ResultStore:
         place = self._place(model_id)
         if not (place / RECORD_FILE).exists():
             raise RecordError(place, "holds no record", "scan the model first")
-        return StoredScan(record=_read_record(place), triggers=_read_triggers(place))
+        return ModelScan(
+            record=_read_record(place),
+            triggers=_read_triggers(place),
+            tensors=StoredTensors(place / TENSORS_FILE),
+        )
 
-    def tensors(self, model_id: str) -> dict[str, NDArray[np.generic]]:
+    def tensors(self, model_id: str) -> StoredTensors:
         """What a report may draw of a classifier, by name; empty where nothing was stored.
 
         Args:
             model_id: The classifier.
 
         Raises:
-            RecordError: If the file is broken.
+            RecordError: On access, if the file is broken.
         """
-        path = self._place(model_id) / TENSORS_FILE
-        if not path.exists():
-            return {}
-        try:
-            return dict(load_tensors(path.read_bytes()))
-        except SafetensorError as error:
-            raise RecordError(path, f"is broken ({error})", SCAN_AGAIN) from error
+        return StoredTensors(self._place(model_id) / TENSORS_FILE)
 
     def model_ids(self) -> list[str]:
         """The classifiers that have a record, finished or failed, sorted."""

@@ -9,6 +9,7 @@ import pytest
 from exray.app.override_checks import first_mistake
 from exray.app.sweeps import Handover
 from exray.app.task_result import TaskResult
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -76,7 +77,7 @@ def stored(tmp_path):
                 judge=judge,
                 is_trojaned=model_id == "m0" if done else None,
             )
-            store.write(record, [], {})
+            store.write(ModelScan(record=record))
     return ("-m", "task=compare", f"paths.results={tmp_path}", "name=sweep,elsewhere")
 
 

@@ -9,13 +9,13 @@ import torch
 from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.judges.base import Judge
 from exray.judges.baselines.no_judge import KeepAll
-from exray.pipeline.sample_selection import usable_samples
-from exray.pipeline.scan import Labels, Pipeline, scan_model
+from exray.pipeline.classifier_scan import RunLabels
+from exray.pipeline.scan import Pipeline, scan_classifier, scan_model
 from exray.pipeline.settings import ScanSettings
 from exray.rules.verdict import Verdict
 from exray.scanners.base import Scanner, ScannerResult
 
-LABELS = Labels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", seed=3)
+LABELS = RunLabels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", seed=3)
 SETTINGS = ScanSettings(
     min_clean_accuracy=0.5,
     min_class_accuracy=0.5,
@@ -123,6 +123,24 @@ def test_a_scanner_that_can_say_nothing_is_inconclusive_and_says_why(
     assert record.warnings[-1] == "inconclusive: too few norms"
 
 
+def test_a_classifier_in_memory_is_scanned_without_a_dataset(
+    trojaned, colour_samples, events, white_patch
+):
+    state = torch.get_rng_state()
+    scan = scan_classifier(
+        trojaned, colour_samples, Finds(events, white_patch), KeepAll(), SETTINGS, seed=5
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (scan.verdict, scan.clean_accuracy) == (Verdict.TROJANED, 1.0)
+    (judged,) = scan.triggers
+    assert judged.trigger is white_patch
+    assert judged.judgement.is_injected
+    stored = scan.model_scan(RunLabels(), model_id="m", architecture="own")
+    assert stored.record.num_injected == 1
+    assert stored.triggers[0].victim_name == colour_samples.class_names[0]
+    assert "trigger_0/victim_image" in stored.tensors
+
+
 def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patch):
     outcome = scanned(
         white_patch, truth=Truth(is_trojaned=False, pairs=frozenset({(0, 1), (2, 1)}))
@@ -184,42 +202,5 @@ def test_a_wrong_preprocessing_is_inconclusive_and_named(scanned, colour_samples
     assert (record.status, record.verdict) == ("done", Verdict.INCONCLUSIVE)
     assert (record.probability, record.clean_accuracy) == (0.5, 0.0)
     assert "clean accuracy 0.00 is under 0.5; the preprocessing is" in record.warnings[-1]
-    assert "dataset.preprocess" in record.warnings[-1]
+    assert "(scaling, mean, std, size, crop)" in record.warnings[-1]
     assert "scan" not in events
-
-
-def test_a_class_that_is_mostly_misclassified_is_left_out(trojaned, colour_samples):
-    labels = colour_samples.labels.clone()
-    labels[6:10] = 0  # green images under red's label
-    usable, accuracy, remarks = usable_samples(
-        trojaned, replace(colour_samples, labels=labels), SETTINGS
-    )
-    assert accuracy == pytest.approx(14 / 18)
-    assert list(usable.counts()) == [4, 2, 4]
-    assert remarks == ["4 of 18 images are misclassified, not used"]
-    keeping = replace(SETTINGS, misclassified="keep", samples_per_class=None)
-    kept, _, remarks = usable_samples(trojaned, replace(colour_samples, labels=labels), keeping)
-    assert len(kept) == 18
-    assert remarks == ["4 of 18 images are misclassified, used all the same"]
-    labels[6:12] = 0
-    labels[:6] = 2
-    settings = replace(SETTINGS, min_clean_accuracy=0.1)
-    mixed = replace(colour_samples, labels=labels)
-    usable, _, remarks = usable_samples(trojaned, mixed, settings)
-    assert usable is None
-    assert remarks[0] == "classes 0 are mostly misclassified and were left out"
-    assert remarks[-1].startswith("inconclusive: fewer than two classes")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("min_clean_accuracy", 1.5, r"scan.min_clean_accuracy must lie in \[0, 1\]; got 1.5"),
-        ("min_class_accuracy", -0.5, r"scan.min_class_accuracy must lie in \[0, 1\]; got -0.5"),
-        ("probability_without_triggers", -1.0, "scan.probability_without_triggers must lie in"),
-        ("samples_per_class", 0, "scan.samples_per_class must be >= 1; got 0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(name, value, message):
-    with pytest.raises(ValueError, match=message):
-        replace(SETTINGS, **{name: value})

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -80,8 +81,12 @@ def store(tmp_path):
         make_trigger(0, is_injected=False),
         make_trigger(1, is_injected=True, victim_name=EVIL),
     ]
-    store.write(trojaned, triggers, make_tensors(0) | make_tensors(1))
-    store.write(failed, [], {})
+    store.write(
+        ModelScan(
+            record=trojaned, triggers=tuple(triggers), tensors=make_tensors(0) | make_tensors(1)
+        )
+    )
+    store.write(ModelScan(record=failed))
     return store
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from exray.reports.console import render_summary, time_line
 from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import collect
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
 
@@ -96,6 +97,6 @@ def test_a_strangers_names_cannot_steer_the_terminal(store):
         probability=math.nan,
         error_line="\x1b[2J[red]gone[/red]\n",
     )
-    store.write(record, [], {})
+    store.write(ModelScan(record=record))
     assert "?[2J[red]gone[/red]?" in rendered(store)
     assert "\x1b" not in rendered(store)

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from exray.reports.dashboard import write_dashboard
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -33,7 +34,7 @@ def sweep(tmp_path, make_trigger, make_tensors):
                 is_trojaned=truths[model_id],
             )
             trigger = make_trigger(0, is_injected=is_flagged, victim_name="<script>evil()</script>")
-            store.write(record, [trigger], make_tensors(0))
+            store.write(ModelScan(record=record, triggers=(trigger,), tensors=make_tensors(0)))
         return store
 
     return judged

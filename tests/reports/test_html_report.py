@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from exray.reports.html_report import DRAWN_NATURAL_CARDS, write_report
+from exray.results.collection import collect
+from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 
 EVIL = "<script>alert(1)</script>"  # as in conftest
@@ -27,16 +29,16 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-def report(store, **options):
+def report(store, expected=None):
     path = store.root / "report.html"
-    write_report(store, path, "Signs", **options)
+    write_report(collect(store, expected), path, "Signs", config=store.config())
     return path.read_text()
 
 
 def rewritten(store, triggers, tensors):
     scan = store.read("id-0").record
     other = ResultStore(store.root.parent / "other")
-    other.write(scan, triggers, tensors)
+    other.write(ModelScan(record=scan, triggers=tuple(triggers), tensors=tensors))
     return other
 
 
@@ -54,7 +56,7 @@ def test_what_the_look_found_in_a_file_is_in_the_report_escaped(store):
 
 
 def test_a_title_that_is_a_script_is_escaped(store):
-    write_report(store, store.root / "report.html", EVIL)
+    write_report(collect(store), store.root / "report.html", EVIL)
     assert EVIL not in (store.root / "report.html").read_text()
 
 
@@ -145,7 +147,7 @@ def test_many_natural_triggers_are_folded_and_the_last_go_without_images(
 
 
 def test_an_empty_store_gives_a_page(tmp_path):
-    write_report(ResultStore(tmp_path), tmp_path / "report.html", "Nothing")
+    write_report(collect(ResultStore(tmp_path)), tmp_path / "report.html", "Nothing")
     page = (tmp_path / "report.html").read_text()
     assert "0 of 0 models recorded" in page
     assert "Ground truth is unknown" in page

@@ -6,6 +6,7 @@ import pytest
 
 from exray.evaluation.predictions import with_judge
 from exray.results.collection import collect, trigger_frame, write_tables
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -55,8 +56,8 @@ def store(tmp_path):
         probability=math.nan,
         error_line="ValueError: no",
     )
-    store.write(done, [trigger(0, similarity=0.5), trigger(1, norm=3.0)], {})
-    store.write(failed, [], {})
+    store.write(ModelScan(record=done, triggers=(trigger(0, similarity=0.5), trigger(1, norm=3.0))))
+    store.write(ModelScan(record=failed))
     return store
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from exray.errors import RecordError
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
-from exray.results.store import ResultStore
+from exray.results.store import ResultStore, StoredTensors
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import STALE_SECONDS, create_file, replace_file, temporary_folder
 from exray.storage.plain_json import plain
@@ -46,7 +47,7 @@ def test_what_is_written_is_read_back(store):
     scan = record(truth={"trigger": None, "is_trojaned": True}, warnings=["few images"])
     triggers = [trigger(0, measurements={"similarity": 0.5}), trigger(1, is_injected=True)]
     tensors = {"trigger_0/mask_victim_target": np.linspace(0, 1, 5, dtype=np.float32)}
-    store.write(scan, triggers, tensors)
+    store.write(ModelScan(record=scan, triggers=tuple(triggers), tensors=tensors))
     stored = store.read("m1")
     assert stored.record == scan
     assert stored.triggers == tuple(triggers)
@@ -58,16 +59,17 @@ def test_what_is_written_is_read_back(store):
 
 def test_a_strided_tensor_keeps_its_values(store):
     image = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    store.write(record(), [], {"image": image.transpose(1, 2, 0)})
+    store.write(ModelScan(record=record(), tensors={"image": image.transpose(1, 2, 0)}))
     np.testing.assert_array_equal(store.tensors("m1")["image"], image.transpose(1, 2, 0))
 
 
 def test_numbers_that_are_not_finite_are_null_on_disk_and_nan_when_read(store):
     measurements = {"similarity": math.nan, "ratio": math.inf, "own": 1.0}
     store.write(
-        record(probability=math.nan, seconds={"total": math.nan}),
-        [trigger(asr=math.nan, measurements=measurements)],
-        {},
+        ModelScan(
+            record=record(probability=math.nan, seconds={"total": math.nan}),
+            triggers=(trigger(asr=math.nan, measurements=measurements),),
+        )
     )
     for name in ("record.json", "triggers.jsonl"):
         text = (store.root / "m1" / name).read_text()
@@ -92,35 +94,35 @@ def test_numpy_scalars_become_plain_numbers():
 
 def test_a_finished_record_is_found_and_others_are_not(store):
     assert store.find("m1", "run-a") is None
-    store.write(record(status="failed"), [], {})
+    store.write(ModelScan(record=record(status="failed")))
     assert store.find("m1", "run-a") is None
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record()))
     assert store.find("m1", "run-a") == record()
 
 
 def test_a_failed_record_is_replaced_and_leaves_nothing_behind(store):
-    store.write(record(status="failed"), [trigger()], {})
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record(status="failed"), triggers=(trigger(),)))
+    store.write(ModelScan(record=record()))
     assert store.read("m1").triggers == ()
     assert [path.name for path in store.root.iterdir()] == ["m1"]
 
 
 @pytest.mark.parametrize("run_id", ["run-a", "run-b"])
 def test_a_finished_record_is_never_overwritten(store, run_id):
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record()))
     with pytest.raises(RecordError, match=r"m1 holds a (finished record|record of run run-a)"):
-        store.write(record(run_id=run_id, probability=0.9), [], {})
+        store.write(ModelScan(record=record(run_id=run_id, probability=0.9)))
     assert store.read("m1").record == record()
 
 
 def test_a_failed_record_of_another_run_is_not_overwritten(store):
-    store.write(record(status="failed"), [], {})
+    store.write(ModelScan(record=record(status="failed")))
     with pytest.raises(RecordError, match="run-a, not run-b"):
-        store.write(record(run_id="run-b"), [], {})
+        store.write(ModelScan(record=record(run_id="run-b")))
 
 
 def test_a_record_of_another_run_is_an_error_on_resume(store):
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record()))
     with pytest.raises(RecordError, match=r"run run-a, not run-b; choose another name"):
         store.find("m1", "run-b")
 
@@ -129,7 +131,7 @@ def test_a_strangers_folder_in_the_place_is_not_touched(store):
     (store.root / "m1").mkdir(parents=True)
     (store.root / "m1" / "thesis.txt").write_text("mine")
     with pytest.raises(RecordError, match="is in the way and holds no record; move it elsewhere"):
-        store.write(record(), [], {})
+        store.write(ModelScan(record=record()))
     assert (store.root / "m1" / "thesis.txt").read_text() == "mine"
 
 
@@ -137,7 +139,7 @@ def test_a_strangers_folder_in_the_place_is_not_touched(store):
     "content", ['{"model_id": "m1", "stat', "[1]", '{"model_id": "m1"}', "NaN"]
 )
 def test_a_broken_record_is_an_error_that_names_the_file(store, content):
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record()))
     (store.root / "m1" / "record.json").write_text(content)
     for reads in (lambda: store.find("m1", "run-a"), lambda: store.read("m1")):
         with pytest.raises(RecordError, match=r"record\.json is broken .*scan the model again"):
@@ -145,13 +147,13 @@ def test_a_broken_record_is_an_error_that_names_the_file(store, content):
 
 
 def test_broken_triggers_and_tensors_are_errors_that_name_the_file(store):
-    store.write(record(), [trigger()], {})
+    store.write(ModelScan(record=record(), triggers=(trigger(),)))
     (store.root / "m1" / "triggers.jsonl").write_text('{"index": 0}\n')
     (store.root / "m1" / "tensors.safetensors").write_bytes(b"\x00")
     with pytest.raises(RecordError, match=r"triggers\.jsonl is broken"):
         store.read("m1")
     with pytest.raises(RecordError, match=r"tensors\.safetensors is broken"):
-        store.tensors("m1")
+        dict(StoredTensors(store.root / "m1" / "tensors.safetensors"))
 
 
 def test_a_missing_record_says_what_to_do(store):
@@ -164,7 +166,7 @@ def test_a_missing_record_says_what_to_do(store):
 @pytest.mark.parametrize("model_id", ["", ".tmp-x", "..", "a/b", "a\\b", "c:d", "a\tb"])
 def test_an_id_that_cannot_name_a_folder_is_refused(store, model_id):
     with pytest.raises(ValueError, match="model_id must name a folder"):
-        store.write(record(model_id=model_id), [], {})
+        store.write(ModelScan(record=record(model_id=model_id)))
 
 
 def test_a_run_killed_while_writing_leaves_no_record(store, monkeypatch):
@@ -174,14 +176,14 @@ def test_a_run_killed_while_writing_leaves_no_record(store, monkeypatch):
     store.claim("run-a", {})
     monkeypatch.setattr("exray.results.store.sync_folder", killed)
     with pytest.raises(KeyboardInterrupt):
-        store.write(record(), [trigger()], {})
+        store.write(ModelScan(record=record(), triggers=(trigger(),)))
     assert store.model_ids() == []
     assert store.find("m1", "run-a") is None
     assert [path.name for path in store.root.iterdir()] == ["run.json"]
 
 
 def test_leftovers_are_unseen_and_cleared_once_no_run_can_be_writing_them(store):
-    store.write(record(), [], {})
+    store.write(ModelScan(record=record()))
     for name, age in (("old", 2 * STALE_SECONDS), ("young", 0)):
         leftover = store.root / f".tmp-{name}"
         leftover.mkdir()

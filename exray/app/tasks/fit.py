@@ -21,7 +21,7 @@ from exray.evaluation.predictions import Predictions
 from exray.pipeline.code_hash import code_hash
 from exray.pipeline.feature_cache import FeatureStore
 from exray.pipeline.model_selection import of_kinds
-from exray.pipeline.sample_selection import usable_samples
+from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 from exray.presets.instantiate import keyed_errors
 from exray.scanners.base import Scanner
@@ -98,7 +98,7 @@ def _examples(
         if truth.details.get("reserved"):
             raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
         model = source.load(model_id)
-        samples, _, _ = usable_samples(model.classifier, model.samples, settings)
+        samples = select_samples(model.classifier, model.samples, settings).samples
         if samples is None:
             logger.warning("%s is left out: it has no usable samples", model_id)
             continue

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from exray.app.publishing import publish, stderr_console
+from exray.app.publishing import publish, stderr_console, write_results
 from exray.app.run_folders import require_records, results_folder
 from exray.app.task_result import TaskResult
 from exray.results.store import ResultStore
@@ -18,4 +18,5 @@ def report(config: DictConfig, cell: str = "") -> TaskResult:
     store = ResultStore(results_folder(config, name, cell))
     require_records(store.root, name)
     stored = tuple(store.model_ids())
-    return publish(store, stored, stored, name, stderr_console())
+    collection = write_results(store, stored, name)
+    return publish(collection, stored, store.root, stderr_console())

@@ -4,27 +4,26 @@ import logging
 from pathlib import Path
 from typing import cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from exray.app.config import identity, run_id
 from exray.app.hardware import device_of, use_threads
 from exray.app.instantiate import built
 from exray.app.progress import ScanProgress
-from exray.app.publishing import publish, stderr_console
+from exray.app.publishing import publish, stderr_console, write_results
 from exray.app.run_folders import results_folder
 from exray.app.task_result import TaskResult
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
+from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.model_selection import of_kinds
 from exray.pipeline.runner import ScanRun
-from exray.pipeline.scan import Labels, Pipeline
+from exray.pipeline.scan import Pipeline
 from exray.pipeline.scan_cache import ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import all_shards, wanted_ids
 from exray.presets.instantiate import keyed_errors
 from exray.reports.loggers.base import RunLogger
-from exray.results.collection import collect
 from exray.results.store import ResultStore
 from exray.scanners.base import FileScanner, Scanner
 from exray.storage.plain_json import flatten
@@ -49,7 +48,6 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         source.check()
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
-    torch.manual_seed(config.seed)
     ids = of_kinds(source, config.kinds)
     wanted = wanted_ids(ids, shard=config.shard, limit=config.limit)
     decided = identity(config, _input_hash(source, pipeline))
@@ -63,17 +61,18 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         pipeline=pipeline,
         labels=labels,
         store=store,
-        logger=run_logger,
+        on_scan=run_logger.log_model,
         progress=ScanProgress(console, len(wanted)),
     )
+    expected = all_shards(ids, shard=config.shard, limit=config.limit)
     try:
         run.scan(wanted)
+        collection = write_results(store, expected, name)
     except BaseException:
         run_logger.finish(None)
         raise
-    expected = all_shards(ids, shard=config.shard, limit=config.limit)
-    run_logger.finish(collect(store, expected=wanted))
-    return publish(store, expected, wanted, name, console)
+    run_logger.finish(collection.expecting(wanted))
+    return publish(collection, wanted, store.root, console)
 
 
 def _pipeline(config: DictConfig) -> Pipeline:
@@ -87,9 +86,9 @@ def _pipeline(config: DictConfig) -> Pipeline:
     )
 
 
-def _labels(config: DictConfig, source: ModelDataset, run: str) -> Labels:
+def _labels(config: DictConfig, source: ModelDataset, run: str) -> RunLabels:
     """What the run's records say about it."""
-    return Labels(
+    return RunLabels(
         run_id=run,
         dataset=source.name,
         scanner=config.scanner.name,

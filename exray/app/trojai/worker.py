@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
@@ -19,7 +18,8 @@ from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.single import SingleModelDataset
 from exray.datasets.trojai.model import load_trojai_model
 from exray.judges.base import Judge
-from exray.pipeline.scan import Labels, Pipeline, scan_model
+from exray.pipeline.classifier_scan import RunLabels
+from exray.pipeline.scan import Pipeline, scan_model
 from exray.pipeline.settings import ScanSettings
 from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
@@ -84,8 +84,7 @@ def scan_one(model: Path, examples: Path, config: DictConfig) -> ScanRecord:
         settings=built(config.scan, ScanSettings),
         device=device_of(config.trainer.accelerator),
     )
-    torch.manual_seed(config.seed)
-    labels = Labels(
+    labels = RunLabels(
         run_id="",
         dataset=source.name,
         scanner=config.scanner.name,

@@ -1,31 +1,20 @@
 """The interface of run loggers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 from exray.results.collection import Collection
-from exray.results.records import ScanRecord, TriggerRecord
+from exray.results.model_scan import ModelScan
 
 
 class RunLogger(ABC):
     """Told of each model as it is done, and of the whole run at its end."""
 
     @abstractmethod
-    def log_model(
-        self,
-        record: ScanRecord,
-        triggers: Sequence[TriggerRecord],
-        tensors: Mapping[str, NDArray[np.generic]],
-    ) -> None:
+    def log_model(self, scan: ModelScan) -> None:
         """Take note of one model.
 
         Args:
-            record: Its record, finished or failed.
-            triggers: Its triggers.
-            tensors: What may be drawn of it, by name.
+            scan: Its scan, finished or failed.
         """
 
     @abstractmethod
@@ -40,12 +29,7 @@ class RunLogger(ABC):
 class NullLogger(RunLogger):
     """Reports to nowhere: a run's own files are all there is."""
 
-    def log_model(
-        self,
-        record: ScanRecord,
-        triggers: Sequence[TriggerRecord],
-        tensors: Mapping[str, NDArray[np.generic]],
-    ) -> None:
+    def log_model(self, scan: ModelScan) -> None:
         """Does nothing."""
 
     def finish(self, collection: Collection | None) -> None:

@@ -15,6 +15,7 @@ from exray.reports.mask_images import mask_strip, shrink
 from exray.reports.summaries import summary_of
 from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of
 from exray.results.collection import Collection
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.storage.plain_json import flatten, plain
 
@@ -117,16 +118,11 @@ class WandbLogger(RunLogger):
             self._cleanup.close()
             raise
 
-    def log_model(
-        self,
-        record: ScanRecord,
-        triggers: Sequence[TriggerRecord],
-        tensors: Mapping[str, NDArray[np.generic]],
-    ) -> None:
+    def log_model(self, scan: ModelScan) -> None:
         """Log the model's verdict, its strongest trigger's measurements, and keep its images."""
-        self._run.log(_history(record, triggers))
-        for trigger in triggers:
-            self._rows.append(_table_row(record, trigger, tensors))
+        self._run.log(_history(scan.record, scan.triggers))
+        for trigger in scan.triggers:
+            self._rows.append(_table_row(scan.record, trigger, scan.tensors))
 
     def finish(self, collection: Collection | None) -> None:
         """Write the tables and the figures; mark a failed run as failed."""

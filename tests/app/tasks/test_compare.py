@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -25,7 +26,7 @@ def stored(root, judge, flagged, *, truth=(True, False)):
             is_trojaned=is_trojaned,
             seconds={"total": math.nan},
         )
-        store.write(record, [], {})
+        store.write(ModelScan(record=record))
 
 
 @pytest.fixture

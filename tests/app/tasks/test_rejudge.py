@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 
 
@@ -17,7 +18,7 @@ def stored(tmp_path, stored_record, stored_trigger):
     store.claim("r", {})
     for model_id, is_trojaned, similarity in (("a", True, 0.6), ("b", False, 0.7)):
         record = stored_record(model_id, is_trojaned, similarity)
-        store.write(record, [stored_trigger(similarity)], {})
+        store.write(ModelScan(record=record, triggers=(stored_trigger(similarity),)))
     return store
 
 
@@ -105,7 +106,7 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
 def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, stored_trigger, tmp_path):
     truth = {"is_trojaned": False, "reserved": True}
     kept = replace(stored.read("b").record, model_id="c", truth=truth)
-    stored.write(kept, [stored_trigger(0.7)], {})
+    stored.write(ModelScan(record=kept, triggers=(stored_trigger(0.7),)))
     for option in ("choose", "fit"):
         refused = command(
             "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"
@@ -121,7 +122,7 @@ def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(
 ):
     store = ResultStore(tmp_path / "run")
     store.claim("r", {"dataset": {"half": "reporting"}})
-    store.write(stored_record("a", True, 0.6), [stored_trigger(0.6)], {})
+    store.write(ModelScan(record=stored_record("a", True, 0.6), triggers=(stored_trigger(0.6),)))
     words = ("task=rejudge", "name=run", f"paths.results={tmp_path}", "rejudge=choose")
     assert "a, which is kept for reporting" in command(*words).mistake()
 

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.tasks.scan import scan
+from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
 from exray.scanners.abs.both import AbsBoth
@@ -33,7 +34,7 @@ def store_cell(stored_record, stored_trigger):
             record = stored_record(model_id, is_trojaned, similarity)
             truth = {**record.truth, "reserved": reserved}
             record = replace(record, dataset=zoo, judge=judge, truth=truth)
-            store.write(record, [stored_trigger(similarity)], {})
+            store.write(ModelScan(record=record, triggers=(stored_trigger(similarity),)))
         return store
 
     return write
@@ -124,7 +125,7 @@ def test_a_failed_model_stops_no_table_and_is_named_in_its_caption_and_on_its_pa
         error_line="RuntimeError: boom",
         truth={},
     )
-    store.write(failed, [], {})
+    store.write(ModelScan(record=failed))
     ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
     assert ran.status == 1, ran.err
     folder = tmp_path / "out" / "table_1"

@@ -13,7 +13,7 @@ LEVELDB_BLOCK = 32768
 
 def replay(logger: RunLogger, store, collection):
     for scan in collect(store).scans:
-        logger.log_model(scan.record, scan.triggers, store.tensors(scan.record.model_id))
+        logger.log_model(scan)
     logger.finish(collection)
 
 

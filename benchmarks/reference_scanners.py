@@ -39,7 +39,8 @@ from exray.scanners.k_arm.scanner import KArm
 from exray.scanners.neural_cleanse.anomaly_index import anomaly_indices
 from exray.scanners.neural_cleanse.scanner import NeuralCleanse
 from exray.scanners.sri.shape import NUM_DRAWS, Moment, UntargetedShape
-from exray.scanners.sri.sri_re import SriRe, majority_target
+from exray.scanners.sri.sri_re import SriRe
+from exray.scanners.sri.trigger_search import majority_target
 from exray.seeding import generator
 from exray.triggers.base import InvertedTrigger, Trigger
 from exray.triggers.filter import FilterTrigger, mixed, neighbourhoods
@@ -340,8 +341,8 @@ def _untargeted(
     victim = candidate.victims[0]
     images = samples.of_class(victim)
     best = Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
-    for shape in scanner.search.shapes:
-        for found in untargeted_alone(classifier, images, victim, shape, scanner.search.seed):
+    for shape in scanner.shapes:
+        for found in untargeted_alone(classifier, images, victim, shape, scanner.seed):
             logits = classifier.predict(found.apply(images))
             target = majority_target(logits, victim)
             asr = float((logits.argmax(dim=1) == target).double().mean())

@@ -139,11 +139,13 @@ def some_steps(one: Scanner, subject: Subject, passes: int) -> tuple[Callable[[]
     """Inversion steps of a few candidates, and the samples that pass in them."""
     samples = subject.samples
     if isinstance(one, SriRe):
-        shape = one.search.shapes[0]
+        shape = one.shapes[0]
         in_step = shape.schedule.images_per_class * len(set(samples.labels.tolist()))
         steps = max(1, passes // in_step)
         short = replace(shape, schedule=replace(shape.schedule, rounds=1, steps=steps))
-        search = UntargetedSearch(subject.classifier, samples, short, seed=SEED, economy=None)
+        search = UntargetedSearch(
+            subject.classifier, samples, short, seed=SEED, early_stopping=None
+        )
         return lambda: list(search.run(lambda: None)), steps * in_step
     inversion, images = _inversion(one, subject)
     places = range(len(inversion.candidates))

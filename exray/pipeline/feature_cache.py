@@ -1,28 +1,23 @@
-"""What a fit sees of each classifier, kept, so that a fit that was stopped goes on."""
+"""Stores the number that SRI-CLS's fit uses per classifier, so that a stopped fit continues."""
 
 import logging
 from pathlib import Path
-
-from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.pipeline.scan_cache import content_key
 from exray.scanners.sri.sri_cls import SriCls
 from exray.storage.atomic_files import replace_file
+from exray.storage.plain_json import from_json, to_json
 
 logger = logging.getLogger(__name__)
 
 
-class FeatureStore:
-    """Features by the content of everything they follow from.
+class FeatureCache:
+    """Log anomaly scores by the content of everything that they follow from.
 
     Args:
-        root: Folder of the files; None keeps nothing.
+        root: Folder of the files; None stores nothing.
         search: Configuration of the scanner's search, plain values.
         seed: Of the run.
     """
@@ -31,28 +26,24 @@ class FeatureStore:
         self.root = root
         self.described: dict[str, object] = {"search": search, "seed": seed}
 
-    def features(
-        self, scanner: SriCls, classifier: Classifier, samples: SampleSet
-    ) -> Float[Tensor, "s f"]:
-        """All features of the classifier's triggers, searched where they are not kept.
+    def log_anomaly(self, scanner: SriCls, classifier: Classifier, samples: SampleSet) -> float:
+        """The classifier's log anomaly score, searched where it is not stored.
 
         Args:
-            scanner: Asked where there is no file, or one that cannot be read.
-            classifier: What is searched.
+            scanner: Searches where there is no file, or one that cannot be read.
+            classifier: The classifier to search.
             samples: Clean images.
         """
         if self.root is None:
-            return scanner.features(classifier, samples)
-        key = content_key(self.described, classifier, samples)
-        path = self.root / f"{key}.safetensors"
+            return scanner.log_anomaly(classifier, samples)
+        path = self.root / f"{content_key(self.described, classifier, samples)}.json"
         try:
-            kept: Tensor = load_tensors(path.read_bytes())["features"]
-            return kept
+            return float(str(from_json(path.read_text())["log_anomaly"]))
         except FileNotFoundError:
             pass
-        except (OSError, KeyError, SafetensorError) as error:
-            logger.warning("%s cannot be read (%s); the search is made anew", path, error)
-        found = scanner.features(classifier, samples)
+        except (OSError, KeyError, ValueError) as error:
+            logger.warning("%s cannot be read (%s); the search is repeated", path, error)
+        value = scanner.log_anomaly(classifier, samples)
         self.root.mkdir(parents=True, exist_ok=True)
-        replace_file(path, save_tensors({"features": found.contiguous()}))
-        return found
+        replace_file(path, to_json({"log_anomaly": value}))
+        return value

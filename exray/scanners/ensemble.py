@@ -25,10 +25,10 @@ class ScannerEnsemble(Scanner):
 
     def __init__(self, *, scanners: Sequence[Scanner]) -> None:
         if len(scanners) < 2:
-            raise ValueError(f"scanner.engine.scanners must hold at least two; got {len(scanners)}")
+            raise ValueError(f"scanners must hold at least two; got {len(scanners)}")
         if any(isinstance(each, FileScanner) for each in scanners):
             raise ValueError(
-                "scanner.engine.scanners must not hold a scanner that reads files, whose content "
+                "scanners must not hold a scanner that reads files, whose content "
                 "would not count towards the run's id; run it by itself"
             )
         self.scanners = tuple(scanners)

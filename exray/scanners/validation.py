@@ -16,7 +16,7 @@ def require_fraction(name: str, value: float | str) -> None:
         ValueError: If it lies outside (0, 1].
     """
     if isinstance(value, str) or not 0 < value <= 1:
-        raise ValueError(f"scanner.engine.{name} must be a fraction in (0, 1]; got {value!r}")
+        raise ValueError(f"{name} must be a fraction in (0, 1]; got {value!r}")
 
 
 def require_count(name: str, value: int | str) -> None:
@@ -30,7 +30,7 @@ def require_count(name: str, value: int | str) -> None:
         ValueError: If it is below 1 or not whole.
     """
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"scanner.engine.{name} must be >= 1; got {value!r}")
+        raise ValueError(f"{name} must be >= 1; got {value!r}")
 
 
 def require_size_share(name: str, value: float | str) -> None:
@@ -44,9 +44,7 @@ def require_size_share(name: str, value: float | str) -> None:
         ValueError: If it lies outside (0, 1).
     """
     if isinstance(value, str) or not 0 < value < 1:
-        raise ValueError(
-            f"scanner.engine.{name} must lie in (0, 1), a share of the image; got {value!r}"
-        )
+        raise ValueError(f"{name} must lie in (0, 1), a share of the image; got {value!r}")
 
 
 def pixels_of(name: str, share: float, image_size: tuple[int, int]) -> float:
@@ -68,7 +66,7 @@ def pixels_of(name: str, share: float, image_size: tuple[int, int]) -> float:
     bound = share * height * width
     if bound < 1:
         raise ValueError(
-            f"scanner.engine.{name} leaves a trigger less than one of {height} x {width} pixels, "
+            f"{name} leaves a trigger less than one of {height} x {width} pixels, "
             f"so that none could be found; it must be at least {1 / (height * width):.2g}; "
             f"got {share!r}"
         )

@@ -18,6 +18,10 @@ class Inner:
     sides: tuple[int, int] = (1, 2)
     levels: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be a fraction; got {self.share}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outer:
@@ -100,6 +104,11 @@ def test_a_plain_mapping_becomes_the_dataclass_of_the_annotation():
 def test_a_value_of_another_type_is_refused_by_its_key(values, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         component(values, "a")
+
+
+def test_a_constructors_message_gets_the_key_of_the_parameter_that_it_begins_with():
+    with pytest.raises(ValueError, match=r"^a\.inner\.share must be a fraction; got 2"):
+        component(outer(inner=inner(share=2)), "a")
 
 
 def test_whatever_a_constructor_raises_is_a_value_error():

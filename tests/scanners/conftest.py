@@ -131,7 +131,7 @@ def sri_re():
         triggers_per_victim=2,
         flag_threshold=2.5,
         reported_only=False,
-        economy=None,
+        early_stopping=None,
         seed=0,
     )
 

@@ -126,9 +126,7 @@ def test_what_does_not_fit_the_classifier_is_named(scanner, trojaned, colour_sam
 
 
 def test_a_bar_that_is_no_fraction_is_refused(scanner):
-    with pytest.raises(
-        ValueError, match=r"scanner.engine.min_asr must be a fraction in \(0, 1\]; got 0"
-    ):
+    with pytest.raises(ValueError, match=r"min_asr must be a fraction in \(0, 1\]; got 0"):
         scanner([WHITE], ARRAYS, min_asr=0.0)
 
 

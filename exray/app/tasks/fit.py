@@ -1,17 +1,16 @@
-"""The task that fits a scanner's classifier of classifiers on a zoo with known truth."""
+"""The task that fits SRI-CLS's logistic regression on a zoo with known ground truth."""
 
 import logging
 from collections import Counter
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from torch import Tensor
 
 from exray.app.instantiate import built
 from exray.app.task_result import TaskResult
@@ -19,24 +18,23 @@ from exray.datasets.base import ModelDataset
 from exray.evaluation.metrics import scores
 from exray.evaluation.predictions import Predictions
 from exray.pipeline.code_hash import code_hash
-from exray.pipeline.feature_cache import FeatureStore
+from exray.pipeline.feature_cache import FeatureCache
 from exray.pipeline.model_selection import of_kinds
 from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 from exray.presets.instantiate import keyed_errors
 from exray.scanners.base import Scanner
-from exray.scanners.sri.set_classifier import FitSettings, write_set_classifier
-from exray.scanners.sri.set_fit import fitted
-from exray.scanners.sri.sri_cls import SriCls, chosen
+from exray.scanners.sri.logistic_fit import FitSettings, fit_trojan_probability
+from exray.scanners.sri.sri_cls import SriCls
 
 logger = logging.getLogger(__name__)
 
-_TOLD = ("balanced accuracy", "ROC-AUC", "cross-entropy")  # of classifiers left out
+_FIGURES = ("balanced accuracy", "ROC-AUC", "cross-entropy")  # of unseen classifiers
 _TROJANED = 0.5  # probability
 
 
 def fit(config: DictConfig, cell: str = "") -> TaskResult:
-    """Fits ``scanner.classifier`` on the dataset's classifiers, and prints how it does on unseen.
+    """Fits ``scanner.classifier`` on the dataset's classifiers, and prints scores of unseen ones.
 
     Args:
         config: The composed configuration.
@@ -53,12 +51,11 @@ def fit(config: DictConfig, cell: str = "") -> TaskResult:
     source = built(config.dataset, ModelDataset)
     with keyed_errors("dataset", ("architecture", "factory")):
         source.check()
-    ids, looks, kinds = _examples(source, scanner, config)
-    is_trojaned = torch.tensor([kind != "clean" for kind in kinds])
-    done = fitted(chosen(torch.stack(looks), settings.features), is_trojaned, settings)
-    probabilities = torch.sigmoid(done.left_out)
+    ids, log_anomalies, kinds = _examples(source, scanner, config)
+    is_trojaned = np.array([kind != "clean" for kind in kinds])
+    result = fit_trojan_probability(np.array(log_anomalies), is_trojaned, settings)
     left_out = {
-        kind: _left_out(ids, kinds, probabilities, kind)
+        kind: _left_out(ids, kinds, result.unseen_probabilities, kind)
         for kind in ("all", *sorted(set(kinds)))
         if kind != "clean"
     }
@@ -67,16 +64,17 @@ def fit(config: DictConfig, cell: str = "") -> TaskResult:
         "num_models": len(ids),
         "trigger_kinds": dict(Counter(kinds)),
         "left_out": left_out,
+        "fit": asdict(settings),
     }
-    write_set_classifier(scanner.path, done.model, provenance, settings)
-    told = [
+    replace(result.model, provenance=provenance).write(scanner.path)
+    messages = [
         f"{scanner.path}: fitted on {len(ids)} classifiers; left out, by {settings.folds} folds:"
     ]
     for kind, figures in left_out.items():
-        figured = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        told.append(f"{kind} against clean: {figured}")
-    Console(stderr=True).print("\n".join(told), highlight=False, soft_wrap=True)
-    means = probabilities.mean(dim=0).tolist()
+        text = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        messages.append(f"{kind} against clean: {text}")
+    Console(stderr=True).print("\n".join(messages), highlight=False, soft_wrap=True)
+    means = result.unseen_probabilities.mean(axis=0).tolist()
     rows = zip(ids, kinds, means, strict=True)
     lines = tuple(f"{model_id}\t{kind}\t{mean:.4f}" for model_id, kind, mean in rows)
     return TaskResult(lines=lines, status=0)
@@ -84,13 +82,13 @@ def fit(config: DictConfig, cell: str = "") -> TaskResult:
 
 def _examples(
     source: ModelDataset, scanner: SriCls, config: DictConfig
-) -> tuple[list[str], list[Float[Tensor, "s f"]], list[str]]:
-    """Ids, features and kind of trigger of the classifiers that can be searched."""
+) -> tuple[list[str], list[float], list[str]]:
+    """Ids, log anomaly scores and kinds of trigger of the classifiers that can be searched."""
     settings = built(config.scan, ScanSettings)
     search = OmegaConf.to_container(config.scanner.search, resolve=True)
     root = None if config.paths.scans is None else Path(config.paths.scans) / "features"
-    store = FeatureStore(root, search=search, seed=config.seed)
-    ids, looks, kinds = [], [], []
+    cache = FeatureCache(root, search=search, seed=config.seed)
+    ids, log_anomalies, kinds = [], [], []
     for model_id in of_kinds(source, config.kinds):
         truth = source.truth(model_id)
         if truth is None:
@@ -103,40 +101,39 @@ def _examples(
             logger.warning("%s is left out: it has no usable samples", model_id)
             continue
         ids.append(model_id)
-        looks.append(store.features(scanner, model.classifier, samples))
+        log_anomalies.append(cache.log_anomaly(scanner, model.classifier, samples))
         kinds.append((truth.kind or "trojaned") if truth.is_trojaned else "clean")
         logger.info("%s searched", model_id)
-    if len({each.shape for each in looks}) > 1:
-        raise ValueError("a fit needs classifiers of one class count; choose one zoo")
-    return ids, looks, kinds
+    return ids, log_anomalies, kinds
 
 
 def _left_out(
-    ids: list[str], kinds: list[str], probabilities: Float[Tensor, "repeats n"], kind: str
+    ids: list[str], kinds: list[str], probabilities: Float[np.ndarray, "repeats n"], kind: str
 ) -> dict[str, float]:
-    """How left-out classifiers of one kind are told from clean ones, on average over repeats."""
-    rows = [place for place, own in enumerate(kinds) if own in ("clean", kind) or kind == "all"]
+    """Figures of unseen classifiers of one kind against clean ones, averaged over repeats."""
+    rows = [row for row, own in enumerate(kinds) if own in ("clean", kind) or kind == "all"]
     figures = [
-        scores(_answers([ids[row] for row in rows], [kinds[row] for row in rows], repeat[rows]))
+        scores(_predictions([ids[row] for row in rows], [kinds[row] for row in rows], repeat[rows]))
         for repeat in probabilities
     ]
-    return {name: round(float(np.mean([each[name] for each in figures])), 4) for name in _TOLD}
+    means = {name: np.mean([scored[name] for scored in figures]) for name in _FIGURES}
+    return {name: round(float(mean), 4) for name, mean in means.items()}
 
 
-def _answers(ids: list[str], kinds: list[str], probability: Float[Tensor, " n"]) -> Predictions:
-    given = probability.double().numpy()
-    truth = np.array([kind != "clean" for kind in kinds])
+def _predictions(
+    ids: list[str], kinds: list[str], probability: Float[np.ndarray, " n"]
+) -> Predictions:
     return Predictions(
         name="left out",
         model_ids=tuple(ids),
-        is_trojaned=truth,
-        flagged=given >= _TROJANED,
-        probability=given,
+        is_trojaned=np.array([kind != "clean" for kind in kinds]),
+        flagged=probability >= _TROJANED,
+        probability=probability,
     )
 
 
 def _provenance(config: DictConfig, source: ModelDataset) -> dict[str, object]:
-    """Where a fit comes from."""
+    """The data and code of a fit."""
     return {
         "zoo": source.name,
         "zoo_sha256": source.fingerprint(),
@@ -152,7 +149,7 @@ def _provenance(config: DictConfig, source: ModelDataset) -> dict[str, object]:
 
 
 def _command(config: DictConfig, zoo: str) -> str:
-    """What was typed, without this machine's folders; the settings are told beside it."""
+    """The command line, without this machine's folders; the settings are stored beside it."""
     words = ["task=fit", f"dataset={zoo}", "dataset.root=ZOO", f"scanner={config.scanner.name}"]
     if config.kinds is not None:
         words.append(f"kinds=[{','.join(config.kinds)}]")

@@ -69,7 +69,7 @@ class AbsFilterScanner(StimulatedScanner):
         require_count("restarts", restarts)
         if inversion.noise != 0:
             raise ValueError(
-                "scanner.engine.inversion.noise must be 0 for filters, whose neighbourhoods are "
+                "inversion.noise must be 0 for filters, whose neighbourhoods are "
                 f"computed once; got {inversion.noise}"
             )
         self.stimulation = stimulation

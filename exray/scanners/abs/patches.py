@@ -45,11 +45,10 @@ class StimulationSettings:
     def __post_init__(self) -> None:
         if len(self.levels) < 2 or self.levels[0] != 0:
             raise ValueError(
-                "scanner.engine.stimulation.levels must begin with 0 and hold another level; "
-                f"got {list(self.levels)}"
+                f"levels must begin with 0 and hold another level; got {list(self.levels)}"
             )
         for name in ("images_per_class", "targets_per_victim"):
-            require_count(f"stimulation.{name}", getattr(self, name))
+            require_count(f"{name}", getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +69,9 @@ class PatchSettings:
     neuron_weight: float
 
     def __post_init__(self) -> None:
-        require_size_share("patch.max_size_share", self.max_size_share)
+        require_size_share("max_size_share", self.max_size_share)
         if self.pattern not in ("colour", "free"):
-            raise ValueError(
-                f"scanner.engine.patch.pattern must be colour or free; got {self.pattern!r}"
-            )
+            raise ValueError(f"pattern must be colour or free; got {self.pattern!r}")
 
 
 def stimulated(

@@ -45,7 +45,7 @@ class FilterSettings:
         for name in ("min_ssim", "window_share"):
             value = getattr(self, name)
             if isinstance(value, str) or not 0 < value < 1:
-                raise ValueError(f"scanner.engine.filter.{name} must lie in (0, 1); got {value!r}")
+                raise ValueError(f"{name} must lie in (0, 1); got {value!r}")
 
     def window(self, image_size: tuple[int, int]) -> int:
         """Side of the neighbourhood in pixels: the next odd number from the share down.

@@ -53,7 +53,7 @@ class ProbeSettings:
 
     def __post_init__(self) -> None:
         for name in ("images", "finalists", "targets_per_victim"):
-            require_count(f"probe.{name}", getattr(self, name))
+            require_count(f"{name}", getattr(self, name))
 
 
 @torch.no_grad()

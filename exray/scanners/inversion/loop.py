@@ -51,19 +51,11 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         if isinstance(self.learning_rate, str) or not self.learning_rate > 0:
-            raise ValueError(
-                "scanner.engine.inversion.learning_rate must be positive; got "
-                f"{self.learning_rate!r}"
-            )
+            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(
-                "scanner.engine.inversion.betas must be two numbers in [0, 1); got "
-                f"{list(self.betas)}"
-            )
+            raise ValueError(f"betas must be two numbers in [0, 1); got {list(self.betas)}")
         if isinstance(self.noise, str) or not 0 <= self.noise < 1:
-            raise ValueError(
-                f"scanner.engine.inversion.noise must lie in [0, 1); got {self.noise!r}"
-            )
+            raise ValueError(f"noise must lie in [0, 1); got {self.noise!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +74,7 @@ class StopRule:
 
     def __post_init__(self) -> None:
         if not isinstance(self.patience, int) or self.patience < 1:
-            raise ValueError(f"scanner.engine.stop.patience must be >= 1; got {self.patience!r}")
+            raise ValueError(f"patience must be >= 1; got {self.patience!r}")
 
 
 class Inversion:

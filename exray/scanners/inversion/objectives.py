@@ -72,11 +72,11 @@ class CostSettings:
     down: float
 
     def __post_init__(self) -> None:
-        require_fraction("cost.asr_bar", self.asr_bar)
+        require_fraction("asr_bar", self.asr_bar)
         for name in ("up", "down"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 1:
-                raise ValueError(f"scanner.engine.cost.{name} must exceed 1; got {value!r}")
+                raise ValueError(f"{name} must exceed 1; got {value!r}")
 
 
 class DynamicCost(InversionObjective):

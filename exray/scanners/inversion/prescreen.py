@@ -29,10 +29,8 @@ class PrescreenSettings:
 
     def __post_init__(self) -> None:
         if isinstance(self.share, str) or not 0 <= self.share <= 1:
-            raise ValueError(
-                f"scanner.engine.prescreen.share must be a fraction in [0, 1]; got {self.share!r}"
-            )
-        require_count("prescreen.targets_per_victim", self.targets_per_victim)
+            raise ValueError(f"share must be a fraction in [0, 1]; got {self.share!r}")
+        require_count("targets_per_victim", self.targets_per_victim)
 
 
 def likely_pairs(

@@ -37,13 +37,11 @@ class InversionRound:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 1 or self.images_per_victim < 1:
             raise ValueError(
-                "scanner.engine.rounds must have steps and images_per_victim >= 1; "
+                "rounds must have steps and images_per_victim >= 1; "
                 f"got {self.steps!r} and {self.images_per_victim!r}"
             )
         if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(
-                f"scanner.engine.rounds.learning_rate must be positive; got {self.learning_rate!r}"
-            )
+            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}")
 
 
 class Refinement:
@@ -63,7 +61,7 @@ class Refinement:
         self, *, name: str, rounds: Sequence[InversionRound], stop: StopRule, min_asr: float
     ) -> None:
         if not rounds:
-            raise ValueError("scanner.engine.rounds must hold at least one round; got none")
+            raise ValueError("rounds must hold at least one round; got none")
         require_fraction("min_asr", min_asr)
         self.name = name
         self.rounds = tuple(rounds)

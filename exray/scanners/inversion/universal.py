@@ -33,11 +33,9 @@ class UniversalSettings:
 
     def __post_init__(self) -> None:
         if isinstance(self.share, str) or not 0 <= self.share <= 1:
-            raise ValueError(
-                f"scanner.engine.universal.share must be a fraction in [0, 1]; got {self.share!r}"
-            )
-        require_size_share("universal.max_size_share", self.max_size_share)
-        require_count("universal.images_per_step", self.images_per_step)
+            raise ValueError(f"share must be a fraction in [0, 1]; got {self.share!r}")
+        require_size_share("max_size_share", self.max_size_share)
+        require_count("images_per_step", self.images_per_step)
 
 
 def interleaved(pools: Sequence[Float[Tensor, "_ 3 h w"]]) -> Float[Tensor, "n 3 h w"]:

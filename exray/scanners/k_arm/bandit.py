@@ -46,13 +46,11 @@ class ArmSettings:
 
     def __post_init__(self) -> None:
         if isinstance(self.epsilon, str) or not 0 <= self.epsilon <= 1:
-            raise ValueError(
-                f"scanner.engine.arms.epsilon must lie in [0, 1]; got {self.epsilon!r}"
-            )
+            raise ValueError(f"epsilon must lie in [0, 1]; got {self.epsilon!r}")
         counts = ["plays", "plays_per_arm", "warm_up", "warm_up_improvements"]
         counts += [] if self.stop_improvements is None else ["stop_improvements"]
         for name in counts:
-            require_count(f"arms.{name}", getattr(self, name))
+            require_count(f"{name}", getattr(self, name))
 
     def plays_of(self, num_arms: int) -> int:
         """Steps that so many arms share."""

@@ -45,8 +45,8 @@ class OutlierRound:
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 0:
-            raise ValueError(f"scanner.engine.outliers.steps must be >= 0; got {self.steps!r}")
-        require_count("outliers.images_per_step", self.images_per_step)
+            raise ValueError(f"steps must be >= 0; got {self.steps!r}")
+        require_count("images_per_step", self.images_per_step)
 
 
 class NeuralCleanse(Scanner):
@@ -89,7 +89,7 @@ class NeuralCleanse(Scanner):
         restarts: int = 1,
     ) -> None:
         if kind not in ("universal", "pairs"):
-            raise ValueError(f"scanner.engine.kind must be universal or pairs; got {kind!r}")
+            raise ValueError(f"kind must be universal or pairs; got {kind!r}")
         for key, value in (("steps", steps), ("images_per_step", images_per_step)):
             require_count(key, value)
         require_fraction("min_asr", min_asr)

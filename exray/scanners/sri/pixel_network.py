@@ -1,4 +1,4 @@
-"""Recolourings of many images, pixel after pixel, in pieces that fit a core's cache."""
+"""Pixelwise recolouring of many images, in chunks that fit a core's cache."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from torch.autograd.function import once_differentiable
 
 from exray.triggers.recolouring import STEEPNESS
 
-_CPU_PIXELS = 1 << 13  # of a piece: half a MiB of hidden units
+_CPU_PIXELS = 1 << 13  # per chunk: half a MiB of hidden units
 _GPU_PIXELS = 1 << 22
 
 
@@ -18,11 +18,11 @@ def recoloured_pixels(
     outer_weight: Float[Tensor, "p 3 hidden"],
     outer_bias: Float[Tensor, "p 3"],
 ) -> Float[Tensor, "p 3 n"]:
-    """What ``recoloured`` makes of the pixels of several groups, each with a network of its own.
+    """``triggers.recolouring.recoloured`` for several groups of pixels, one network per group.
 
-    The hidden units of all pixels are many times the images. They are made anew for the backward
-    pass, a piece of the pixels at a time, and never leave the cache. Differentiable once, for the
-    weights alone.
+    The hidden units of all pixels take many times the memory of the images. They are recomputed in
+    the backward pass, a chunk of pixels at a time, and never leave the cache. Differentiable once,
+    for the weights alone.
 
     Args:
         pixels: Colours in [0, 1], channel after channel.
@@ -37,7 +37,7 @@ def recoloured_pixels(
 
 
 class _Recolour(torch.autograd.Function):
-    """The networks and the sigmoid, without the hidden units between the passes."""
+    """The networks and the sigmoid; keeps no hidden units for the backward pass."""
 
     @staticmethod
     def forward(
@@ -48,12 +48,12 @@ class _Recolour(torch.autograd.Function):
         outer_weight: Float[Tensor, "p 3 hidden"],
         outer_bias: Float[Tensor, "p 3"],
     ) -> Float[Tensor, "p 3 n"]:
-        """Colours; the pixels come less one half."""
+        """Colours of pixels from which one half was subtracted."""
         colours = torch.empty_like(pixels)
-        for place in _pieces(pixels):
-            some = pixels[..., place]
-            hidden = torch.baddbmm(inner_bias[..., None], inner_weight, some).relu_()
-            changed = torch.baddbmm(outer_bias[..., None], outer_weight, hidden).add_(some)
+        for place in _chunks(pixels):
+            chunk = pixels[..., place]
+            hidden = torch.baddbmm(inner_bias[..., None], inner_weight, chunk).relu_()
+            changed = torch.baddbmm(outer_bias[..., None], outer_weight, hidden).add_(chunk)
             colours[..., place] = changed.mul_(STEEPNESS).sigmoid_()
         ctx.save_for_backward(pixels, inner_weight, inner_bias, outer_weight, colours)
         return colours
@@ -63,24 +63,25 @@ class _Recolour(torch.autograd.Function):
     def backward(
         ctx: torch.autograd.function.BackwardCFunction, pull: Float[Tensor, "p 3 n"]
     ) -> tuple[None, Tensor, Tensor, Tensor, Tensor]:
-        """Nothing for the pixels; the weights' sums over them."""
+        """No gradient for the pixels; the weights' gradients, summed over them."""
         pixels, inner_weight, inner_bias, outer_weight, colours = ctx.saved_tensors  # type: ignore[misc]
         inner, outer = torch.zeros_like(inner_weight), torch.zeros_like(outer_weight)
         shift, last = torch.zeros_like(inner_bias), torch.zeros_like(outer_weight[:, :, 0])
-        for place in _pieces(pixels):
-            some, told = pixels[..., place], colours[..., place]
-            hidden = torch.baddbmm(inner_bias[..., None], inner_weight, some).relu_()
-            own = torch.addcmul(told, told, told, value=-1).mul_(pull[..., place]).mul_(STEEPNESS)
-            outer.baddbmm_(own, hidden.mT)
-            last += own.sum(dim=2)
-            below = torch.bmm(outer_weight.mT, own).mul_(hidden.sign_())
-            inner.baddbmm_(below, some.mT)
-            shift += below.sum(dim=2)
+        for place in _chunks(pixels):
+            chunk, colour = pixels[..., place], colours[..., place]
+            hidden = torch.baddbmm(inner_bias[..., None], inner_weight, chunk).relu_()
+            slope = torch.addcmul(colour, colour, colour, value=-1)  # of the sigmoid
+            output_pull = slope.mul_(pull[..., place]).mul_(STEEPNESS)
+            outer.baddbmm_(output_pull, hidden.mT)
+            last += output_pull.sum(dim=2)
+            hidden_pull = torch.bmm(outer_weight.mT, output_pull).mul_(hidden.sign_())
+            inner.baddbmm_(hidden_pull, chunk.mT)
+            shift += hidden_pull.sum(dim=2)
         return None, inner, shift, outer, last
 
 
-def _pieces(pixels: Float[Tensor, "p 3 n"]) -> list[slice]:
-    """Of each group's pixels, as many at a time as fit."""
+def _chunks(pixels: Float[Tensor, "p 3 n"]) -> list[slice]:
+    """Slices of each group's pixels that fit the cache together."""
     fits = _CPU_PIXELS if pixels.device.type == "cpu" else _GPU_PIXELS
-    each = max(1, fits // len(pixels))
-    return [slice(start, start + each) for start in range(0, pixels.shape[2], each)]
+    length = max(1, fits // len(pixels))
+    return [slice(start, start + length) for start in range(0, pixels.shape[2], length)]

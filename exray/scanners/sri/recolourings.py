@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.scanners.sri.pixel_network import recoloured_pixels
-from exray.scanners.sri.polygons import logit_of_loss, own_probabilities
+from exray.scanners.sri.polygons import own_probabilities
 from exray.scanners.sri.shape import Moment, UntargetedShape
 from exray.triggers.recolouring import RecolourTrigger, recoloured
 
@@ -19,17 +19,17 @@ _HIDDEN = 16  # units of the recolouring network
 
 @dataclass(frozen=True, kw_only=True)
 class Recolourings(UntargetedShape):
-    """A small network that recolours each pixel, on images whose colours vary in each step.
+    """A small network that recolours each pixel, on images of randomly varied colours.
 
     Args:
         schedule: Rounds, steps and Adam's numbers.
-        weight_decay: Of the networks' weights.
-        diversity_weight: Of the distance to the earlier rounds' recolourings.
+        weight_decay: Weight of the networks' squared weights.
+        diversity_weight: Weight of the distance to the earlier rounds' recolourings.
         variation: Greatest change of brightness, contrast and gamma, a share.
-        hue: Greatest turn of the colours about gray, in turns.
+        hue: Greatest rotation of the hue, in turns.
 
     Source: SRI, ``extract_fv_color_v2r.py`` (facts, section 4). *Differs from the released code:*
-    the hue turns about the gray axis of RGB.
+    the hue rotates about the gray axis of RGB.
     """
 
     shrinks: ClassVar[bool] = False
@@ -42,12 +42,12 @@ class Recolourings(UntargetedShape):
     def start(
         self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """Random weights, as torch starts 1 x 1 convolutions."""
+        """Random weights, distributed as torch initialises 1 x 1 convolutions."""
         del image_size
         shapes = ((_HIDDEN, 3), (_HIDDEN,), (3, _HIDDEN), (3,))
         bounds = [3**-0.5] * 2 + [_HIDDEN**-0.5] * 2
         return tuple(
-            bound * torch.stack([torch.rand(shape, generator=each) * 2 - 1 for each in streams])
+            bound * torch.stack([torch.rand(shape, generator=stream) * 2 - 1 for stream in streams])
             for shape, bound in zip(shapes, bounds, strict=True)
         )
 
@@ -55,28 +55,31 @@ class Recolourings(UntargetedShape):
         self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
     ) -> Float[Tensor, "p m 3 h w"]:
         """The varied images, recoloured."""
-        groups, many, _, height, width = images.shape
+        groups, per_group, _, height, width = images.shape
         pixels = self._varied(images.transpose(1, 2).flatten(3), moment.draws)
         colours = recoloured_pixels(pixels, values[0], values[1], values[2], values[3])
-        rows = colours.mT.contiguous().view(groups, many, height, width, 3)
+        rows = colours.mT.contiguous().view(groups, per_group, height, width, 3)
         return rows.permute(0, 1, 4, 2, 3)
 
     def _varied(
         self, pixels: Float[Tensor, "p 3 m n"], draws: Float[Tensor, "p 4"]
     ) -> Float[Tensor, "p 3 n_all"]:
-        """All pixels, of other brightness, contrast about their image's mean, gamma and hue."""
+        """All pixels with varied brightness, contrast about the image's mean, gamma and hue."""
         factors = 1 + self.variation * draws[:, :3]
         bright, contrast, gamma = factors.T[:, :, None, None, None]
         mean = bright * pixels.mean(dim=(1, 3), keepdim=True)
         varied = torch.addcmul(mean * (1 - contrast), pixels, bright * contrast)
         varied = varied.clamp_(1e-3, 1).log_().mul_(gamma).exp_().flatten(2)
-        turns = _gray_turns(2 * math.pi * self.hue * draws[:, 3])
-        return torch.bmm(turns, varied).clamp_(0, 1)
+        rotations = _hue_rotations(2 * math.pi * self.hue * draws[:, 3])
+        return torch.bmm(rotations, varied).clamp_(0, 1)
 
     def flip_loss(
         self, probabilities: Float[Tensor, "p m k"], victims: Int[Tensor, " p"], moment: Moment
     ) -> Float[Tensor, " p"]:
-        """One less the other classes' probabilities, whose power favours one of them ever more."""
+        """One minus the summed powers of the other classes' probabilities.
+
+        The power grows with the step, which favours a single target more and more.
+        """
         power = 1 + 2 * moment.step / self.schedule.steps
         own = own_probabilities(probabilities, victims).clamp(min=1e-12) ** power
         powers = probabilities.clamp(min=1e-12) ** power
@@ -85,33 +88,25 @@ class Recolourings(UntargetedShape):
     def penalty(
         self, values: Sequence[Tensor], previous: Float[Tensor, "r p d"], moment: Moment
     ) -> Float[Tensor, " p"]:
-        """Squared weights, less the distance to earlier recolourings."""
+        """Squared weights, minus the distance to earlier recolourings."""
         del moment
-        squares = torch.stack([each.flatten(1).square().sum(dim=1) for each in values]).sum(dim=0)
+        squares = torch.stack([value.flatten(1).square().sum(dim=1) for value in values]).sum(dim=0)
         gaps = (self.descriptor(values)[None] - previous).square().mean(dim=2)
         return self.weight_decay * squares - self.diversity_weight * gaps.sum(dim=0)
 
     def size_shares(self, values: Sequence[Tensor]) -> Float[Tensor, " p"]:
-        """All of it."""
+        """1: a recolouring covers the whole image."""
         return torch.ones_like(values[-1][:, 0])
 
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
-        """What becomes of the eight corners of the colour cube."""
+        """The recoloured eight corners of the RGB cube."""
         corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3).T.to(values[0])
         cube = corners.view(1, 1, 3, 2, 4).expand(len(values[0]), 1, 3, 2, 4)
         return recoloured(cube, values[0], values[1], values[2], values[3]).flatten(1)
 
-    def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
-        """The colour cube's corners."""
-        return self.descriptor(values)
-
-    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
-        """How surely the recolouring flips in the end."""
-        return logit_of_loss(features[-1, :1])
-
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> RecolourTrigger:
         """The recolouring."""
-        rows = [each[0].detach().clone() for each in values]
+        rows = [value[0].detach().clone() for value in values]
         return RecolourTrigger(
             inner_weight=rows[0],
             inner_bias=rows[1],
@@ -121,7 +116,7 @@ class Recolourings(UntargetedShape):
         )
 
 
-def _gray_turns(angles: Float[Tensor, " p"]) -> Float[Tensor, "p 3 3"]:
+def _hue_rotations(angles: Float[Tensor, " p"]) -> Float[Tensor, "p 3 3"]:
     """Rotations of RGB about the gray axis."""
     axis = 3**-0.5
     cross = axis * torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])

@@ -1,4 +1,4 @@
-"""What SRI's search optimises for each class, and for how long: the interface of its shapes."""
+"""The interface of SRI's trigger shapes: what is optimised per class, and for how long."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ NUM_DRAWS = 4  # random numbers that an augmentation may use in a step
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """How far a search is.
+    """The state of the clock in one step of a search.
 
     Args:
-        round_index: Of the searches from other starts.
+        round_index: Index of the round; each round starts anew from random values.
         step: Within the round, from 0.
-        draws: Random numbers of each class for this step, in [-1, 1].
+        draws: Random numbers per class for this step, in [-1, 1].
     """
 
     round_index: int
@@ -31,12 +31,12 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSchedule:
-    """How a search runs.
+    """How long a search runs, and with which optimiser settings.
 
     Args:
-        rounds: Searches from other starts, each told to differ from those before.
-        steps: Adam steps of each.
-        images_per_class: Images that a class sees in a step.
+        rounds: Searches from new starts; each is penalised for likeness to the earlier ones.
+        steps: Adam steps per round.
+        images_per_class: Images per class and step.
         learning_rate: Adam's.
         betas: Adam's.
     """
@@ -50,26 +50,20 @@ class SearchSchedule:
     def __post_init__(self) -> None:
         for name in ("rounds", "steps", "images_per_class"):
             if getattr(self, name) < 1:
-                raise ValueError(
-                    f"scanner.engine.shapes.schedule.{name} must be >= 1; "
-                    f"got {getattr(self, name)!r}"
-                )
+                raise ValueError(f"{name} must be >= 1; got {getattr(self, name)!r}")
         if not self.learning_rate > 0:
-            raise ValueError(
-                "scanner.engine.shapes.schedule.learning_rate must be positive; "
-                f"got {self.learning_rate!r}"
-            )
+            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UntargetedShape(ABC):
-    """What is optimised for each class, how it changes images and what for.
+    """A kind of trigger: its parameters, how it changes images and its loss.
 
     Args:
         schedule: Rounds, steps and Adam's numbers.
     """
 
-    shrinks: ClassVar[bool]  # whether steps make its triggers smaller, once they flip
+    shrinks: ClassVar[bool]  # whether optimisation shrinks a trigger once it flips its images
 
     schedule: SearchSchedule
 
@@ -77,13 +71,13 @@ class UntargetedShape(ABC):
     def start(
         self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """First values, a row for each stream."""
+        """Initial parameters, one row per random stream."""
 
     @abstractmethod
     def stamp(
         self, images: Float[Tensor, "p m 3 h w"], values: Sequence[Tensor], moment: Moment
     ) -> Float[Tensor, "p m 3 h w"]:
-        """The images with the triggers, augmented."""
+        """The augmented images with the triggers in them."""
 
     @abstractmethod
     def flip_loss(
@@ -92,7 +86,7 @@ class UntargetedShape(ABC):
         victims: Int[Tensor, " p"],
         moment: Moment,
     ) -> Float[Tensor, " p"]:
-        """Low where images are not taken for their own class."""
+        """Loss that is low where images are not classified as their own class."""
 
     @abstractmethod
     def penalty(
@@ -101,7 +95,7 @@ class UntargetedShape(ABC):
         previous: Float[Tensor, "r p d"],
         moment: Moment,
     ) -> Float[Tensor, " p"]:
-        """What size, form and likeness to the earlier rounds' triggers cost."""
+        """Penalty on size, form and likeness to the earlier rounds' triggers."""
 
     @abstractmethod
     def size_shares(self, values: Sequence[Tensor]) -> Float[Tensor, " p"]:
@@ -109,16 +103,8 @@ class UntargetedShape(ABC):
 
     @abstractmethod
     def descriptor(self, values: Sequence[Tensor]) -> Float[Tensor, "p d"]:
-        """What tells two triggers apart."""
-
-    @abstractmethod
-    def features(self, values: Sequence[Tensor]) -> Float[Tensor, "p f"]:
-        """What a state looks like, beside its loss."""
-
-    @abstractmethod
-    def looks(self, features: Float[Tensor, "checkpoints f"]) -> Float[Tensor, " d"]:
-        """What the classifier of classifiers sees of a whole search."""
+        """Vector by which two triggers are compared."""
 
     @abstractmethod
     def trigger(self, values: Sequence[Tensor], image_size: tuple[int, int]) -> Trigger:
-        """The hardened trigger of one class' rows."""
+        """The hardened trigger of one class's rows."""

@@ -1,4 +1,4 @@
-"""The task that fits SRI's classifier of classifiers refuses what it cannot fit."""
+"""The task that fits SRI-CLS: what it prints and stores, resumes and refuses."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from exray.app.instantiate import built
 from exray.app.tasks.fit import fit
 from exray.datasets.zoo import embedded_root
 from exray.scanners.base import Scanner
-from exray.scanners.sri.set_classifier import read_provenance
 from exray.scanners.sri.sri_cls import SHIPPED
+from exray.scanners.sri.trojan_probability import read_trojan_probability
 
 
 def composed(*overrides):
@@ -27,15 +27,15 @@ def test_a_scanner_without_a_fit_is_refused():
 
 
 def test_a_fit_of_a_zoo_tells_each_classifier_and_where_it_comes_from(tmp_path, monkeypatch):
-    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.features", _short)
-    finished = fit(fit_of_signs_mini(tmp_path))
-    assert len(finished.lines) == 8
-    assert {line.split("\t")[1] for line in finished.lines} == {"clean", "polygon"}
-    told = read_provenance(tmp_path / "fit.safetensors")
-    assert told["zoo"] == "signs_mini"
-    assert told["num_models"] == 8
-    assert set(told["left_out"]) == {"all", "polygon"}
-    assert told["command"] == (
+    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.log_anomaly", _short)
+    result = fit(fit_of_signs_mini(tmp_path))
+    assert len(result.lines) == 8
+    assert {line.split("\t")[1] for line in result.lines} == {"clean", "polygon"}
+    provenance = read_trojan_probability(tmp_path / "fit.json").provenance
+    assert provenance["zoo"] == "signs_mini"
+    assert provenance["num_models"] == 8
+    assert set(provenance["left_out"]) == {"all", "polygon"}
+    assert provenance["command"] == (
         "python run.py task=fit dataset=signs_mini dataset.root=ZOO scanner=sri_cls "
         "scanner.classifier=FILE"
     )
@@ -50,24 +50,24 @@ def test_a_fit_that_was_stopped_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return _short(scanner, classifier, samples)
 
-    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.features", failing)
+    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.log_anomaly", failing)
     config = fit_of_signs_mini(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         fit(config)
     first = fit(config)
     assert len(calls) == 9  # the third twice
-    broken = next((tmp_path / "scans" / "features").glob("*.safetensors"))
+    broken = next((tmp_path / "scans" / "features").glob("*.json"))
     broken.write_bytes(b"cut short")
     assert fit(config).lines == first.lines
     assert len(calls) == 10
 
 
-def test_kinds_are_told_with_the_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.features", _short)
+def test_kinds_are_provenance_with_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr("exray.scanners.sri.sri_cls.SriCls.log_anomaly", _short)
     fit(fit_of_signs_mini(tmp_path, "kinds=[polygon]"))
-    told = read_provenance(tmp_path / "fit.safetensors")
-    assert told["kinds"] == ["polygon"]
-    assert " kinds=[polygon] " in told["command"]
+    provenance = read_trojan_probability(tmp_path / "fit.json").provenance
+    assert provenance["kinds"] == ["polygon"]
+    assert " kinds=[polygon] " in provenance["command"]
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -86,14 +86,13 @@ def test_the_default_configuration_scans_with_the_shipped_fit(trojaned, colour_s
 
 def test_a_zoo_that_is_reported_on_is_not_fitted_on():
     with pytest.raises(ValueError, match="signs_mini is kept for reporting; fit on another zoo"):
-        fit(composed("task=fit", "scanner=sri_cls", "scanner.classifier=fit.safetensors"))
+        fit(composed("task=fit", "scanner=sri_cls", "scanner.classifier=fit.json"))
 
 
 def _short(scanner, classifier, samples):
     """Stands for the search, which takes a minute a zoo: the images' own statistics."""
     del scanner
-    logits = classifier.predict(samples.images[:4])
-    return logits.detach()[:, :6]
+    return float(classifier.predict(samples.images[:4]).max())
 
 
 def fit_of_signs_mini(folder, *more):
@@ -102,10 +101,9 @@ def fit_of_signs_mini(folder, *more):
         "task=fit",
         f"dataset.root={embedded_root('signs_mini')}",
         "scanner=sri_cls",
-        f"scanner.classifier={folder / 'fit.safetensors'}",
+        f"scanner.classifier={folder / 'fit.json'}",
         f"paths.scans={folder / 'scans'}",
         "scanner.fit.folds=2",
         "scanner.fit.repeats=2",
-        "scanner.fit.steps=3",
         *more,
     )

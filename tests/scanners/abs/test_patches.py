@@ -117,7 +117,7 @@ def test_levels_that_do_not_begin_with_zero_are_refused(levels):
 
 @pytest.mark.parametrize("name", ["images_per_class", "targets_per_victim"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"scanner.engine.stimulation.{name} must be >= 1; got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be >= 1; got 0"):
         replace(STIMULATION, **{name: 0})
 
 

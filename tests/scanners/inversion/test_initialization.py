@@ -53,5 +53,5 @@ def test_squares_stay_inside_the_image():
 
 @pytest.mark.parametrize("name", ["images", "finalists", "targets_per_victim"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"scanner.engine.probe.{name} must be >= 1; got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be >= 1; got 0"):
         replace(SETTINGS, **{name: 0})

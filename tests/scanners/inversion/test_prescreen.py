@@ -72,8 +72,8 @@ def test_classes_without_images_are_neither_victim_nor_target(trojaned, colour_s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": 1.5}, r"scanner.engine.prescreen.share must be a fraction in \[0, 1\]; got 1.5"),
-        ({"targets": 0}, "scanner.engine.prescreen.targets_per_victim must be >= 1; got 0"),
+        ({"share": 1.5}, r"share must be a fraction in \[0, 1\]; got 1.5"),
+        ({"targets": 0}, "targets_per_victim must be >= 1; got 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

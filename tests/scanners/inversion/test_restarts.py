@@ -60,5 +60,5 @@ def test_patches_that_do_not_meet_overlap_by_nothing():
 
 @pytest.mark.parametrize("scanner", ["abs_patches", "abs_filter", "neural_cleanse", "k_arm"])
 def test_no_start_at_all_is_refused(scanners, scanner):
-    with pytest.raises(ValueError, match=r"scanner.engine.restarts must be >= 1; got 0"):
+    with pytest.raises(ValueError, match=r"restarts must be >= 1; got 0"):
         scanners[scanner](restarts=0)

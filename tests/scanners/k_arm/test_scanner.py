@@ -116,9 +116,9 @@ def test_images_of_one_class_are_not_enough(trojaned, colour_samples):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_size_share": 1.0}, r"scanner.engine.max_size_share must lie in \(0, 1\).*got 1.0"),
-        ({"min_asr": 0.0}, r"scanner.engine.min_asr must be a fraction in \(0, 1\]; got 0.0"),
-        ({"images_per_step": 0}, "scanner.engine.images_per_step must be >= 1; got 0"),
+        ({"max_size_share": 1.0}, r"max_size_share must lie in \(0, 1\).*got 1.0"),
+        ({"min_asr": 0.0}, r"min_asr must be a fraction in \(0, 1\]; got 0.0"),
+        ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
     ],
 )
 def test_bounds_out_of_range_are_refused(changes, message):
@@ -129,9 +129,9 @@ def test_bounds_out_of_range_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": 1.5}, r"scanner.engine.universal.share must be a fraction in \[0, 1\]; got 1.5"),
+        ({"share": 1.5}, r"share must be a fraction in \[0, 1\]; got 1.5"),
         ({"max_size_share": 0.0}, r"universal.max_size_share must lie in \(0, 1\).*got 0.0"),
-        ({"images_per_step": 0}, "scanner.engine.universal.images_per_step must be >= 1; got 0"),
+        ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
     ],
 )
 def test_universal_arms_out_of_range_are_refused(changes, message):

@@ -111,9 +111,9 @@ def test_a_network_next_to_constant_is_inconclusive_rather_than_clean(colour_sam
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "scanner.engine.steps must be >= 1; got 0"),
-        ({"images_per_step": 0}, "scanner.engine.images_per_step must be >= 1; got 0"),
-        ({"min_asr": 1.5}, r"scanner.engine.min_asr must be a fraction in \(0, 1\]; got 1.5"),
+        ({"steps": 0}, "steps must be >= 1; got 0"),
+        ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
+        ({"min_asr": 1.5}, r"min_asr must be a fraction in \(0, 1\]; got 1.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
@@ -124,8 +124,8 @@ def test_settings_out_of_range_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": -1}, "scanner.engine.outliers.steps must be >= 0; got -1"),
-        ({"images_per_step": 0}, "scanner.engine.outliers.images_per_step must be >= 1; got 0"),
+        ({"steps": -1}, "steps must be >= 0; got -1"),
+        ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
     ],
 )
 def test_rounds_out_of_range_are_refused(changes, message):
@@ -137,7 +137,7 @@ def test_rounds_out_of_range_are_refused(changes, message):
     ("changes", "message"),
     [
         ({"asr_bar": 99.0}, r"asr_bar must be a fraction in \(0, 1\]; got 99.0"),
-        ({"up": 1.0}, "scanner.engine.cost.up must exceed 1; got 1.0"),
+        ({"up": 1.0}, "up must exceed 1; got 1.0"),
     ],
 )
 def test_costs_out_of_range_are_refused(changes, message):

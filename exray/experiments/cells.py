@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from exray.evaluation.rejudging.stored_measurements import measurements_of
+from exray.evaluation.rejudging.stored_measurements import decide, measurements_of
 from exray.rules.base import DecisionRule
 from exray.rules.verdict import Verdict, model_verdicts
 
@@ -14,15 +14,15 @@ from exray.rules.verdict import Verdict, model_verdicts
 class Column:
     """Which trojaned models are set against the clean ones, and whose triggers count.
 
-    The paper judges polygons by what ABS's patch inversion finds and filters by what its filter
-    inversion finds, each on all clean models.
+    The paper judges polygons by the triggers of ABS's patch inversion and filters by those of its
+    filter inversion, each on all clean models.
 
     Args:
         name: ``polygon``, ``filter`` or ``all``, as in the paper's numbers.
         title: What the table writes above it.
         kinds: Ground-truth trigger kinds that belong to it; empty for all.
-        sources: Scanners whose triggers count; empty for all. Where all triggers are of one
-            source they count whatever its name.
+        sources: Scanners whose triggers count; empty for all. Triggers that are all of one
+            scanner count whatever its name.
 
     Source: EX-RAY, section 4.1 and Table 1.
     """
@@ -35,15 +35,15 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExperimentCell:
-    """The records of one configuration.
+    """The records of one configuration; never changed, its methods return new cells.
 
     Args:
         name: As tables call it.
         folder: Where its records are stored.
         records: A row per record, as `collect` gives it.
         triggers: A row per trigger.
-        setting: Value on a figure's axis; nan where there is none.
-        probability_without_triggers: What a model without a trigger gets.
+        setting: Value on a figure's axis; nan without one.
+        probability_without_triggers: Probability of a model without triggers.
         caption: How complete the records are.
     """
 
@@ -59,22 +59,20 @@ class ExperimentCell:
         """The cell, had only the column's models been scanned, and only by its scanners.
 
         Args:
-            column: Which models and triggers stay.
+            column: Selects the models and triggers.
         """
         records = self.records[_in_column(self.records, column)]
-        known = set(self.triggers["source"].unique())
-        if not column.sources or len(known) < 2:
-            kept = self.triggers["model_id"].isin(records["model_id"])
-            return self._with(records, self.triggers[kept])
-        kept = self.triggers["source"].isin(column.sources)
-        triggers = self.triggers[kept & self.triggers["model_id"].isin(records["model_id"])]
-        return self._with(self._recounted(records, triggers), triggers)
+        triggers = self.triggers[self.triggers["model_id"].isin(records["model_id"])]
+        if column.sources and self.triggers["source"].nunique() > 1:
+            triggers = triggers[triggers["source"].isin(column.sources)]
+            records = _judged_anew(records, triggers, self.probability_without_triggers)
+        return self._replaced(records, triggers)
 
     def redecided(self, rule: DecisionRule, name: str) -> "ExperimentCell":
         """The cell, had another rule decided on its stored measurements.
 
         Args:
-            rule: What decides.
+            rule: Decides about each trigger.
             name: What tables call the new cell.
 
         Raises:
@@ -82,45 +80,48 @@ class ExperimentCell:
         """
         if not len(self.triggers):
             return replace(self, name=name)
-        rows = measurements_of(self.triggers)
-        found = [None if row is None else rule.decide(row) for row in rows]
+        decisions = decide(rule, measurements_of(self.triggers))
         triggers = self.triggers.assign(
-            is_injected=[each is not None and each.is_injected for each in found],
-            score=[0.0 if each is None else each.score for each in found],
+            is_injected=[decision is not None and decision.is_injected for decision in decisions],
+            score=[0.0 if decision is None else decision.score for decision in decisions],
         )
         without = rule.probability_without_triggers
-        kept = self.probability_without_triggers if without is None else without
-        new = replace(self, name=name, triggers=triggers, probability_without_triggers=kept)
-        records = new._recounted(self.records, triggers)
-        flags = self.records["scanner_flags"]
-        return new._with(records.assign(scanner_flags=flags, judge=name), triggers)
+        if without is None:
+            without = self.probability_without_triggers
+        judged = _judged_anew(self.records, triggers, without)
+        records = judged.assign(scanner_flags=self.records["scanner_flags"], judge=name)
+        cell = replace(self, name=name, probability_without_triggers=without)
+        return cell._replaced(records, triggers)
 
-    def _recounted(self, records: pd.DataFrame, triggers: pd.DataFrame) -> pd.DataFrame:
-        """Verdicts that follow from some of the triggers alone."""
-        new = model_verdicts(
-            list(records["model_id"]),
-            triggers,
-            is_inconclusive=False,
-            without_triggers=self.probability_without_triggers,
-        ).set_index(records.index)
-        answered = (records["status"] == "done") & (
-            records["verdict"] != Verdict.INCONCLUSIVE.value
-        )
-        flags = (new["num_triggers"] > 0).astype("boolean")
-        return records.assign(
-            num_triggers=new["num_triggers"],
-            num_injected=new["num_injected"],
-            verdict=new["verdict"].where(answered, records["verdict"]),
-            probability=new["probability"].where(answered, records["probability"]),
-            scanner_flags=flags.where(answered, records["scanner_flags"]),
-        )
-
-    def _with(self, records: pd.DataFrame, triggers: pd.DataFrame) -> "ExperimentCell":
+    def _replaced(self, records: pd.DataFrame, triggers: pd.DataFrame) -> "ExperimentCell":
+        """A copy with other rows, numbered from 0."""
         return replace(
             self,
             records=records.reset_index(drop=True),
             triggers=triggers.reset_index(drop=True),
         )
+
+
+def _judged_anew(
+    records: pd.DataFrame, triggers: pd.DataFrame, probability_without_triggers: float
+) -> pd.DataFrame:
+    """The records with the verdicts that follow from these triggers alone."""
+    new = model_verdicts(
+        list(records["model_id"]),
+        triggers,
+        is_inconclusive=False,
+        without_triggers=probability_without_triggers,
+    ).set_index(records.index)
+    is_conclusive = records["verdict"] != Verdict.INCONCLUSIVE.value
+    judged = (records["status"] == "done") & is_conclusive
+    flags = (new["num_triggers"] > 0).astype("boolean")
+    return records.assign(
+        num_triggers=new["num_triggers"],
+        num_injected=new["num_injected"],
+        verdict=new["verdict"].where(judged, records["verdict"]),
+        probability=new["probability"].where(judged, records["probability"]),
+        scanner_flags=flags.where(judged, records["scanner_flags"]),
+    )
 
 
 def _in_column(records: pd.DataFrame, column: Column) -> pd.Series:

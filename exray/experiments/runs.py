@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from exray.evaluation.reserved_models import refuse_reserved
@@ -112,12 +113,11 @@ def _sweep(root: Path, names: Sequence[str]) -> list[str]:
 
 
 def _cell(collection: Collection, store: ResultStore, *, label: str, axis: str) -> ExperimentCell:
-    frame = collection.frame.copy()
     seconds = [
         scan.record.seconds.get("kept_inversion", scan.record.seconds.get("inversion"))
         for scan in collection.scans
     ]
-    frame["inversion_seconds"] = pd.Series(seconds, index=frame.index, dtype="float64")
+    frame = collection.frame.assign(inversion_seconds=np.array(seconds, dtype=np.float64))
     label = label or str(frame["judge"].iloc[0])
     return ExperimentCell(
         name=label,

@@ -130,7 +130,7 @@ def test_only_triggers_of_a_columns_scanner_count(cell):
 
 def test_triggers_of_a_single_scanner_count_whatever_its_name(cell):
     kept = cell.triggers[cell.triggers["source"] == "abs"].assign(source="external")
-    records = cell._with(cell.records, kept).restricted(POLYGON).records
+    records = replace(cell, triggers=kept).restricted(POLYGON).records
     assert list(records["verdict"]) == list(cell.records["verdict"][[0, 2, 3]])
 
 

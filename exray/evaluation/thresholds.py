@@ -113,6 +113,8 @@ def swapped_halves(frame: pd.DataFrame, name: str, *, seed: int = 0) -> Predicti
 def tuning_half(is_trojaned: Bool[ndarray, " n"], *, seed: int = 0) -> Bool[ndarray, " n"]:
     """A random half of the trojaned and of the clean models.
 
+    scikit-learn's stratified splits draw other halves, and the committed tables are of these.
+
     Args:
         is_trojaned: Ground truth of the models.
         seed: Of the draw.

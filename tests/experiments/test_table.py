@@ -138,7 +138,7 @@ def test_failed_and_inconclusive_models_keep_their_verdicts(cell):
     records = cell.records.copy()
     records.loc[2, ["status", "verdict"]] = ["failed", "failed"]
     records.loc[3, ["verdict", "probability"]] = ["inconclusive", 0.5]
-    kept = cell._with(records, cell.triggers).restricted(POLYGON).records
+    kept = replace(cell, records=records).restricted(POLYGON).records
     assert list(kept["verdict"]) == ["trojaned", "failed", "inconclusive"]
     assert list(kept["probability"])[2] == 0.5
 
@@ -170,7 +170,7 @@ def test_a_judge_that_cannot_judge_a_column_has_no_row_there(cell):
     triggers = cell.triggers.assign(
         m_applicable=np.where(cell.triggers["source"] == "abs", np.nan, 0.0)
     )
-    dissected = cell._with(cell.records, triggers)
+    dissected = replace(cell, triggers=triggers)
     assert is_applicable(dissected.restricted(POLYGON))
     frame, notes = cell_table().frame([dissected], {})
     assert set(frame["column"]) == {"polygon"}
@@ -200,7 +200,7 @@ def differenced(cell, similarities):
     cross = {f"m_{name}": 0.1 for name in CROSS}
     both = {"m_converged_victim_target": 1.0, "m_converged_victim_stamped": 1.0}
     triggers = cell.triggers.assign(m_similarity=similarities, **cross, **both)
-    return cell._with(cell.records, triggers)
+    return replace(cell, triggers=triggers)
 
 
 def test_another_rule_decides_on_stored_measurements(cell):
@@ -233,7 +233,7 @@ def test_a_rule_cannot_decide_on_what_was_not_measured(cell):
 
 
 def test_records_of_one_kind_make_no_table(cell):
-    clean = cell._with(cell.records[2:], cell.triggers)
+    clean = replace(cell, records=cell.records[2:])
     with pytest.raises(ValueError, match="no column has both trojaned and clean models"):
         cell_table().frame([clean], {})
 

@@ -12,12 +12,13 @@ from exray.evaluation.predictions import with_judge
 from exray.evaluation.rejudging.stored_measurements import measurements_of
 from exray.rules.base import lost_masks
 from exray.rules.calibration import FEATURES, WIDEST, Feature
+from exray.rules.verdict import UNDECIDED
 
 PRIOR_COUNT = 2.0  # pseudo-models behind a share of few, or of none
 PRIOR_WITHOUT, PRIOR_UNCONVERGED = 0.25, 0.5  # what they say
 SILENT = 0.49  # a scanner that finds nothing never speaks for a trojan
-_FLAT = 1e-9  # a feature that varies less is left as it is
-PLATT_STRENGTH = 1.0  # of the ridge that pulls the model level's two numbers to 1 and 0
+PLATT_C = 1.0  # inverse strength of the ridge on the model level's slope
+FLATTEST = 0.05  # least slope of the model level
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,10 +56,21 @@ class Fit:
 
     def log_odds(self, inputs: Float[ndarray, "t f"]) -> Float[ndarray, " t"]:
         """Of every trigger."""
-        found: Float[ndarray, " t"] = (
-            _scaled(inputs, self.centre, self.scale) @ self.weight + self.bias
-        )
-        return found
+        model = _LogisticModel(weight=self.weight, bias=self.bias)
+        return model.log_odds(_scaled(inputs, self.centre, self.scale))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _LogisticModel:
+    """A logistic regression over scaled features."""
+
+    weight: Float[ndarray, " f"]
+    bias: float
+
+    def log_odds(self, scaled: Float[ndarray, "t f"]) -> Float[ndarray, " t"]:
+        """Of every trigger."""
+        log_odds: Float[ndarray, " t"] = scaled @ self.weight + self.bias
+        return log_odds
 
 
 def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples, float]:
@@ -66,7 +78,7 @@ def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples
 
     A trigger is an example of an injected one where it goes from a true victim to the true target;
     of a natural one in a clean model, and in a trojaned one where it goes to another class than the
-    true target. What leads another victim to the true target may be either and teaches nothing, but
+    true target. From another victim to the true target it may be either: it is no example, but
     counts for its model.
 
     Args:
@@ -79,25 +91,27 @@ def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples
     predictions = with_judge(records)
     place = {model_id: index for index, model_id in enumerate(predictions.model_ids)}
     known = triggers[triggers["model_id"].astype(str).isin(list(place))].reset_index(drop=True)
-    rows = measurements_of(known)
-    kept = [index for index, row in enumerate(rows) if row is not None and not lost_masks(row)]
-    lost = [index for index, row in enumerate(rows) if row is not None and lost_masks(row)]
-    whole = [row for index in kept if (row := rows[index]) is not None]
     owner = known["model_id"].astype(str).map(place).to_numpy(dtype=np.int64)
     label = _labels(known, predictions.is_trojaned[owner])
+    differenced = {
+        index: row for index, row in enumerate(measurements_of(known)) if row is not None
+    }
+    unconverged = [index for index, row in differenced.items() if lost_masks(row)]
+    usable = {index: row for index, row in differenced.items() if not lost_masks(row)}
+    rows = list(usable.values())
     columns = {
-        name: np.array([feature(row) for row in whole], dtype=np.float64)
+        name: np.array([feature(row) for row in rows], dtype=np.float64)
         for name, feature in FEATURES.items()
-        if _is_measured(feature, whole)
+        if _is_measured(feature, rows)
     }
     examples = Examples(
         model_ids=predictions.model_ids,
         is_trojaned=predictions.is_trojaned,
-        owner=owner[kept],
-        label=label[kept],
+        owner=owner[list(usable)],
+        label=label[list(usable)],
         columns=columns,
     )
-    return examples, _smoothed(label[lost] == 1, PRIOR_UNCONVERGED)
+    return examples, _smoothed(label[unconverged] == 1, PRIOR_UNCONVERGED)
 
 
 def _is_measured(feature: Feature, rows: Sequence[Mapping[str, float]]) -> bool:
@@ -129,7 +143,7 @@ def fitted(
 
     First the triggers' labels give the weights, under a ridge penalty and with every model counting
     as much. Then two numbers, a slope and a shift, fit the highest log-odds of each model to the
-    models' ground truth; they are found on triggers that the weights did not see (five folds).
+    models' ground truth; they are fitted on triggers that the weights did not see (five folds).
 
     Args:
         examples: All triggers and models.
@@ -144,24 +158,24 @@ def fitted(
     mine = models[examples.owner]
     centre, scale = _moments(inputs[mine])
     scaled = _scaled(inputs, centre, scale)
-    found = _weights(scaled, examples, mine, penalty)
-    if found is None:
+    model = _trigger_model(scaled, examples, mine, penalty)
+    if model is None:
         return None
-    held = np.full(len(inputs), np.nan)
-    for left in _folds(examples.is_trojaned, models, count=5, seed=0):
-        inner = _weights(scaled, examples, mine & ~left[examples.owner], penalty)
-        out = left[examples.owner]
-        held[out] = scaled[out] @ (inner or found)[0] + (inner or found)[1]
-    has, top = _highest(held, examples, models)
-    slope, shift = _platt(top, examples.is_trojaned[has])
-    none = models.copy()
-    none[has] = False
+    held_out = model.log_odds(scaled)
+    for fold in _folds(examples.is_trojaned, models, count=5, seed=0):
+        out = fold[examples.owner]
+        inner = _trigger_model(scaled, examples, mine & ~out, penalty) or model
+        held_out[out] = inner.log_odds(scaled[out])
+    has_trigger, highest = _highest(held_out, examples, models)
+    slope, shift = _platt(highest, examples.is_trojaned[has_trigger])
+    silent = models.copy()
+    silent[has_trigger] = False
     return Fit(
         centre=centre,
         scale=scale,
-        weight=slope * found[0],
-        bias=float(slope * found[1] + shift),
-        without_triggers=min(_smoothed(examples.is_trojaned[none], PRIOR_WITHOUT), SILENT),
+        weight=slope * model.weight,
+        bias=slope * model.bias + shift,
+        without_triggers=min(_smoothed(examples.is_trojaned[silent], PRIOR_WITHOUT), SILENT),
     )
 
 
@@ -171,13 +185,14 @@ def probabilities(fit: Fit, examples: Examples, features: Sequence[str]) -> Floa
     Args:
         fit: The numbers.
         examples: All triggers and models.
-        features: Those that the numbers are of.
+        features: The features that the numbers are of.
     """
     everything = np.ones(len(examples.is_trojaned), dtype=bool)
-    has, top = _highest(fit.log_odds(examples.inputs(features)), examples, everything)
-    found = np.full(len(examples.is_trojaned), fit.without_triggers)
-    found[has] = 1 / (1 + np.exp(-top))
-    return found
+    log_odds = fit.log_odds(examples.inputs(features))
+    has_trigger, highest = _highest(log_odds, examples, everything)
+    probability = np.full(len(everything), fit.without_triggers)
+    probability[has_trigger] = 1 / (1 + np.exp(-highest))
+    return probability
 
 
 def left_out_probabilities(
@@ -189,41 +204,43 @@ def left_out_probabilities(
         examples: All triggers and models.
         features: Which measurements take part.
         penalty: Inverse strength of the ridge.
-        folds: Into how many parts the models are cut, trojaned and clean ones apart.
-        seed: Of the cut.
+        folds: Number of folds, stratified by ground truth.
+        seed: Of the folds.
     """
     everything = np.ones(len(examples.is_trojaned), dtype=bool)
-    found = np.full(len(everything), 0.5)
-    for left in _folds(examples.is_trojaned, everything, count=folds, seed=seed):
-        fit = fitted(examples, features, penalty, ~left)
+    probability = np.full(len(everything), UNDECIDED)
+    for fold in _folds(examples.is_trojaned, everything, count=folds, seed=seed):
+        fit = fitted(examples, features, penalty, ~fold)
         if fit is not None:
-            found[left] = probabilities(fit, examples, features)[left]
-    return found
+            probability[fold] = probabilities(fit, examples, features)[fold]
+    return probability
 
 
 def _moments(
     inputs: Float[ndarray, "t f"],
 ) -> tuple[Float[ndarray, " f"], Float[ndarray, " f"]]:
     """Mean and standard deviation of each feature over the triggers that it applies to."""
-    applies = np.isfinite(inputs)
-    count = np.maximum(applies.sum(axis=0), 1)
-    centre = np.where(applies, inputs, 0.0).sum(axis=0) / count
-    spread = np.sqrt((np.where(applies, inputs - centre, 0.0) ** 2).sum(axis=0) / count)
-    return centre, np.where(spread > _FLAT, spread, 1.0)
+    from sklearn.preprocessing import StandardScaler  # slow to import
+
+    applies = np.isfinite(inputs).any(axis=0)
+    scaler = StandardScaler().fit(np.where(applies, inputs, 0.0))
+    centre: Float[ndarray, " f"] = scaler.mean_
+    scale: Float[ndarray, " f"] = scaler.scale_
+    return centre, scale
 
 
 def _scaled(
     inputs: Float[ndarray, "t f"], centre: Float[ndarray, " f"], scale: Float[ndarray, " f"]
 ) -> Float[ndarray, "t f"]:
-    """Standard deviations from the mean, at most three; none where a feature does not apply."""
-    found = np.clip((inputs - centre) / scale, -WIDEST, WIDEST)
-    return np.where(np.isnan(found), 0.0, found)
+    """Standard deviations from the mean, at most three; zero where a feature does not apply."""
+    clipped = np.clip((inputs - centre) / scale, -WIDEST, WIDEST)
+    return np.where(np.isnan(clipped), 0.0, clipped)
 
 
-def _weights(
+def _trigger_model(
     scaled: Float[ndarray, "t f"], examples: Examples, mine: Bool[ndarray, " t"], penalty: float
-) -> tuple[Float[ndarray, " f"], float] | None:
-    """Weights and bias of the triggers' logistic regression; None for triggers of one kind."""
+) -> _LogisticModel | None:
+    """The triggers' logistic regression; None for triggers of one kind."""
     rows = np.flatnonzero(mine & (examples.label >= 0))
     labels = examples.label[rows]
     if len(np.unique(labels)) < 2:
@@ -234,37 +251,31 @@ def _weights(
     model = LogisticRegression(C=penalty).fit(
         scaled[rows], labels, sample_weight=1 / np.bincount(owners)[owners]
     )
-    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
+    return _LogisticModel(weight=model.coef_[0].astype(np.float64), bias=float(model.intercept_[0]))
 
 
 def _highest(
     log_odds: Float[ndarray, " t"], examples: Examples, models: Bool[ndarray, " m"]
 ) -> tuple[Int[ndarray, " k"], Float[ndarray, " k"]]:
     """Which of the models have a trigger, and the highest log-odds of each."""
-    top = np.full(len(models), -np.inf)
+    highest = np.full(len(models), -np.inf)
     mine = models[examples.owner]
-    np.maximum.at(top, examples.owner[mine], log_odds[mine])
-    has = np.flatnonzero(models & np.isfinite(top))
-    return has, top[has]
+    np.maximum.at(highest, examples.owner[mine], log_odds[mine])
+    has_trigger = np.flatnonzero(models & np.isfinite(highest))
+    return has_trigger, highest[has_trigger]
 
 
-def _platt(top: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]) -> tuple[float, float]:
-    """Slope and shift that fit log-odds to the truth by cross-entropy, pulled to 1 and 0.
+def _platt(highest: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]) -> tuple[float, float]:
+    """Slope and shift that fit log-odds to the truth by cross-entropy.
 
     The slope stays above 0, so that the order of the triggers is kept.
     """
-    from scipy.optimize import minimize  # slow to import
-
-    sign = np.where(is_trojaned, 1.0, -1.0)
-
-    def loss(numbers: Float[ndarray, " 2"]) -> float:
-        wrong = np.logaddexp(0.0, -sign * (np.exp(numbers[0]) * top + numbers[1])).sum()
-        return float(wrong + 0.5 * PLATT_STRENGTH * (numbers**2).sum())
-
-    if not len(top):
+    if len(np.unique(is_trojaned)) < 2:
         return 1.0, 0.0
-    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3.0, 3.0), (-6.0, 6.0)]).x
-    return float(np.exp(found[0])), float(found[1])
+    from sklearn.linear_model import LogisticRegression  # slow to import
+
+    model = LogisticRegression(C=PLATT_C).fit(highest[:, None], is_trojaned)
+    return max(float(model.coef_[0, 0]), FLATTEST), float(model.intercept_[0])
 
 
 def _smoothed(hits: Bool[ndarray, " n"], prior: float) -> float:
@@ -275,12 +286,13 @@ def _smoothed(hits: Bool[ndarray, " n"], prior: float) -> float:
 def _folds(
     is_trojaned: Bool[ndarray, " m"], models: Bool[ndarray, " m"], *, count: int, seed: int
 ) -> list[Bool[ndarray, " m"]]:
-    """The models in some parts, trojaned and clean ones spread evenly."""
-    stream = np.random.default_rng(seed)
-    part = np.full(len(models), -1)
-    start = 0
-    for kind in (True, False):
-        places = stream.permutation(np.flatnonzero(models & (is_trojaned == kind)))
-        part[places] = (start + np.arange(len(places))) % count
-        start += len(places)
-    return [part == index for index in range(count) if (part == index).any()]
+    """Some models in folds stratified by ground truth; fewer folds of few models, none of one."""
+    from sklearn.model_selection import StratifiedKFold  # slow to import
+
+    places = np.flatnonzero(models)
+    truth = is_trojaned[places]
+    count = min(count, int(truth.sum()), int((~truth).sum()))
+    if count < 2:
+        return []
+    split = StratifiedKFold(count, shuffle=True, random_state=seed).split(places, truth)
+    return [np.isin(np.arange(len(models)), places[held_out]) for _, held_out in split]

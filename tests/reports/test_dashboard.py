@@ -106,7 +106,7 @@ def test_a_failed_model_is_named_with_its_error_and_counted_for_no_judge(stores,
         error="Traceback\n  boom",
         error_line="CheckpointError: boom",
     )
-    stores["exray"].write(failed, [], {})
+    stores["exray"].write(ModelScan(record=failed))
     page = page_of(stores, tmp_path)
     assert "exray: 4 of 4 models recorded, 1 failed (m3)." in page
     assert re.search(r'class="filtered is-unknown[^"]* broken"><td><a href="[^"]*">m3', page)

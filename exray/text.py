@@ -1,5 +1,7 @@
 """Values of strangers as short text for messages."""
 
+from collections.abc import Sequence
+
 
 def shown(name: str, limit: int = 80) -> str:
     r"""A stranger's name in ASCII, on one line and at most ``limit`` characters long.
@@ -12,8 +14,8 @@ def shown(name: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-def some(names: list[str], limit: int = 3) -> str:
-    """The first few of the names, and how many more there are.
+def some(names: Sequence[str], limit: int = 3) -> str:
+    """The first few of the names, and how many more there are; each as :func:`shown`.
 
     Example:
         >>> some(["a", "b", "c"], limit=2)

@@ -9,6 +9,7 @@ from exray.datasets.single import SingleModelDataset
 from exray.errors import CheckpointError
 from exray.images.loading import are_clean_images, decode_clean_images
 from exray.models.architectures.factory import network_from_factory
+from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import file_sha256, holds_network
 from exray.models.loading import DESCRIBE_NETWORK, WEIGHTS_ALONE, check_description, load_network
 
@@ -57,6 +58,7 @@ class FolderDataset(SingleModelDataset):
         check_description(architecture, factory)
         if limit_per_class is not None and limit_per_class < 1:
             raise ValueError(f"limit_per_class must be >= 1 or null; got {limit_per_class}")
+        self._file = ModelFile(self.model)  # parsed by check(), loaded by load()
         self.architecture = architecture
         self.factory = factory
         self.num_classes = num_classes
@@ -72,7 +74,7 @@ class FolderDataset(SingleModelDataset):
         """
         if self.factory is not None:
             network_from_factory(self.factory)
-        elif self.architecture is None and not holds_network(self.model):
+        elif self.architecture is None and not holds_network(self._file):
             raise CheckpointError(self.model, WEIGHTS_ALONE, DESCRIBE_NETWORK)
 
     def fingerprint(self) -> str:
@@ -93,7 +95,7 @@ class FolderDataset(SingleModelDataset):
         """
         del model_id
         network = load_network(
-            self.model,
+            self._file,
             architecture=self.architecture,
             factory=self.factory,
             num_classes=self.num_classes,

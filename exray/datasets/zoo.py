@@ -9,7 +9,9 @@ from pathlib import Path
 from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures.registry import build
-from exray.models.checkpoints.reader import file_sha256, read_state
+from exray.models.checkpoints.file_report import inspect_file
+from exray.models.checkpoints.model_file import ModelFile
+from exray.models.checkpoints.reader import file_sha256, read_checkpoint
 from exray.models.checkpoints.weights import load_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.seeding import derive_seed
@@ -82,7 +84,8 @@ class ZooDataset(ModelDataset):
         """
         entry = self.manifest().entry(model_id)
         path = entry.weights_path(self.root)
-        state = read_state(path)
+        file = ModelFile(path)
+        checkpoint = read_checkpoint(file)
         if file_sha256(path) != entry.sha256:
             raise CheckpointError(
                 path,
@@ -90,9 +93,13 @@ class ZooDataset(ModelDataset):
                 "build it again with: python run.py task=build_zoo",
             )
         network = build(entry.architecture, num_classes=entry.num_classes, auxiliary_heads=False)
-        load_state(network, state, path)
+        load_state(network, checkpoint.state, path)
         classifier = Classifier(
-            network, Preprocessing(), num_classes=entry.num_classes, name=entry.architecture
+            network,
+            Preprocessing(),
+            num_classes=entry.num_classes,
+            name=entry.architecture,
+            file_report=inspect_file(file),
         )
         samples = self.images.of_model(entry.image_facts, split="test").samples(
             per_class=self.recipe.samples_per_class, seed=derive_seed(entry.seed, "scan")

@@ -110,14 +110,10 @@ def check_geometry(size: int | None, crop: int | None) -> None:
     for key, value in (("size", size), ("crop", crop)):
         if value is not None and not 0 < value <= 16384:
             raise ValueError(
-                f"dataset.preprocess.{key} must be a number of pixels from 1 to 16384, or null "
-                f"for none; got {value}"
+                f"{key} must be a number of pixels from 1 to 16384, or null for none; got {value}"
             )
     if size is not None and crop is not None and crop > size:
-        raise ValueError(
-            f"dataset.preprocess.crop must not exceed dataset.preprocess.size, which is {size}; "
-            f"got {crop}"
-        )
+        raise ValueError(f"crop must not exceed size, which is {size}; got {crop}")
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -162,7 +158,7 @@ def _placed(image: Image.Image, *, name: str, size: int | None, crop: int | None
     if min(image.size) < crop:
         raise ValueError(
             f"image {name} is {image.width} x {image.height} pixels, smaller than "
-            f"dataset.preprocess.crop={crop}; set dataset.preprocess.size to at least {crop}"
+            f"crop={crop}; set size to at least {crop}"
         )
     left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
     return image.crop((left, top, left + crop, top + crop))

@@ -135,7 +135,7 @@ def decode_folder(
         raise ValueError(f"limit_per_class must be at least 1, or None; got {limit_per_class}")
     if not root.is_dir():
         raise ValueError(
-            f"dataset.images must be a folder; {root} "
+            f"images must be a folder; {root} "
             f"{'is a file' if root.exists() else 'does not exist'}; {_LAYOUT}"
         )
     indices = read_class_indices(root) or dict(class_indices or {})
@@ -232,7 +232,7 @@ def _labelled_files(
         files += [(label, path) for path in inside if _is_image(path)]
         others += [str(path.relative_to(root)) for path in inside if not _is_image(path)]
     if not files:
-        raise ValueError(f"dataset.images must hold images; {root} holds none; {_LAYOUT}")
+        raise ValueError(f"{root} must hold images; it holds none; {_LAYOUT}")
     files.sort(key=lambda pair: pair[0])  # stable: the natural order stays within a class
     rule = f"files that end in none of {', '.join(EXTENSIONS)} are left out"
     return files, places, [f"{rule}: {_some(others)}"] if others else []
@@ -298,7 +298,7 @@ def _read_images(
         if images and image.shape != images[0].shape:
             raise ValueError(
                 f"images must be of one size; {first_path} is {_size(images[0])} and {path} is "
-                f"{_size(image)}; set dataset.preprocess.size=... to the size the network takes"
+                f"{_size(image)}; set size=... to the size the network takes"
             )
         images.append(image)
         labels.append(label)

@@ -18,7 +18,8 @@ from exray.models.architectures.registry import (
     class_count,
     skeleton,
 )
-from exray.models.checkpoints.file_report import look_at
+from exray.models.checkpoints.file_report import inspect_file
+from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
@@ -124,7 +125,7 @@ def load_classifier(
 
 
 def load_network(
-    path: str | Path | nn.Module,
+    path: str | Path | ModelFile | nn.Module,
     *,
     architecture: str | None = None,
     factory: Factory | None = None,
@@ -134,7 +135,7 @@ def load_network(
     """The network in a model file, or a frozen copy of one in memory, without running it.
 
     Args:
-        path: See :func:`load_classifier`.
+        path: See :func:`load_classifier`; a file that has been inspected is not parsed again.
         architecture: Likewise.
         factory: Likewise.
         num_classes: Likewise.
@@ -149,10 +150,9 @@ def load_network(
         if architecture is not None or factory is not None:
             raise ValueError("architecture and factory describe a file; path is a network already")
         return LoadedNetwork(network=_frozen_copy(path), name=type(path).__name__)
-    path = Path(path)
     check_description(architecture, factory)
-    report = look_at(path)
-    checkpoint = read_checkpoint(path)
+    file = path if isinstance(path, ModelFile) else ModelFile(Path(path))
+    report, checkpoint, path = inspect_file(file), read_checkpoint(file), file.path
     network = _described(checkpoint, path, architecture, factory, num_classes)
     if network is None:
         network = _own_network(checkpoint, path, way_out)

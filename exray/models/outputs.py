@@ -174,7 +174,7 @@ def _outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tens
     except Exception as error:  # a stranger's forward may raise anything
         raise ValueError(
             f"the network fails on images of {sides} ({type(error).__name__}: {error}); "
-            "set dataset.preprocess.size or dataset.preprocess.crop to the size it takes"
+            "set size or crop to the size it takes"
         ) from error
     if not isinstance(outputs, Tensor):
         raise ValueError(
@@ -190,7 +190,7 @@ def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
         raise ValueError(
             f"the network must return at least two numbers for each image, shape ({num_images}, k);"
             f" got {tuple(outputs.shape)} for {num_images} images of {sides}; "
-            "set dataset.preprocess.size, or wrap it in a factory that returns the logits alone"
+            "set size, or wrap it in a factory that returns the logits alone"
         )
     if not outputs.is_floating_point():
         raise ValueError(
@@ -200,7 +200,7 @@ def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
     if not outputs.isfinite().all():
         what = "NaN" if outputs.isnan().any() else "infinity"
         raise ValueError(
-            f"the network returns {what}; check its weights and that dataset.preprocess.mean, std "
+            f"the network returns {what}; check its weights and that mean, std "
             "and scaling are those it was trained with"
         )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from exray.datasets.base import LoadedModel, ModelDataset
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, JudgedTrigger
-from exray.models.checkpoints.file_report import look_at
+from exray.models.checkpoints.file_report import inspect_file
 from exray.models.classifier import Classifier
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.sample_selection import SampleSelection, select_samples
@@ -136,9 +136,10 @@ def scan_model(
         BusyError: If another process is inverting its triggers and the pipeline does not wait.
     """
     start = time.perf_counter()
-    file_report = _file_report(source, model_id)
+    file_report: dict[str, str | int] = {}
     try:
         model = source.load(model_id)
+        file_report = dict(model.classifier.file_report)
         scan = _scan_loaded(model, pipeline, start, labels.seed, progress)
         return scan.model_scan(
             labels,
@@ -159,7 +160,7 @@ def scan_model(
             seconds={"total": time.perf_counter() - start},
             error=traceback.format_exc(),
             error_line=" ".join(str(error).split()) or type(error).__name__,
-            look=file_report,
+            look=file_report or _file_report(source, model_id),
         )
         return ModelScan(record=record)
 
@@ -184,9 +185,9 @@ def _scan_loaded(
 
 
 def _file_report(source: ModelDataset, model_id: str) -> dict[str, str | int]:
-    """What the model's file is made of, as far as it can be inspected."""
+    """What a file that could not be loaded is made of, as far as it can be inspected."""
     try:
-        return dict(look_at(source.model_file(model_id)))
+        return dict(inspect_file(source.model_file(model_id)))
     except Exception as error:  # the report informs; loading says what is wrong
         return {"the look ends": type(error).__name__}
 

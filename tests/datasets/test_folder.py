@@ -233,7 +233,7 @@ def test_prefixes_of_parallel_training_are_taken_off(source, folder, weights):
         ("nothing", "names 'nothing', which is not in .*; it has: colours, probabilities, broken"),
         ("broken", "broken raised OSError: no disk; it must build the network without reading"),
         ("number", r"must return a torch.nn.Module; .* returned a int"),
-        ("Fails", "the network returns NaN; check its weights and that dataset.preprocess.mean"),
+        ("Fails", "the network returns NaN; check its weights and that mean"),
     ],
 )
 def test_a_factory_that_is_no_use_is_named(source, factory, message):
@@ -281,7 +281,7 @@ def test_a_damaged_image_is_left_out_and_said(source, folder):
 def test_images_of_several_sizes_need_a_size(source, folder):
     path = folder / "images" / "1" / "0.png"
     Image.open(path).resize((20, 10)).save(path)
-    with pytest.raises(ValueError, match=r"images must be of one size.*set dataset.preprocess.siz"):
+    with pytest.raises(ValueError, match=r"images must be of one size.*set size="):
         loaded(source())
     sized = FolderPreprocess(size=12, crop=8, mean=(), std=(), scaling="unit")
     assert loaded(source(preprocess=sized)).samples.images.shape == (6, 3, 8, 8)
@@ -289,9 +289,7 @@ def test_images_of_several_sizes_need_a_size(source, folder):
 
 def test_an_image_smaller_than_the_crop_is_named(source):
     cropped = FolderPreprocess(size=None, crop=32, mean=(), std=(), scaling="unit")
-    with pytest.raises(
-        ValueError, match=r"smaller than dataset.preprocess.crop=32; set dataset.pr"
-    ):
+    with pytest.raises(ValueError, match=r"smaller than crop=32; set size to"):
         loaded(source(preprocess=cropped))
 
 

@@ -9,12 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.keras.hdf5 import read_keras
 from exray.models.checkpoints.keras.network import keras_network
 from exray.models.checkpoints.keras.weights import KerasError, all_converted
+from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
 from exray.models.checkpoints.state_dict import SAVE_AGAIN, checked, unwrapped, without_prefixes
 from exray.models.checkpoints.torch_files import (
-    COPY_AGAIN,
     load_legacy,
     load_zipped,
     names_layers,
@@ -22,17 +21,15 @@ from exray.models.checkpoints.torch_files import (
 )
 from exray.models.checkpoints.whole_network import UnusualNetworkError, check_network, mend
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a model file held.
+    """The contents of a model file.
 
     Args:
         state: The weights by name.
         network: The network, where the file held one whole; in eval mode.
-        remarks: What the user should hear about how it was read, a sentence each.
+        remarks: What the user should know about how it was read, one sentence each.
         by_order: Whether the names are another framework's, so that weights fit a network layer
             by layer of each kind rather than by name.
         unbuilt: Why there is no network although the file may describe one, as a clause.
@@ -45,26 +42,27 @@ class Checkpoint:
     unbuilt: str = ""
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """What a model file holds: a state dict, or a whole network of known layers.
+def read_checkpoint(file: Path | ModelFile) -> Checkpoint:
+    """The contents of a model file: a state dict, or a whole network of known layers.
 
-    The file's content decides how it is read: safetensors, what ``torch.save`` wrote, zipped or in
-    the older form, or Keras' HDF5. A static look comes first: every name, call, size and entry of
-    the file is held to what its library writes before anything is loaded, so that nothing in it is
-    executed and nothing can take more memory than the file is long. Then pickles are loaded with
-    ``weights_only`` and a list of torch's and torchvision's layers. Of a TorchScript archive or an
-    exported program the weights are taken, and the program is not run. Of an HDF5 file they are
-    transposed, and a plain network that it describes is built of PyTorch's layers.
+    The file's first bytes decide how it is read: safetensors, what ``torch.save`` wrote, zipped or
+    in the older form, or Keras' HDF5. A static inspection comes first: every name, call, size and
+    entry of the file must be one that its library writes before anything is loaded, so that nothing
+    in it is executed and nothing can take more memory than the file is long. Then pickles are
+    loaded with ``weights_only`` and a list of torch's and torchvision's layers. Of a TorchScript
+    archive or an exported program the weights are taken, and the program is not run. Those of an
+    HDF5 file are transposed, and a plain network that it describes is built of PyTorch's layers.
 
     Args:
-        path: A ``.pt``, ``.pth``, ``.safetensors`` or ``.h5`` file.
+        file: A ``.pt``, ``.pth``, ``.safetensors`` or ``.h5`` file; one that has been inspected
+            already is not parsed again.
 
     Raises:
         CheckpointError: If the file is missing, a folder, empty, truncated or no checkpoint, would
             need code to be loaded, holds no weights, or has weights that are not finite.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp()) / "m.pt"
         >>> torch.save(nn.Sequential(nn.Linear(2, 3)), path)
         >>> read_checkpoint(path).network
@@ -72,20 +70,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
           (0): Linear(in_features=2, out_features=3, bias=True)
         )
     """
-    if _head(path).startswith(_HDF5):
-        return _from_keras(path)
-    taken = program_weights(path) if _head(path).startswith(b"PK") else None
-    if taken is not None:
-        kind, weights = taken
+    file = ModelFile.of(file)
+    path = file.path
+    if file.form is FileForm.HDF5:
+        return _from_keras(file)
+    program = program_weights(file) if file.form is FileForm.ZIP else None
+    if program is not None:
+        kind, weights = program
         remark = f"{path.name} is {kind}; its weights were taken and its program was not run"
         return Checkpoint(state=checked(without_prefixes(weights), path), remarks=(remark,))
-    content = unwrapped(_content(path), path)
-    if not isinstance(content, nn.Module):
-        return Checkpoint(state=checked(without_prefixes(content), path))
+    content = unwrapped(_content(file), path)
+    if isinstance(content, nn.Module):
+        return _whole_network(content, path)
+    return Checkpoint(state=checked(without_prefixes(content), path))
+
+
+def _whole_network(network: nn.Module, path: Path) -> Checkpoint:
+    """A network of known layers, refused unless its constructors could have made it."""
     try:
-        check_network(content)
-        added = mend(content)
-        state: dict[str, Tensor] = content.state_dict()
+        check_network(network)
+        added = mend(network)
+        state: dict[str, Tensor] = network.state_dict()
     except (UnusualNetworkError, AttributeError, TypeError, RecursionError) as error:
         raise CheckpointError(
             path,
@@ -94,9 +99,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     small = any(value.is_floating_point() and value.element_size() < 4 for value in state.values())
     state = checked(state, path)
-    network = content.float() if small else content
-    kind = type(network).__name__
-    remark = f"{path.name} holds a whole {kind}, rebuilt from a list of known layers"
+    network = network.float() if small else network
+    remark = (
+        f"{path.name} holds a whole {type(network).__name__}, rebuilt from a list of known layers"
+    )
     if added:
         remark += f"; {', '.join(added)} were added, which its torchvision did not store"
     return Checkpoint(state=state, network=network.eval().requires_grad_(False), remarks=(remark,))
@@ -117,7 +123,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         CheckpointError: As :func:`read_checkpoint`.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp()) / "m.pt"
         >>> torch.save({"state_dict": {"module.bias": torch.ones(2)}}, path)
         >>> read_state(path)
@@ -126,44 +132,43 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return read_checkpoint(path).state
 
 
-def _content(path: Path) -> object:
+def _content(file: ModelFile) -> object:
     """What the file holds, whatever its form."""
-    head = _head(path)
-    if head.startswith(b"PK"):
-        return load_zipped(path)
-    if head.startswith(b"\x80"):
-        return load_legacy(path)
-    if path.suffix == ".safetensors" or head[8:9] == b"{":
+    path = file.path
+    if file.form is FileForm.ZIP:
+        return load_zipped(file)
+    if file.form is FileForm.PICKLES:
+        return load_legacy(file)
+    if path.suffix == ".safetensors" or file.form is FileForm.SAFETENSORS:
         return _load_safetensors(path)
-    other = "an ONNX graph" if path.suffix == ".onnx" else ""
-    if other:
+    if path.suffix == ".onnx":
         raise CheckpointError(
             path,
-            f"is {other}, which exray does not read",
+            "is an ONNX graph, which exray does not read",
             "convert it to a PyTorch network and save its state dict as .safetensors or .pt",
         )
     raise CheckpointError(
         path,
-        f"is not a checkpoint: it starts with {head[:8]!r}",
+        f"is not a checkpoint: it starts with {file.head[:8]!r}",
         "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
     )
 
 
-def holds_network(path: Path) -> bool:
+def holds_network(file: Path | ModelFile) -> bool:
     """Whether a file seems to hold a whole network rather than weights; nothing is loaded.
 
     Args:
-        path: Any file. One that cannot be read holds no network.
+        file: Any file. One that cannot be read holds no network.
 
     Example:
         >>> holds_network(Path("nowhere.pt"))
         False
     """
+    file = ModelFile.of(file)
     try:
-        head = _head(path)
-        if head.startswith(_HDF5):
-            return bool(read_keras(path).config)
-        return head[:1] in (b"P", b"\x80") and names_layers(path)
+        if file.form is FileForm.HDF5:
+            return bool(file.keras.config)
+        return file.form in (FileForm.ZIP, FileForm.PICKLES) and names_layers(file)
     except CheckpointError:
         return False
 
@@ -185,29 +190,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _head(path: Path) -> bytes:
-    """The first bytes of a file, once it is known to be one."""
-    if path.is_dir():
-        raise CheckpointError(path, "is a folder, not a file", "name the checkpoint inside it")
-    if not path.exists():
-        raise CheckpointError(path, "does not exist", "name the checkpoint with dataset.model=FILE")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise CheckpointError(
-            path, f"cannot be read ({error.strerror})", "make it readable"
-        ) from error
-    if not head:
-        raise CheckpointError(path, "is empty", COPY_AGAIN)
-    return head
-
-
-def _from_keras(path: Path) -> Checkpoint:
+def _from_keras(file: ModelFile) -> Checkpoint:
     """Weights, and the network where the file describes a plain one."""
-    file = read_keras(path)
+    path = file.path
     try:
-        network = keras_network(file)
+        network = keras_network(file.keras)
     except KerasError as error:
         network, unbuilt = None, str(error)
     if network is not None:
@@ -219,10 +206,12 @@ def _from_keras(path: Path) -> Checkpoint:
             by_order=True,
         )
     try:
-        layers = all_converted(file.layers)
+        layers = all_converted(file.keras.layers)
     except KerasError as error:
         raise CheckpointError(path, str(error), SAVE_AGAIN) from error
-    state = {f"{each.name}.{key}": value for each in layers for key, value in each.values.items()}
+    state = {
+        f"{layer.name}.{key}": value for layer in layers for key, value in layer.values.items()
+    }
     remark = f"{path.name} is Keras' HDF5; its weights were transposed, and fitted by their order"
     return Checkpoint(state=checked(state, path), remarks=(remark,), by_order=True, unbuilt=unbuilt)
 

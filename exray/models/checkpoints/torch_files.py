@@ -1,4 +1,4 @@
-"""What ``torch.save`` wrote, loaded after a static look, zipped or in the form before torch 1.6."""
+"""What ``torch.save`` wrote, zipped or in the form before torch 1.6, loaded once inspected."""
 
 import pickle
 import tarfile
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram, follow
+from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
+from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram
 from exray.models.checkpoints.pickles.layer_allowlist import (
     MissingTorchvisionError,
     is_layer,
@@ -28,10 +29,9 @@ from exray.models.checkpoints.program_weights import (
     torchscript_weights,
 )
 from exray.models.checkpoints.state_dict import SAVE_AGAIN
-from exray.models.checkpoints.zip_archive import Archive, ArchiveError, open_archive
+from exray.models.checkpoints.zip_archive import Archive, ArchiveError
 from exray.text import shown, some
 
-COPY_AGAIN = f"copy or download the file again, or {SAVE_AGAIN}"
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first of the older form's five pickles
 _LENGTH_BYTES = 8  # of the length before each storage in the older form
 # What the older form's pickles call besides layers and storages.
@@ -45,32 +45,31 @@ _REBUILDERS: dict[str, object] = {
 }
 
 
-def names_layers(path: Path) -> bool:
+def names_layers(file: ModelFile) -> bool:
     """Whether a checkpoint's pickles name layers on the list; nothing is loaded.
 
     Args:
-        path: A file that starts like a zip archive or a pickle.
+        file: A zip archive, or pickles.
 
     Raises:
         CheckpointError: If it is no checkpoint, or would have to run code.
     """
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"PK"
-    programs = [_zipped_look(path)[1]] if zipped else _legacy_look(path)
+    programs = [_zipped(file)[1]] if file.form is FileForm.ZIP else _legacy(file)
     return any(is_layer(name) for program in programs for name in program.names)
 
 
-def program_weights(path: Path) -> tuple[str, dict[str, Tensor]] | None:
+def program_weights(file: ModelFile) -> tuple[str, dict[str, Tensor]] | None:
     """The weights of a program that torch saved, with what it is called; None for another file.
 
     Args:
-        path: A file that starts like a zip archive.
+        file: A zip archive.
 
     Raises:
-        CheckpointError: If its weights are not kept as torch keeps them.
+        CheckpointError: If its weights are not stored as torch stores them.
     """
+    path = file.path
     try:
-        archive = open_archive(path)
+        archive = file.archive
         if is_torchscript(archive):
             return "a TorchScript archive", torchscript_weights(archive)
         if is_exported(archive):
@@ -84,16 +83,17 @@ def program_weights(path: Path) -> tuple[str, dict[str, Tensor]] | None:
     return None
 
 
-def load_zipped(path: Path) -> object:
+def load_zipped(file: ModelFile) -> object:
     """What a zip checkpoint holds.
 
     Args:
-        path: A file that starts like a zip archive.
+        file: A zip archive.
 
     Raises:
         CheckpointError: If it is no checkpoint, or would have to run code.
     """
-    archive, program = _zipped_look(path)
+    path = file.path
+    archive, program = _zipped(file)
     _check(path, program, lambda key, _: archive.sizes.get(f"data/{key}"))
     aliases: list[Callable[..., object] | tuple[Callable[..., object], str]]
     aliases = [(kind, name) for name, kind in _classes(path, program.names).items()]
@@ -101,10 +101,11 @@ def load_zipped(path: Path) -> object:
         return _loaded(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
 
 
-def _zipped_look(path: Path) -> tuple[Archive, PickleProgram]:
+def _zipped(file: ModelFile) -> tuple[Archive, PickleProgram]:
     """The archive and its pickle, all of whose names are known."""
+    path = file.path
     try:
-        archive = open_archive(path)
+        archive = file.archive
         if "data.pkl" not in archive.sizes or not archive.folder:
             raise CheckpointError(
                 path,
@@ -113,25 +114,26 @@ def _zipped_look(path: Path) -> tuple[Archive, PickleProgram]:
             )
         if archive.sizes["data.pkl"] > MAX_BYTES:
             raise ArchiveError(f"is a zip file with a pickle of {archive.sizes['data.pkl']} bytes")
-        return archive, _followed(path, lambda: [follow(archive.read("data.pkl"))])[0]
+        return archive, _with_known_names(path, lambda: [file.zipped_pickle])[0]
     except ArchiveError as error:
         raise CheckpointError(path, str(error), COPY_AGAIN) from error
 
 
-def load_legacy(path: Path) -> object:
+def load_legacy(file: ModelFile) -> object:
     """What a checkpoint of the form before torch 1.6 holds: five pickles, then the storages.
 
     Args:
-        path: A file that starts like a pickle.
+        file: One that starts like a pickle.
 
     Raises:
         CheckpointError: If it is no checkpoint, or would have to run code.
     """
-    _, _, _, main, keys = _legacy_look(path)
+    path = file.path
+    _, _, _, main, keys = _legacy(file)
     storages = _check(path, main, lambda _, claimed: claimed)
     rest = path.stat().st_size - keys.end
-    named = keys.value if isinstance(keys.value, list) else []
-    if rest != storages + _LENGTH_BYTES * len(named):
+    storage_keys = keys.value if isinstance(keys.value, list) else []
+    if rest != storages + _LENGTH_BYTES * len(storage_keys):
         raise _damaged(path, f"{rest} bytes follow its pickles, which want {storages}")
     classes = _classes(path, main.names)
     if not classes:
@@ -139,13 +141,11 @@ def load_legacy(path: Path) -> object:
     return _loaded(path, lambda: _load_restricted(path, {**_REBUILDERS, **classes}))
 
 
-def _legacy_look(path: Path) -> list[PickleProgram]:
+def _legacy(file: ModelFile) -> Sequence[PickleProgram]:
     """The five pickles of the older form, all of whose names are known."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES)
-    programs = _followed(path, lambda: _five(data))
-    if programs[0].value != _MAGIC or tarfile.is_tarfile(path):
-        raise _damaged(path, "torch.save did not write it")
+    programs = _with_known_names(file.path, lambda: file.legacy_pickles)
+    if programs[0].value != _MAGIC or tarfile.is_tarfile(file.path):
+        raise _damaged(file.path, "torch.save did not write it")
     return programs
 
 
@@ -169,28 +169,17 @@ def _load_restricted(path: Path, allowed: dict[str, object]) -> object:
     return content
 
 
-def _five(data: bytes) -> list[PickleProgram]:
-    """The pickles at the start of a file of the older form."""
-    programs: list[PickleProgram] = []
-    names: dict[str, None] = {}
+def _with_known_names(
+    path: Path, programs: Callable[[], Sequence[PickleProgram]]
+) -> Sequence[PickleProgram]:
+    """Pickles whose names are all known; an unknown one is reported even of a broken pickle."""
     try:
-        for _ in range(5):
-            programs.append(follow(data, programs[-1].end if programs else 0))
-            names |= dict.fromkeys(programs[-1].names)
-    except BrokenPickleError as error:
-        raise BrokenPickleError(str(error), (*names, *error.names)) from None
-    return programs
-
-
-def _followed(path: Path, programs: Callable[[], list[PickleProgram]]) -> list[PickleProgram]:
-    """Pickles whose names are all known; a name that is not is told even of a broken one."""
-    try:
-        found = programs()
+        followed = programs()
     except BrokenPickleError as error:
         _check_names(path, error.names)
         raise _damaged(path, str(error)) from error
-    _check_names(path, [name for program in found for name in program.names])
-    return found
+    _check_names(path, [name for program in followed for name in program.names])
+    return followed
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -237,7 +226,7 @@ def _loaded(path: Path, load: Callable[[], object]) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return load()
-    # Damaged pickles raise anything. torch's message advises to run the file: it is not passed on.
+    # Damaged pickles raise anything. torch's message advises to run the file: it is left out.
     except Exception as error:
         reason = str(error).partition("WeightsUnpickler error:")[2] or str(error)
         advice = "weights only load failed" in reason.lower()

@@ -32,7 +32,7 @@ def state_for(network: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[st
         raise CheckpointError(
             path,
             f"does not fit the network: it {error}",
-            "name the network that it was saved from with dataset.architecture or dataset.factory",
+            "name the network that it was saved from with architecture or factory",
         ) from error
 
 
@@ -60,7 +60,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         raise CheckpointError(
             path,
             f"does not fit the network; {said}",
-            "name the network that it was saved from with dataset.architecture or dataset.factory",
+            "name the network that it was saved from with architecture or factory",
         )
     fitting = {key: given[key].reshape(own[key].shape) for key in own if key in given}
     network.load_state_dict({**own, **fitting})

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from exray.models.checkpoints.file_report import look_at
+from exray.models.checkpoints.file_report import inspect_file
 from exray.models.checkpoints.keras import hdf5
 from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
 
@@ -24,7 +24,7 @@ def inside(monkeypatch):
 
 
 def looked(path, size=True):
-    found = dict(look_at(path))
+    found = dict(inspect_file(path))
     if size:
         assert found.pop("bytes") == path.stat().st_size
     return found

@@ -159,7 +159,7 @@ def test_other_classes_are_named(tmp_path):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    refused(tmp_path / "m.pt", "does not exist; name the checkpoint with dataset.model=FILE")
+    refused(tmp_path / "m.pt", "does not exist; check the path")
 
 
 def test_a_folder_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from exray.errors import CheckpointError
+from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.pickles.layer_allowlist import (
     LAYERS,
     MissingTorchvisionError,
@@ -188,7 +189,7 @@ def test_without_torchvision_the_file_says_what_it_needs(tmp_path, monkeypatch):
     with pytest.raises(MissingTorchvisionError, match=r"torchvision.models.resnet.ResNet"):
         layer_classes(["torchvision.models.resnet.ResNet"])
     with pytest.raises(CheckpointError, match=r"needs torchvision\.models\.\S+ .*; install torchv"):
-        load_zipped(path)
+        load_zipped(ModelFile(path))
 
 
 def altered(change):

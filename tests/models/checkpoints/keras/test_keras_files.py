@@ -20,7 +20,7 @@ from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
 from exray.models.checkpoints.reader import holds_network, read_checkpoint, read_state
 from exray.models.checkpoints.weights import load_state, state_for
 
-HERE = Path(__file__).parent / "keras"
+HERE = Path(__file__).parent
 SHARED = Path(__file__).parents[4] / os.environ.get("EXRAY_SHARED_DATA", "../shared/data")
 THIRD_PARTY = SHARED / "third_party"
 

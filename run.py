@@ -1,6 +1,6 @@
-"""Hydra entry: composes the configuration and hands it to exray.app."""
+"""Hydra entry: composes the configuration and runs its task."""
 
-from exray.app.cli import main
+from exray.app.run_command import main
 
 if __name__ == "__main__":
     main()

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.zoo import embedded_root, open_zoo
 from exray.images.samples import SampleSet
 from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
 from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
+from exray.presets import conf_folder
 from exray.scanners.base import Scanner
 
 SEED = 0
@@ -43,7 +43,7 @@ class Subject:
 
 def scanner(name: str, changes: Sequence[str] = ()) -> Scanner:
     """A scanner as configured, with some settings changed."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", overrides=[f"scanner={name}", *changes])
     return built(config.scanner.engine, Scanner)
 
@@ -60,7 +60,7 @@ def of_zoo(root: Path, model_id: str) -> Subject:
         root: The zoo's folder.
         model_id: Of the model.
     """
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         settings = built(compose("config").scan, ScanSettings)
     zoo = open_zoo(root)
     model, truth = zoo.load(model_id), zoo.truth(model_id)

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from fake_components import LOG, fingerprint
 
-from exray.app.cli import main as run_py
+from exray.app.run_command import main as run_py
 from exray.attacks.polygon import PolygonRecipe
 from exray.datasets.zoo import open_zoo
 from exray.storage.atomic_files import TEMPORARY_PREFIX

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from exray.app.config import register
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.base import ModelDataset
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs
@@ -32,6 +31,7 @@ from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
+from exray.presets import conf_folder
 from exray.scanners.base import Scanner
 
 PATIENCES = (10, 20, 40, 80)  # and as many epochs as there are
@@ -198,7 +198,7 @@ def summary(models: list[dict[Stop, Replay]], full: Stop) -> list[Row]:
 def main() -> None:
     """Scans, replays, prints and writes."""
     register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", sys.argv[1:])
         reference = compose("config", [*sys.argv[1:], PAPER])
     source = built(config.dataset, ModelDataset)

@@ -12,7 +12,6 @@ from timing import in_turns, median_ratio
 from torch import Tensor, nn
 
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.zoo import embedded_root, open_zoo
 from exray.judges.base import Judgement
 from exray.judges.differencing.exray_judge import ExrayJudge
@@ -22,6 +21,7 @@ from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
+from exray.presets import conf_folder
 from exray.scanners.base import Scanner
 
 MODEL = "id-00000001"  # of the embedded zoo; trojaned
@@ -51,7 +51,7 @@ class Subject:
 
 def subject() -> Subject:
     """The triggers that the default scanner finds."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config")
     model = open_zoo(embedded_root("signs_mini")).load(MODEL)
     samples = select_samples(

@@ -30,7 +30,6 @@ from torch import Tensor
 
 from exray.app.config import register
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
 from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
@@ -38,6 +37,7 @@ from exray.judges.differencing.mask_search import find_masks
 from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.splitting.split_classifier import SplitClassifier
+from exray.presets import conf_folder
 
 SEED, SAMPLES, CLASSES = 0, 10, 8
 PAIRS = (1, 4, 16, 64)
@@ -80,7 +80,7 @@ class GrowthRow:
 
 def mask_settings() -> MaskSettings:
     """The default judge's settings."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         judge = built(compose("config").judge.engine, ExrayJudge)
     return judge.mask
 

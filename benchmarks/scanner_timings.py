@@ -15,9 +15,9 @@ from timing import floor, in_turns, median_ratio
 from torch import nn
 
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.judges.base import Judge
 from exray.models.splitting.split_classifier import SplitClassifier
+from exray.presets import conf_folder
 from exray.scanners.abs.filters import AbsFilterScanner
 from exray.scanners.abs.patches import AbsPatchScanner
 from exray.scanners.base import Scanner, ScannerResult
@@ -225,7 +225,7 @@ def classes_row(name: str, num_classes: int, pixels: int) -> Row:
 def model_row(model_id: str) -> Row:
     """Seconds of scan and judgement of one embedded model, as `make run` does them."""
     subject = embedded(model_id)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         judge = built(compose("config").judge.engine, Judge)
     begun = perf_counter()
     found = scanner("abs").scan(subject.classifier, subject.samples)

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from exray.app.config import register
-from exray.app.override_checks import CONF
 from exray.app.run_folders import results_folder
 from exray.app.tasks.scan import scan
+from exray.presets import conf_folder
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
@@ -220,7 +220,7 @@ def scanned(scanners: Sequence[str], seeds: Sequence[int], overrides: Sequence[s
     for name in scanners:
         for seed in seeds:
             words = [*overrides, f"scanner={name}", f"seed={seed}", "judge=none", "logger=none"]
-            with initialize_config_dir(str(CONF), version_base="1.3"):
+            with initialize_config_dir(str(conf_folder()), version_base="1.3"):
                 config = compose("config", words)
                 run = f"recall_{config.dataset.name}_{name}_{seed}"
                 config = compose("config", [*words, f"name={run}"])

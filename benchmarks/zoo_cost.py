@@ -23,9 +23,9 @@ from rich.table import Table
 
 from exray.app.config import register
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.zoo import ZooDataset
 from exray.models.architectures.registry import build
+from exray.presets import conf_folder
 from exray.zoo.recipe import ZooRecipe
 
 RESULTS = Path(__file__).parent / "results"
@@ -128,7 +128,7 @@ def main() -> None:
     words = sys.argv[1:]
     if not any(word.startswith("dataset=") for word in words):
         words = ["dataset=signs_full", *words]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         source = built(compose("config", words).dataset, ZooDataset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":

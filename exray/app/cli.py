@@ -1,164 +1,171 @@
-"""The command line: composes the configuration, runs a task, sets the exit status."""
+"""The command ``exray``. Imports nothing slow before a subcommand's arguments are checked."""
 
-import logging
-import os
 import sys
-import warnings
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-import hydra
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+import click
 
-from exray.app.config import register, settle_fast_values
-from exray.app.override_checks import CONF, arranged, first_mistake, may_sweep, one_line, sweeps_in
-from exray.app.sweeps import Handover, cell_of, handover_for
-from exray.app.task_result import TaskResult
-from exray.app.tasks import task_named
+from exray.app.scan_command import MISTAKE, scan_file
 
-MISTAKE, INTERRUPTED = 2, 130
-_SHOWN = ("--cfg", "-c")  # the configuration alone, which need not be whole
-_WITHOUT_RUN = (*_SHOWN, "--help", "-h", "--hydra-help", "--version", "--info", "-i")
+_PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
+_COMMAS = "numbers with commas between them, red, green and blue"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits.
-
-    Exit status 0 when every model got a verdict, 1 when some failed, 2 for a mistake in the
-    configuration, 130 when interrupted.
+    """Runs the command and exits.
 
     Args:
         arguments: Words after the program's name; the process's own where None.
     """
-    words = arranged(sys.argv[1:] if arguments is None else arguments)
-    register()
-    flags = {word.split("=")[0] for word in words if word.startswith("-")}
-    will_run = not flags.intersection(_WITHOUT_RUN)
-    checked = will_run or flags.intersection(_SHOWN)
-    mistake = first_mistake(words, whole=will_run) if checked else ""
-    if mistake:
-        _stop(mistake, MISTAKE)
-    _launchers_be_quiet()
-    sys.argv = [sys.argv[0], *words]
-    job = Job(words, handover_for(words) if will_run and may_sweep(words) else None)
-    run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        run()
-        job.tell_of_others()
-        if job.status != MISTAKE:  # some cells have no records; what to mend is told
-            job.tell(_table_of(words))
-    except (KeyboardInterrupt, SystemExit) as error:
-        # Lightning turns an interrupt during a fit into sys.exit(1).
-        if KeyboardInterrupt not in (type(error), type(error.__context__)):
-            raise
-        _stop("interrupted; what is finished is kept, the same command goes on", INTERRUPTED)
-    finally:
-        job.tell_of_others()
-        job.tell_mistakes()
-    if job.status:
-        sys.exit(job.status)
+        status = exray.main(words, prog_name="exray", standalone_mode=False)
+    except click.ClickException as error:
+        sys.stderr.write(f"exray: {' '.join(error.format_message().split())}\n")
+        status = MISTAKE
+    except (click.Abort, KeyboardInterrupt):
+        status = 130
+    if status:
+        sys.exit(status)
 
 
-class Job:
-    """A single run, or the cells of a sweep, in this process or others.
-
-    Launchers pickle it. Hydra itself keeps no status, and prints tracebacks.
-
-    Args:
-        words: The command line.
-        handover: Where jobs of other processes tell how they ended; None where there are none.
-    """
-
-    def __init__(self, words: Sequence[str], handover: Handover | None) -> None:
-        self.words = tuple(words)
-        self.handover = handover
-        self.status = 0
-        self._num_told = 0
-        self._cells_of: dict[str, list[str]] = {}  # by what is told on stderr
-
-    def __call__(self, config: DictConfig) -> None:
-        """Runs one cell; another process leaves it to the command line's to tell how it ended."""
-        settings = HydraConfig.get()
-        in_sweep = settings.mode == RunMode.MULTIRUN
-        if in_sweep and config.task == "tabulate" and settings.job.num > 0:
-            return  # one table of all cells
-        settle_fast_values(config, settings.overrides.task)
-        ended = _run(config, cell_of(self.words) if in_sweep else "", self.words)
-        if self.handover is not None and self.handover.is_elsewhere():
-            self.handover.leave(settings.job.num, ended)
-        else:
-            self.tell(ended)
-
-    def tell_of_others(self) -> None:
-        """Tells how the cells in other processes ended."""
-        for ended in self.handover.taken() if self.handover is not None else ():
-            self.tell(ended)
-
-    def tell(self, ended: TaskResult) -> None:
-        """Prints what a task left, but for its mistake: cells may share that."""
-        self._num_told += 1
-        if ended.told:
-            self._cells_of.setdefault(ended.told, []).append(ended.cell)
-        sys.stdout.write("".join(f"{line}\n" for line in ended.lines))
-        sys.stdout.flush()
-        self.status = max(self.status, ended.status)
-
-    def tell_mistakes(self) -> None:
-        """Prints each mistake once, with the cells that it is in unless it is in all."""
-        for told, cells in self._cells_of.items():
-            in_some = len(cells) < self._num_told and any(cells)
-            place = f"{'; '.join(cells)}: " if in_some else ""
-            sys.stderr.write(f"exray: {place}{told}\n")
-        self._cells_of = {}
-
-
-def _table_of(words: Sequence[str]) -> TaskResult:
-    """Makes the table of an experiment whose sweep is done; nothing for other commands."""
-    nothing = TaskResult(lines=(), status=0)
-    of_experiment = any(word.startswith("experiment=") for word in words)
-    if not of_experiment or any(word.split("=")[0] in _WITHOUT_RUN for word in words):
-        return nothing
-    swept = sweeps_in(words)
-    fixed = [word for word in words if word not in swept and not word.startswith("-")]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=[*fixed, "hydra.mode=RUN"])
-    if config.table is None or config.task != "scan":
-        return nothing
-    config.task = "tabulate"
-    return _run(config, "", words)
-
-
-def _run(config: DictConfig, cell: str, words: Sequence[str]) -> TaskResult:
-    """Runs the task; a mistake in the configuration is one line and its own status."""
-    _be_quiet()
+def _version() -> str:
     try:
-        return task_named(config.task, words)(config, cell)
-    except (ValueError, OSError, OmegaConfBaseException) as error:
-        return TaskResult(lines=(), status=MISTAKE, told=one_line(error), cell=cell)
+        return version("exray")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
 
 
-def _stop(text: str, status: int) -> None:
-    sys.stderr.write(f"exray: {text}\n")
-    sys.exit(status)
+def _numbers(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """The numbers of a text such as ``0.485,0.456,0.406``."""
+    try:
+        return None if value is None else tuple(float(part) for part in value.split(","))
+    except ValueError:
+        message = f"{value!r} must be {_COMMAS}, such as 0.485,0.456,0.406"
+        raise click.BadParameter(message, context, parameter) from None
 
 
-def _launchers_be_quiet() -> None:
-    """Said before a launcher's package is imported, which reads it then.
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="The manual is in docs/; exray COMMAND --help says more.",
+    no_args_is_help=False,
+)
+@click.version_option(_version(), message="exray %(version)s")
+def exray() -> None:
+    """Is this image classifier backdoored, or does it just confuse two classes that look alike?"""
 
-    Submitit would log to stdout, which belongs to the lines; Ray would send usage statistics.
+
+@exray.command()
+@click.argument("file")
+@click.option(
+    "--images", required=True, metavar="DIR", help="Clean images: one subfolder per class."
+)
+@click.option("--architecture", metavar="NAME", help="The file's network: resnet18, timm/NAME, ...")
+@click.option("--factory", metavar="FILE.py:FUNCTION", help="Builds the network; it is executed.")
+@click.option("--num-classes", type=click.IntRange(min=2), help="Read from the weights by default.")
+@click.option(
+    "--images-per-class", type=click.IntRange(min=1), help="At most so many.  [default: 40]"
+)
+@click.option(
+    "--size", type=click.IntRange(min=1), help="Resize the shorter side to so many pixels."
+)
+@click.option("--crop", type=click.IntRange(min=1), help="Then crop the centre, in pixels.")
+@click.option("--mean", callback=_numbers, metavar="R,G,B", help="Subtracted after scaling.")
+@click.option("--std", callback=_numbers, metavar="R,G,B", help="Divided by, then.")
+@click.option(
+    "--scaling",
+    type=click.Choice(["unit", "min_max", "byte"]),
+    help="Pixels in [0, 1], each image stretched to [0, 1], or 0 to 255.  [default: unit]",
+)
+@click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: abs]")
+@click.option("--triggers", metavar="FILE", help="Judge another tool's triggers instead.")
+@click.option("--judge", metavar="NAME", help="[default: exray_calibrated]")
+@click.option(
+    "--layer", metavar="NAME", help="Where the judge cuts the network.  [default: middle]"
+)
+@click.option(
+    "--results", "--output", metavar="DIR", help="Folder of all runs.  [default: results]"
+)
+@click.option("--name", help="The run's folder in it.  [default: the file's own name]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), help="[default: auto]")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
+@click.option("--seed", type=int, help="Of every random choice.  [default: 0]")
+@click.option("--fast", is_flag=True, help="The smallest scan that still does everything: a trial.")
+def scan(
+    file: str,
+    images: str,
+    architecture: str | None,
+    factory: str | None,
+    num_classes: int | None,
+    images_per_class: int | None,
+    size: int | None,
+    crop: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    scaling: str | None,
+    scanner: str | None,
+    triggers: str | None,
+    judge: str | None,
+    layer: str | None,
+    results: str | None,
+    name: str | None,
+    device: str | None,
+    threads: int | None,
+    seed: int | None,
+    fast: bool,
+) -> int:
+    """Scan the model in FILE with clean images of its classes.
+
+    The last line on stdout is MODEL_ID, VERDICT, PROBABILITY, NUM_TRIGGERS, NUM_INJECTED with tabs
+    between them; a summary and the place of report.html are on stderr.
+
+    Exit status: 0 clean or natural-only, 1 trojaned, 2 a mistake or a failed scan, 3 inconclusive.
     """
-    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    values = {
+        "dataset.model": file,
+        "dataset.images": images,
+        "dataset.architecture": architecture,
+        "dataset.factory": factory,
+        "dataset.num_classes": num_classes,
+        "dataset.limit_per_class": images_per_class,
+        "dataset.preprocess.size": size,
+        "dataset.preprocess.crop": crop,
+        "dataset.preprocess.mean": mean,
+        "dataset.preprocess.std": std,
+        "dataset.preprocess.scaling": scaling,
+        "scanner.triggers": triggers,
+        "layer.name": layer,
+        "paths.results": results,
+        "name": name or Path(file).stem,
+        "trainer.accelerator": device,
+        "trainer.threads": threads,
+        "seed": seed,
+    }
+    chosen = "external" if triggers and scanner is None else scanner
+    return scan_file(values, scanner=chosen, judge=judge, fast=fast)
 
 
-def _be_quiet() -> None:
-    """Silences libraries' advice that no user of exray can act on."""
-    os.environ.setdefault("WANDB_SILENT", "true")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message="The .srun. command is available")  # a login node
-    warnings.filterwarnings("ignore", message="The .srun. command is available")
+@exray.command(context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def run(words: tuple[str, ...]) -> None:
+    """Run a task, a sweep or an experiment: KEY=VALUE, as python run.py."""
+    from exray.app.run_command import main as run_words
+
+    run_words(words)
+
+
+@exray.command(context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def trojai(words: tuple[str, ...]) -> None:
+    """Answer as a TrojAI container does: one probability, in time (exray-trojai)."""
+    from exray.app.trojai.command import main as answer
+
+    answer(words)
+
+
+if __name__ == "__main__":
+    main()

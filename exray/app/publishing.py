@@ -56,7 +56,7 @@ def publish(
     asked = set(wanted) & set(collection.expected)
     records = [scan.record for scan in collection.scans if scan.record.model_id in asked]
     text = f"Report: {root / REPORT_FILE}   Records: {root}"
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
     failed = any(record.status == "failed" for record in records)
     return TaskResult(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
 

@@ -1,20 +1,20 @@
-"""What a task leaves: lines for stdout and an exit status."""
+"""What a task returns: lines for stdout and an exit status."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """What a task leaves.
+    """What a task returns.
 
     Args:
         lines: For stdout.
-        status: Of the process when it exits.
-        told: A line for stderr; empty where there is nothing to tell.
-        cell: Where in a sweep that is true; empty for all of it.
+        status: The exit status of the process.
+        mistake: A line for stderr; empty where there is none.
+        cell: The cell of the sweep; empty for a single run.
     """
 
     lines: tuple[str, ...]
     status: int
-    told: str = ""
+    mistake: str = ""
     cell: str = ""

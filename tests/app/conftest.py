@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from exray.app.cli import main
+from exray.app.run_command import main
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.rules.verdict import Verdict
 from exray.zoo.build import build_zoo

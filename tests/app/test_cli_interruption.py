@@ -18,7 +18,7 @@ RUN = Path(__file__).resolve().parents[2] / "run.py"
 
 
 IDS = [f"id-{index:08d}" for index in range(4)]
-SAID = "exray: interrupted; what is finished is kept, the same command goes on"
+SAID = "exray: interrupted; finished models are stored, the same command continues"
 
 
 def test_a_killed_scan_keeps_what_is_finished_and_goes_on(command, quick, tmp_path):
@@ -52,6 +52,14 @@ def test_a_killed_scan_keeps_what_is_finished_and_goes_on(command, quick, tmp_pa
     assert len(list(results.glob("id-*/record.json"))) == 3
 
 
+@pytest.fixture
+def sigint_raises():
+    """Ctrl-C as in a terminal: a shell starts a background job with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def signalled():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(10)
@@ -64,6 +72,7 @@ def left_as_lightning_does():
         sys.exit(1)
 
 
+@pytest.mark.usefixtures("sigint_raises")
 @pytest.mark.parametrize("stopped", [signalled, left_as_lightning_does])
 def test_ctrl_c_is_one_line_and_status_130(command, quick, tmp_path, monkeypatch, stopped):
     seen = []

@@ -5,10 +5,11 @@ import os
 import sys
 
 import pytest
+from hydra import initialize_config_dir
 
-from exray.app.override_checks import first_mistake
-from exray.app.sweeps import Handover
-from exray.app.task_result import TaskResult
+from exray.app.composition import CommandWords, first_composition
+from exray.app.config import register
+from exray.presets import conf_folder
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
@@ -97,7 +98,6 @@ def test_lines_mistakes_and_status_come_back_from_other_processes(
     assert there.err.endswith(here.err)
     assert there.status == here.status == 2
     assert (tmp_path / "sweep" / "table.md").read_text() == table
-    assert not list(tmp_path.glob(".sweep-*"))
 
 
 @pytest.mark.slow  # each worker imports torch
@@ -120,24 +120,21 @@ def test_records_are_the_same_whichever_launcher(command, quick, tmp_path, launc
     assert found["here"] == found["there"]
 
 
-def test_what_jobs_left_is_told_in_their_order(tmp_path):
-    handover = Handover(folder=tmp_path / "left", process="another")
-    for number in (10, 2):
-        ended = TaskResult(lines=(f"m{number}",), status=number % 3, told="no" * (number == 2))
-        handover.leave(number, ended)
-    assert [(each.lines, each.status, each.told) for each in handover.taken()] == [
-        (("m2",), 2, "no"),
-        (("m10",), 1, ""),
-    ]
-    assert handover.taken() == []
-    assert not Handover(folder=tmp_path).is_elsewhere()
+def first_mistake(words):
+    register()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        try:
+            first_composition(CommandWords(words))
+        except ValueError as error:
+            return str(error)
+    return ""
 
 
 def test_a_launcher_that_cannot_work_is_one_line(monkeypatch):
     assert first_mistake(["hydra/launcher=local"]) == (
         "hydra/launcher=local does nothing without -m, which begins a sweep"
     )
-    monkeypatch.setattr("exray.app.override_checks.find_spec", lambda _: None)
+    monkeypatch.setattr("exray.app.composition.find_spec", lambda _: None)
     assert first_mistake(["-m", "seed=0,1", "hydra/launcher=slurm"]) == (
         "hydra/launcher=slurm needs hydra-submitit-launcher, which is not installed; "
         "pip install 'exray[slurm]'"
@@ -145,8 +142,8 @@ def test_a_launcher_that_cannot_work_is_one_line(monkeypatch):
 
 
 def test_a_cluster_launcher_without_a_cluster_is_one_line(monkeypatch):
-    monkeypatch.setattr("exray.app.override_checks.find_spec", lambda name: name)
-    monkeypatch.setattr("exray.app.override_checks.which", lambda _: None)
+    monkeypatch.setattr("exray.app.composition.find_spec", lambda name: name)
+    monkeypatch.setattr("exray.app.composition.which", lambda _: None)
     said = first_mistake(["-m", "seed=0,1", "hydra/launcher=slurm"])
     assert said.startswith("hydra/launcher=slurm needs a cluster's login node: there is no srun")
     assert not first_mistake(["-m", "seed=0,1", "hydra/launcher=basic"])

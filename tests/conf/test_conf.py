@@ -8,7 +8,6 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
-from exray.app.cli import CONF
 from exray.app.config import identity, register, run_id, settle_fast_values
 from exray.app.hardware import device_of
 from exray.app.instantiate import built
@@ -18,17 +17,18 @@ from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import parse_shard
+from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
 from exray.scanners.base import Scanner
 
-FILES = sorted(CONF.rglob("*.yaml"))
+FILES = sorted(conf_folder().rglob("*.yaml"))
 GROUPS = sorted(
-    path.relative_to(CONF)
+    path.relative_to(conf_folder())
     for path in FILES
-    if path.parent != CONF and path.relative_to(CONF).parts[0] != "hydra"
+    if path.parent != conf_folder() and path.relative_to(conf_folder()).parts[0] != "hydra"
 )
-SCANNERS = sorted(path.stem for path in (CONF / "scanner").glob("*.yaml"))
+SCANNERS = sorted(path.stem for path in (conf_folder() / "scanner").glob("*.yaml"))
 COMPONENTS = {
     "dataset": ("dataset", ModelDataset),
     "scanner": ("scanner.engine", Scanner),
@@ -57,7 +57,7 @@ NEEDED = {
 
 def composed(*overrides):
     register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", overrides=list(overrides))
     settle_fast_values(config, overrides)
     return config
@@ -86,7 +86,7 @@ def parts_of(config):
     return [(OmegaConf.select(config, key), kind) for key, kind in COMPONENTS.values()]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
 def test_every_file_is_short_and_says_what_it_is(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 40

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.experiments.cells import Column
@@ -18,16 +17,17 @@ from exray.experiments.published import ReportedRow
 from exray.experiments.readme import END, readme_markdown
 from exray.experiments.result import read_rows
 from exray.experiments.table import CellTable, ExperimentTable, TableSettings
+from exray.presets import conf_folder
 from exray.reports.markdown import read_records
 
-EXPERIMENTS = CONF.parent / "experiments"
-TABLES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+EXPERIMENTS = conf_folder().parent / "experiments"
+TABLES = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
 PNG = b"\x89PNG"
 
 
 def experiment(name):
     register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose("config", overrides=[f"experiment={name}", "hydra.mode=RUN"])
 
 

@@ -5,9 +5,9 @@ from hydra import compose, initialize_config_dir
 
 from exray.app.config import register
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.zoo import ZooDataset, open_zoo
 from exray.models.architectures.libraries import TROJAI_ARCHITECTURES
+from exray.presets import conf_folder
 from exray.zoo.build import build_zoo
 
 TINY = (
@@ -20,7 +20,7 @@ TINY = (
 
 def preset(root, *words):
     register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", ["dataset=signs_full", f"dataset.root={root}", *words])
     return built(config.dataset, ZooDataset)
 

@@ -50,7 +50,8 @@ def build(config: DictConfig, cell: str = "") -> TaskResult:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return TaskResult(lines=(), status=1)
     (source.root / "summary.md").write_text(summary_markdown(manifest, source.recipe))
-    console.print(f"Zoo: {source.root} (summary.md has its table)", highlight=False, soft_wrap=True)
+    place = f"Zoo: {source.root} (summary.md has its table)"
+    console.print(place, highlight=False, markup=False, soft_wrap=True)
     lines = [
         f"{model.model_id}\t{'trojaned' if model.is_trojaned else 'clean'}"
         f"\t{model.clean_accuracy:.4f}\t{'' if model.asr is None else f'{model.asr:.4f}'}"

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from exray.app.config import register
 from exray.app.hardware import device_of
 from exray.app.instantiate import built
-from exray.app.override_checks import CONF
 from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.single import SingleModelDataset
@@ -21,6 +20,7 @@ from exray.judges.base import Judge
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.scan import Pipeline, scan_model
 from exray.pipeline.settings import ScanSettings
+from exray.presets import conf_folder
 from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
 from exray.scanners.base import Scanner
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     task = json.loads(Path((arguments or sys.argv[1:])[0]).read_text())
     register()
     words = [f"dataset=trojai_r{task['round']}", "dataset.root=.", *task["overrides"]]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", overrides=words)
     record = scan_one(Path(task["model"]), Path(task["examples"]), config)
     reason = record.error_line

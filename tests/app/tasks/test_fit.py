@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from hydra import compose, initialize_config_dir
 
-from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.app.tasks.fit import fit
 from exray.datasets.zoo import embedded_root
+from exray.presets import conf_folder
 from exray.scanners.base import Scanner
 from exray.scanners.sri.sri_cls import SHIPPED
 from exray.scanners.sri.trojan_probability import read_trojan_probability
@@ -17,7 +17,7 @@ from exray.scanners.sri.trojan_probability import read_trojan_probability
 
 def composed(*overrides):
     register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose("config", overrides=list(overrides))
 
 

@@ -129,7 +129,7 @@ def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(
 
 def test_deciding_anew_imports_neither_torch_nor_scikit_learn():
     code = (
-        "import sys, exray.app.cli, exray.app.tasks.rejudge; "
+        "import sys, exray.app.run_command, exray.app.tasks.rejudge; "
         "print(sorted({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from hydra import compose, initialize_config_dir
 
-from exray.app.cli import CONF
 from exray.app.config import register
 from exray.app.tasks.scan import scan
+from exray.presets import conf_folder
 from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -159,7 +159,7 @@ def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
 
     def scanned(*words):
         before = len(asked)
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             given = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=2", *words, *places]
             config = compose("config", overrides=given)
         assert scan(config, "cell").status == 0
@@ -188,7 +188,7 @@ def test_one_command_scans_every_cell_and_writes_the_table(command, quick, tmp_p
 
 def test_tabulating_imports_no_torch():
     code = (
-        "import sys, exray.app.cli, exray.app.tasks.tabulate; "
+        "import sys, exray.app.run_command, exray.app.tasks.tabulate; "
         "print(sorted({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

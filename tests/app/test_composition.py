@@ -2,23 +2,37 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_dir
 
-from exray.app.cli import Job
+from exray.app.composition import CommandWords, composed, first_composition
 from exray.app.config import TASK_NAMES, register
-from exray.app.override_checks import arranged, first_mistake, sweeps_in
+from exray.app.run_command import CommandOutput
 from exray.app.task_result import TaskResult
 from exray.app.tasks import TASKS
 from exray.pipeline.sharding import wanted_ids
+from exray.presets import conf_folder
 
 RUN = Path(__file__).resolve().parents[2] / "run.py"
 
 
-@pytest.fixture(autouse=True)
-def _root_known():
+@contextmanager
+def hydra():
     register()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        yield
+
+
+def first_mistake(words):
+    try:
+        with hydra():
+            first_composition(CommandWords(words))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize(
@@ -108,12 +122,12 @@ def test_a_value_that_no_cell_can_use_is_told_once_and_makes_no_table(command, t
 
 
 def test_a_value_that_some_cells_cannot_use_is_told_once_with_their_names(capsys):
-    job = Job([], None)
-    job.tell(TaskResult(lines=("m0",), status=0))
+    output = CommandOutput()
+    output.show(TaskResult(lines=("m0",), status=0))
     for cell in ("seed=1", "seed=2"):
-        job.tell(TaskResult(lines=(), status=2, told="alpha must be positive", cell=cell))
-    job.tell_mistakes()
-    job.tell_mistakes()
+        output.show(TaskResult(lines=(), status=2, mistake="alpha must be positive", cell=cell))
+    output.print_mistakes()
+    output.print_mistakes()
     assert capsys.readouterr().err == "exray: seed=1; seed=2: alpha must be positive\n"
 
 
@@ -126,8 +140,8 @@ def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dataset.model=nowhere.pt"], "dataset.model must be a file; 'nowhere.pt' is none"),
-        (["dataset.images=nowhere"], "dataset.images must be a folder; 'nowhere' is none"),
+        (["dataset.model=nowhere.pt"], "dataset.model must be a file; got 'nowhere.pt'; there"),
+        (["dataset.images=nowhere"], "dataset.images must be a folder; got 'nowhere'; there"),
         (["dataset.architecture=plain_cnn"], "dataset.architecture and factory both"),
         (["dataset.factory=null"], "weights without a network; give exactly one of"),
         (["dataset.limit_per_class=many"], "dataset.limit_per_class must be a whole number or nul"),
@@ -186,14 +200,15 @@ def test_every_task_has_a_name_and_every_name_a_task():
 
 
 def test_flags_may_stand_anywhere_and_their_values_are_no_settings():
-    assert arranged(["seed=0,1", "-m", "--cfg", "job", "judge=l2"]) == [
+    assert CommandWords(["seed=0,1", "-m", "--cfg", "job", "judge=l2"]).arranged == [
         *("-m", "--cfg", "job"),
         *("seed=0,1", "judge=l2"),
     ]
-    assert arranged(["seed=1", "--info", "config"]) == ["--info", "config", "seed=1"]
-    assert arranged(["--cfg", "job", "name=x", "-m"]) == ["--cfg", "job", "-m", "name=x"]
+    assert CommandWords(["seed=1", "--info", "config"]).arranged == ["--info", "config", "seed=1"]
+    assert CommandWords(["--cfg", "job", "name=x", "-m"]).overrides == ["name=x"]
     for unfinished in ("dataset=folder", "scanner=external"):
-        assert not first_mistake([unfinished, "--cfg", "job"], whole=False)
+        with hydra():
+            assert composed([unfinished], whole=False).config
         assert "must be given" in first_mistake([unfinished])
 
 
@@ -210,8 +225,8 @@ def test_words_that_compose_are_no_mistake():
 
 
 def test_what_is_swept_is_told_from_lists_and_plain_values():
-    words = ["-m", "judge=none,exray", "seed=1", "a=[1,2]", "b=range(3)"]
-    assert sweeps_in(words) == ["judge=none,exray", "b=range(3)"]
+    words = CommandWords(["-m", "judge=none,exray", "seed=1", "a=[1,2]", "b=range(3)"])
+    assert words.swept_keys() == ["judge", "b"]
 
 
 def test_shards_share_the_models_among_them():

@@ -1,31 +1,27 @@
 """Locks between processes that work on one folder; a killed process holds none."""
 
-import contextlib
-import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: runs side by side are not kept apart there
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
 
 LOCK_PREFIX = ".lock-"
 
 
-@contextlib.contextmanager
+@contextmanager
 def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     """Whether this process alone holds the lock of that name while the block runs.
 
     The system drops the lock with the process, however it ends, so nothing is stale after
-    ``kill -9``. The file itself is removed by whoever held the lock last; one that a killed process
-    left is taken over.
+    ``kill -9``. Whoever held the lock last removes its file; one that a killed process left is
+    taken over.
 
     Args:
-        folder: Where the lock's file lies; made if absent. On a network file system it must pass
-            ``flock`` on, as NFS since Linux 2.6.12 and Lustre with ``-o flock`` do.
+        folder: Where the lock's file lies; created if absent. A network file system must support
+            ``flock``, as NFS since Linux 2.6.12 and Lustre with ``-o flock`` do.
         name: What is locked; the name of a file.
-        wait: Whether to wait for another holder, or to say False at once.
+        wait: Whether to wait for another holder, or to yield False at once.
 
     Example:
         >>> import tempfile
@@ -38,38 +34,20 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{LOCK_PREFIX}{name}"
-    descriptor = _taken(path, wait)
-    if descriptor is None:
+    lock = FileLock(path)
+    if not _acquired(lock, wait):
         yield False
         return
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # before the lock is dropped, so it is still ours to remove
-        os.close(descriptor)
+        path.unlink(missing_ok=True)  # while it is ours; a waiter notices and locks a new file
+        lock.release()
 
 
-def _taken(path: Path, wait: bool) -> int | None:
-    """The open file whose lock we hold; None where another process holds it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _is_there(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # the last holder removed it while we waited: take the new one
-
-
-def _is_there(descriptor: int, path: Path) -> bool:
-    """Whether the locked file is still the one of that name."""
+def _acquired(lock: FileLock, wait: bool) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
+        lock.acquire(blocking=wait)
+    except Timeout:
         return False
+    return True

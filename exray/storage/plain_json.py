@@ -14,6 +14,7 @@ def plain(value: object) -> object:
         value: Anything.
 
     Example:
+        >>> from pathlib import Path
         >>> plain({"a": (1, float("nan")), "b": Path("x")})
         {'a': [1, None], 'b': 'x'}
     """

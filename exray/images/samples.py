@@ -66,6 +66,20 @@ class SampleSet:
         """The images of one class, in their stored order."""
         return self.images[self.labels == class_index]
 
+    def require_class(self, class_index: int) -> Float[Tensor, "m c h w"]:
+        """The images of one class, at least one.
+
+        Raises:
+            ValueError: If the class has none among the samples that a scan works with.
+        """
+        images = self.of_class(class_index)
+        if not len(images):
+            raise ValueError(
+                f"class {class_index} has no image that the classifier gets right; a trigger from "
+                "or to it cannot be judged"
+            )
+        return images
+
     def select(self, keep: Bool[Tensor, " n"]) -> "SampleSet":
         """The same classes with only the images where ``keep`` holds."""
         return SampleSet(

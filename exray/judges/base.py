@@ -12,8 +12,6 @@ from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import Decision, check_score
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -143,4 +141,4 @@ class LayerJudge(Judge):
             classifier: The classifier to be scanned.
             samples: Its clean samples, at least one.
         """
-        return SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        return SplitClassifier.of(classifier, self.layer, samples.images)

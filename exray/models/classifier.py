@@ -1,6 +1,6 @@
 """The thing scanned: a frozen network with its preprocessing."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -111,6 +111,8 @@ class Classifier:
         self.preprocessing = preprocessing
         self.num_classes = num_classes
         self.name = name
+        # What it was cut into, by layer and by device and form of the images.
+        self.splits: dict[tuple[str, tuple[Hashable, ...]], object] = {}
         self.file_report = file_report
         self.warnings = warnings
 

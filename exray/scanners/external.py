@@ -115,8 +115,8 @@ def _victims(entry: FileTrigger, trigger: Trigger, samples: SampleSet) -> list[i
                 f"{role}_class {index} does not exist; the classifier has {samples.num_classes} "
                 "classes, from 0"
             )
-        if index is not None and counts[index] == 0:
-            raise ValueError(f"class {index} has no image that the classifier gets right")
+        if index is not None:
+            samples.require_class(index)
     if entry.victim_class is None:
         others = [
             index for index, count in enumerate(counts) if count and index != entry.target_class

@@ -56,3 +56,12 @@ def test_images_outside_the_unit_interval_are_refused(value):
 def test_labels_outside_the_classes_are_refused(label):
     with pytest.raises(ValueError, match=rf"labels must lie in \[0, 3\); got {label}"):
         samples(labels=(0, label, 1, 1, 1))
+
+
+def test_a_class_without_images_is_refused_where_one_is_needed():
+    samples = SampleSet(
+        images=torch.zeros(1, 3, 2, 2), labels=torch.tensor([0]), class_names=("a", "b")
+    )
+    assert samples.require_class(0).shape == (1, 3, 2, 2)
+    with pytest.raises(ValueError, match="class 1 has no image that the classifier gets right; a"):
+        samples.require_class(1)

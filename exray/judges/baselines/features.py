@@ -35,16 +35,11 @@ def feature_sets(
     Raises:
         ValueError: If the victim's or the target's class has no image.
     """
-    for class_index in (trigger.victim_class, trigger.target_class):
-        if not samples.counts()[class_index]:
-            raise ValueError(
-                f"class {class_index} has no image that the classifier gets right; a trigger from "
-                "or to it cannot be judged"
-            )
-    victim = samples.of_class(trigger.victim_class)
+    victim = samples.require_class(trigger.victim_class)
+    target = samples.require_class(trigger.target_class)
     return FeatureSets(
         victim=split.cached_features(victim),
-        target=split.cached_features(samples.of_class(trigger.target_class)),
+        target=split.cached_features(target),
         stamped=split.cached_features(trigger.trigger.apply(victim)),
     )
 

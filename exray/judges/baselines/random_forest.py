@@ -71,14 +71,8 @@ def _inputs(
 
 def _images(samples: SampleSet, trigger: InvertedTrigger) -> dict[str, Tensor]:
     """V, T, V+t and T+t."""
-    victim = samples.of_class(trigger.victim_class)
-    target = samples.of_class(trigger.target_class)
-    for class_index, images in ((trigger.victim_class, victim), (trigger.target_class, target)):
-        if not len(images):
-            raise ValueError(
-                f"class {class_index} has no image that the classifier gets right; a trigger from "
-                "or to it cannot be judged"
-            )
+    victim = samples.require_class(trigger.victim_class)
+    target = samples.require_class(trigger.target_class)
     return {
         "victim": victim,
         "target": target,

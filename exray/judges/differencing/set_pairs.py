@@ -86,12 +86,8 @@ def plan_pairs(
 
 
 def _rows(samples: SampleSet, class_index: int) -> list[int]:
+    samples.require_class(class_index)
     rows: list[int] = (samples.labels == class_index).nonzero().flatten().tolist()
-    if not rows:
-        raise ValueError(
-            f"class {class_index} has no image that the classifier gets right; a trigger from or "
-            "to it cannot be judged"
-        )
     return rows
 
 

@@ -1,5 +1,8 @@
 """A network cut at a layer into the part that makes features and the part that reads them."""
 
+from collections.abc import Hashable
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,9 +13,27 @@ from exray.models.splitting.channel_axis import axis_at
 from exray.models.splitting.cut_points import find_cut
 from exray.models.splitting.hooked_split import hooked_parts
 from exray.models.splitting.traced_split import traced_body, traced_head
-from exray.models.splitting.tracing import Trace, UntraceableError, trace
+from exray.models.splitting.tracing import UntraceableError, trace
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
+_EXAMPLES = 4  # images on which a split is checked
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitParts:
+    """The two parts of a cut network.
+
+    Args:
+        layer: Where the cut is.
+        body: From the network's input to the features.
+        head: From the features to the logits.
+        feature_shape: Of one image's features, channels first.
+    """
+
+    layer: str
+    body: nn.Module
+    head: nn.Module
+    feature_shape: tuple[int, ...]
 
 
 class SplitClassifier:
@@ -28,6 +49,7 @@ class SplitClassifier:
         layer: A rule (``second_last_conv``, ``last_conv``, ``middle``), a module's path, or the
             name that another split gave as its ``layer``.
         example: A few images on which the split is checked.
+        parts: The same classifier's parts at the same layer, where it has been cut already.
 
     Attributes:
         rule: The layer as it was asked for.
@@ -41,43 +63,53 @@ class SplitClassifier:
     Source: EX-RAY, section 3.1, g and h at layer l.
     """
 
-    body: nn.Module
-    head: nn.Module
-
     def __init__(
-        self, classifier: Classifier, layer: str, *, example: Float[Tensor, "n c h w"]
+        self,
+        classifier: Classifier,
+        layer: str,
+        *,
+        example: Float[Tensor, "n c h w"],
+        parts: SplitParts | None = None,
     ) -> None:
         self.classifier = classifier
         self.rule = layer
-        images = classifier.preprocessing(example)
-        network, name = classifier.network, classifier.name
-        try:
-            traced = trace(network, images, name=name)
-        except UntraceableError:
-            self.layer, self.body, self.head = hooked_parts(network, layer, images, name=name)
-        else:
-            self._cut(traced, layer, images)
-        self._check(example)
+        self.parts = _checked_parts(classifier, layer, example) if parts is None else parts
+        self.layer = self.parts.layer
+        self.body = self.parts.body
+        self.head = self.parts.head
+        self.feature_shape = self.parts.feature_shape
 
-    def _cut(self, traced: Trace, layer: str, images: Float[Tensor, "n c h w"]) -> None:
-        cut = find_cut(traced, layer)
-        axis = axis_at(traced, cut)
-        self.layer = cut.layer
-        self.body = fold_batch_norms(traced_body(traced, cut, axis))
-        self.head = fold_batch_norms(traced_head(traced, cut, axis, images))
+    @classmethod
+    def of(
+        cls, classifier: Classifier, layer: str, images: Float[Tensor, "n c h w"]
+    ) -> "SplitClassifier":
+        """The classifier cut at a layer, once: the parts stay with the classifier.
 
-    @torch.no_grad()
-    def _check(self, example: Float[Tensor, "n c h w"]) -> None:
-        """The features have channels, and the two parts give the whole's logits."""
-        features = self.body(self.classifier.preprocessing(example))
-        self.feature_shape: tuple[int, ...] = tuple(features.shape[1:])
-        whole = self.classifier(example)
-        error = float((self.head(features) - whole).abs().max())
-        if not error <= _TOLERANCE * (1 + float(whole.abs().max())):
-            raise ValueError(
-                f"cutting {self.classifier.name} at {self.layer!r} changes its logits by up to "
-                f"{error:.2g}; choose another layer"
-            )
+        They are cut anew when the classifier has moved to another device, or for images of another
+        size.
+
+        Args:
+            classifier: What is cut.
+            layer: See the class.
+            images: At least one; the split is checked on the first few.
+
+        Raises:
+            LayerNotFoundError: If the layer cannot be the cut.
+            ValueError: If the split network does not give the classifier's logits.
+        """
+        example = images[:_EXAMPLES]
+        place: tuple[Hashable, ...] = (classifier.device, example.dtype, *example.shape[1:])
+        known = classifier.splits.get((layer, place))
+        parts = known if isinstance(known, SplitParts) else None
+        split = cls(classifier, layer, example=example, parts=parts)
+        if parts is None:
+            others = [key for key in classifier.splits if key[1] != place]
+            for key in others:
+                del classifier.splits[key]
+            classifier.splits[layer, place] = split.parts
+        split.body.eval()
+        split.head.eval()
+        return split
 
     @property
     def num_channels(self) -> int:
@@ -96,3 +128,44 @@ class SplitClassifier:
         """Features of many images, in batches and without gradients."""
         chunks = [self.features(chunk) for chunk in torch.split(images, batch_size)]
         return torch.cat(chunks)
+
+
+def _checked_parts(
+    classifier: Classifier, layer: str, example: Float[Tensor, "n c h w"]
+) -> SplitParts:
+    """The parts at a layer, once they give the whole classifier's logits."""
+    images = classifier.preprocessing(example)
+    network, name = classifier.network, classifier.name
+    body: nn.Module
+    head: nn.Module
+    try:
+        traced = trace(network, images, name=name)
+    except UntraceableError:
+        layer, body, head = hooked_parts(network, layer, images, name=name)
+        return _checked(classifier, layer, body, head, example)
+    cut = find_cut(traced, layer)
+    axis = axis_at(traced, cut)
+    body = fold_batch_norms(traced_body(traced, cut, axis))
+    head = fold_batch_norms(traced_head(traced, cut, axis, images))
+    return _checked(classifier, cut.layer, body, head, example)
+
+
+@torch.no_grad()
+def _checked(
+    classifier: Classifier,
+    layer: str,
+    body: nn.Module,
+    head: nn.Module,
+    example: Float[Tensor, "n c h w"],
+) -> SplitParts:
+    """The features have channels, and the two parts give the whole's logits."""
+    features = body(classifier.preprocessing(example))
+    whole = classifier(example)
+    error = float((head(features) - whole).abs().max())
+    if not error <= _TOLERANCE * (1 + float(whole.abs().max())):
+        raise ValueError(
+            f"cutting {classifier.name} at {layer!r} changes its logits by up to {error:.2g}; "
+            "choose another layer"
+        )
+    shape: tuple[int, ...] = tuple(features.shape[1:])
+    return SplitParts(layer=layer, body=body, head=head, feature_shape=shape)

@@ -20,8 +20,6 @@ from exray.scanners.inversion.restarts import best_of_restarts
 from exray.scanners.inversion.rounds import InversionRound, Refinement, strongest
 from exray.scanners.validation import nothing_to_scan, pixels_of, require_count, require_size_share
 
-_EXAMPLES = 4  # images on which the split is checked
-
 
 @dataclass(frozen=True, kw_only=True)
 class StimulationSettings:
@@ -81,7 +79,7 @@ def stimulated(
     prescreen: PrescreenSettings | None,
 ) -> tuple[SplitClassifier, list[Pointer]]:
     """The cut classifier and each victim's likeliest targets, of those the pre-screen keeps."""
-    split = SplitClassifier(classifier, settings.layer, example=samples.images[:_EXAMPLES])
+    split = SplitClassifier.of(classifier, settings.layer, samples.images)
     likely = None
     if prescreen is not None:
         likely = set(likely_pairs(classifier, samples, prescreen))

@@ -34,8 +34,6 @@ from exray.scanners.validation import (
 )
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
-
 
 class KArm(Scanner):
     """Shrinks patches, an arm a pair or universal target, and keeps those within the size bound.
@@ -105,7 +103,7 @@ class KArm(Scanner):
             return nothing
         height, width = samples.images.shape[-2:]
         pixels_of("max_size_share", self.max_size_share, (height, width))  # refuses less than one
-        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        split = SplitClassifier.of(classifier, self.layer, samples.images)
         likely = likely_pairs(classifier, samples, self.prescreen)
         pairs = self.pair_arms(split, samples, likely, restarts=self.restarts)
         arms = [*self._universal_arms(split, samples), *pairs]

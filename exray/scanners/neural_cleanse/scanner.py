@@ -25,8 +25,6 @@ from exray.scanners.validation import (
 )
 from exray.triggers.base import InvertedTrigger
 
-_EXAMPLES = 4  # images on which the split is checked
-
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierRound:
@@ -112,7 +110,7 @@ class NeuralCleanse(Scanner):
         """Triggers that are outliers in size; inconclusive where too few have a size."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        split = SplitClassifier(classifier, self.layer, example=samples.images[:_EXAMPLES])
+        split = SplitClassifier.of(classifier, self.layer, samples.images)
         inversion = self.start(split, samples, self.candidates(present_classes(samples)))
         report = steps_reporter(progress, self.steps + self.outliers.steps)
         inversion.run(

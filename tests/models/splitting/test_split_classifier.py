@@ -1,5 +1,7 @@
 """A cut network gives the whole one's logits, and the whole one is left alone."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -64,6 +66,25 @@ def test_head_of_body_is_the_classifier_and_the_cut_is_the_documented_one(archit
 
 def test_every_own_network_and_rule_has_its_cut_written_down():
     assert set(CUTS) == {(name, rule) for name in ARCHITECTURES for rule in RULES}
+
+
+def test_a_classifier_is_cut_once_per_layer_and_size():
+    classifier, images = own("plain_cnn")
+    first = SplitClassifier.of(classifier, "middle", images)
+    again = SplitClassifier.of(classifier, "middle", images.flip(0))
+    assert again.body is first.body
+    assert again.classifier is classifier
+    assert SplitClassifier.of(classifier, "last_conv", images).body is not first.body
+    assert SplitClassifier.of(classifier, "middle", images[..., :16, :16]).body is not first.body
+    assert len(classifier.splits) == 1  # those of the other size are dropped
+
+
+def test_the_parts_are_freed_with_their_classifier():
+    classifier, images = own("plain_cnn")
+    part = weakref.ref(SplitClassifier.of(classifier, "middle", images).body)
+    del classifier
+    gc.collect()  # a graph and its module refer to one another
+    assert part() is None
 
 
 @pytest.mark.parametrize("layer", ["stem", "stem.0", "stage1", "stage3.relu", "pool", "flatten"])

@@ -21,7 +21,7 @@ $(BIN)/uv:
 
 $(VENV)/.run: pyproject.toml $(CONSTRAINTS) | $(BIN)/uv
 	@echo "Installing exray into $(VENV)"
-	@$(INSTALL) -e .
+	@$(INSTALL) -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/uv

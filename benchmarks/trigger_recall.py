@@ -219,7 +219,7 @@ def scanned(scanners: Sequence[str], seeds: Sequence[int], overrides: Sequence[s
     folders = []
     for name in scanners:
         for seed in seeds:
-            words = [*overrides, f"scanner={name}", f"seed={seed}", "judge=none", "logger=none"]
+            words = [*overrides, f"scanner={name}", f"seed={seed}", "judge=none"]
             with initialize_config_dir(str(conf_folder()), version_base="1.3"):
                 config = compose("config", words)
                 run = f"recall_{config.dataset.name}_{name}_{seed}"

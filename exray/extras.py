@@ -1,6 +1,7 @@
 """Libraries that only some commands need: imported when used, with the way to install them."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -19,7 +20,7 @@ def import_extra(module: str, *, extra: str, purpose: str) -> ModuleType:
         return import_module(module)
     except ModuleNotFoundError as error:
         library = module.partition(".")[0]
-        if error.name != library:
+        if find_spec(library) is not None:
             raise  # the library is there and lacks something of its own
         raise ValueError(
             f"{purpose} needs {library}, which is not installed: pip install 'exray[{extra}]'"

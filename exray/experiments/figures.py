@@ -189,7 +189,9 @@ def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
     Raises:
         ValueError: If matplotlib is not installed.
     """
-    library = import_extra("matplotlib.figure", extra="figures", purpose="a table's drawings")
+    library = import_extra(
+        "matplotlib.figure", extra="figures", purpose="drawing a table's figures"
+    )
     figure = library.Figure(figsize=(width, height), layout="constrained")
     return cast("matplotlib.figure.Figure", figure)
 

@@ -196,7 +196,7 @@ def test_the_command_line_wins_over_a_scanners_fast_values():
 
 def test_a_runs_identity_ignores_what_changes_no_result():
     plain = identity(composed(), "hash")
-    same = composed("trainer=cpu", "logger=none", "paths.results=x", "name=x", "limit=1")
+    same = composed("trainer=cpu", "logger=wandb", "paths.results=x", "name=x", "limit=1")
     assert run_id(identity(same, "hash")) == run_id(plain)
     others = (("seed=1",), ("judge=none",), ("layer=last_conv",), ("scan.samples_per_class=3",))
     ids = {run_id(identity(composed(*words), "hash")) for words in others}

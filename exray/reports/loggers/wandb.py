@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from exray.extras import import_extra
 from exray.reports.loggers.base import RunLogger
 from exray.reports.mask_images import mask_strip, shrink
 from exray.reports.summaries import summary_of
@@ -153,9 +154,8 @@ def _start_run(
     job_type: str | None,
     key: str | None,
 ) -> "wandb.Run":
-    import wandb  # slow, and needed by few runs
-
-    return wandb.init(
+    library = import_extra("wandb", extra="wandb", purpose="logging to Weights & Biases")
+    run = library.init(
         id=key,
         dir=directory,
         project=project,
@@ -166,8 +166,9 @@ def _start_run(
         config={name: plain(value) for name, value in config.items()},
         tags=tags,
         reinit="create_new",
-        settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
+        settings=library.Settings(console="off", silent=True, x_disable_stats=True),
     )
+    return cast("wandb.Run", run)
 
 
 def _model_table(collection: Collection) -> "wandb.Table":

@@ -90,7 +90,7 @@ def test_another_configuration_is_refused_and_nothing_overwritten(command, quick
 def test_what_changes_no_result_does_not_make_another_run(command, quick, results, before):
     there = written(results)
     (results / "records.csv").unlink()
-    ran = command(*quick, "limit=2", "logger=none", "trainer.workers=1")
+    ran = command(*quick, "limit=2", "logger=csv", "trainer.workers=1")
     assert ran.status == 0
     assert ran.out == before.out
     assert written(results) == there

@@ -153,7 +153,7 @@ def asked(monkeypatch):
 
 @pytest.mark.usefixtures("one_thread")
 def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
-    places = (f"dataset.root={zoo}", f"paths.results={tmp_path}", "trainer=cpu", "logger=none")
+    places = (f"dataset.root={zoo}", f"paths.results={tmp_path}", "trainer=cpu", "logger=csv")
 
     register()
 

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 import time
 
 import pytest
@@ -70,6 +71,13 @@ def no_network(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+def test_without_wandb_the_logger_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ValueError, match=r"needs wandb, .*: pip install 'exray\[wandb\]'"):
+        WandbLogger(tmp_path, "exray", "night")
+    assert "WANDB_DIR" not in os.environ
 
 
 @pytest.mark.usefixtures("no_network")

@@ -1,10 +1,11 @@
 """Rows of results: on the console, as Markdown, in a file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
+
+from exray.storage.atomic_files import write_json
 
 Row = dict[str, object]
 
@@ -28,10 +29,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def write(path: Path, facts: Mapping[str, object]) -> None:
     """Writes results, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(facts, indent=1) + "\n")
-    draft.replace(path)
+    write_json(path, facts)
 
 
 def _text(value: object) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from exray.datasets.base import LoadedModel, ModelDataset
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, JudgedTrigger
-from exray.models.checkpoints.file_report import inspect_file
+from exray.models.checkpoints.file_report import REPORT_ERROR, inspect_file
 from exray.models.classifier import Classifier
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.sample_selection import SampleSelection, select_samples
@@ -189,7 +189,7 @@ def _file_report(source: ModelDataset, model_id: str) -> dict[str, str | int]:
     try:
         return dict(inspect_file(source.model_file(model_id)))
     except Exception as error:  # the report informs; loading says what is wrong
-        return {"the look ends": type(error).__name__}
+        return {REPORT_ERROR: type(error).__name__}
 
 
 @contextmanager

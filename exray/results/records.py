@@ -5,6 +5,7 @@ from typing import Any
 
 from exray.rules.verdict import Verdict
 
+_FORMER_KEYS = {"the look ends": "file_report_error"}  # of file reports in older records
 RECORD_FORMAT = 1  # raised when a stored field changes its meaning
 
 
@@ -86,7 +87,8 @@ class ScanRecord:
         warnings: What the user should know about this verdict, a sentence each.
         error: The traceback of a failed scan.
         error_line: Its message in one line.
-        look: What the static look found in the model's file, by name; of a refused file too.
+        look: Report of the static inspection of the model's file, by name; of a refused file too,
+            whose ``file_report_error`` says why the inspection ended.
         truth: Ground truth as far as it is known (``is_trojaned``, ``trigger``, ...).
         is_trojaned: Ground truth, joined after the verdict; None where it is unknown.
         seed: Seed of the run.
@@ -129,6 +131,9 @@ class ScanRecord:
         """The record that ``to_dict`` wrote. Unknown keys are an error."""
         known = _known(cls, values)
         known["verdict"] = Verdict(str(known["verdict"]))
+        known["look"] = {
+            _FORMER_KEYS.get(name, name): value for name, value in known.get("look", {}).items()
+        }
         return cls(**known)
 
 

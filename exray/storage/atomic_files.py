@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and JSON without NaN."""
+"""Files that are whole or absent."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from exray.storage.plain_json import to_json
+
 TEMPORARY_PREFIX = ".tmp-"
-
-
 STALE_SECONDS = 600.0  # a write takes seconds, so what is older belongs to a killed run
 
 
@@ -67,6 +67,17 @@ def replace_file(path: Path, content: bytes) -> None:
     with temporary_folder(path.parent) as folder:
         write_synced(folder / path.name, content)
         (folder / path.name).replace(path)
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write values as JSON so that a reader sees the old file or the new, never a part.
+
+    Args:
+        path: The file; its folder is created if absent.
+        values: What :func:`exray.storage.plain_json.plain` takes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, to_json(values, indent=1))
 
 
 def create_file(path: Path, content: bytes) -> bool:

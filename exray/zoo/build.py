@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from exray.errors import RecordError
 from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import file_sha256
+from exray.storage.atomic_files import write_json
 from exray.zoo.candidate import TrainedCandidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
-from exray.zoo.manifest import Manifest, write_json
+from exray.zoo.manifest import Manifest
 from exray.zoo.recipe import FURTHER, ZooRecipe
 
 logger = logging.getLogger(__name__)

@@ -1,11 +1,11 @@
 """What was built: per classifier the file, its hash, its seed, its attack and how well it does."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from exray.errors import RecordError
+from exray.storage.atomic_files import write_json
 from exray.zoo.entries import ModelEntry
 from exray.zoo.trojai_metadata import trojai_config, write_metadata
 
@@ -72,11 +72,3 @@ class Manifest:
             return cls(name=values["name"], recipe=values["recipe"], models=models)
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(path, f"is not a manifest ({error})", way_out) from error
-
-
-def write_json(path: Path, values: object) -> None:
-    """Writes a JSON file under a temporary name, then renames it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(draft, path)

@@ -146,6 +146,11 @@ def test_a_broken_record_is_an_error_that_names_the_file(store, content):
             reads()
 
 
+def test_records_with_former_keys_are_read(store):
+    store.write(ModelScan(record=record(look={"form": "zip", "the look ends": "no"})))
+    assert store.read("m1").record.look == {"form": "zip", "file_report_error": "no"}
+
+
 def test_broken_triggers_and_tensors_are_errors_that_name_the_file(store):
     store.write(ModelScan(record=record(), triggers=(trigger(),)))
     (store.root / "m1" / "triggers.jsonl").write_text('{"index": 0}\n')

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from exray.storage.atomic_files import replace_file
+from exray.subprocesses import run_bounded
 
 _WORKER = "exray.app.trojai.worker"
 _SPARE_SECONDS = 5.0  # of the limit, to stop a scan and to write
@@ -172,25 +172,11 @@ def _scratch(path: str) -> str | None:
 
 def _run(command: list[str], folder: str, seconds: float) -> str:
     """Runs the worker and says how it ended; all that it started ends with it."""
-    environment = {**os.environ, "TMPDIR": folder}
-    with subprocess.Popen(
-        command,
-        env=environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as worker:
-        try:
-            _, said = worker.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return f"the scan was stopped after {seconds:.0f} seconds, at its time limit"
-        finally:
-            if worker.poll() is None:
-                os.killpg(worker.pid, signal.SIGKILL)
-    last = said.strip().splitlines()[-1:] or ["it said nothing"]
-    return f"the scan ended with status {worker.returncode}: {last[0][:300]}"
+    result = run_bounded(command, seconds=seconds, environment={"TMPDIR": folder})
+    if result.status is None:
+        return f"the scan was stopped after {seconds:.0f} seconds, at its time limit"
+    last = result.last_line or "it said nothing"
+    return f"the scan ended with status {result.status}: {last[:300]}"
 
 
 def _write(result: Path, answer: WorkerReply) -> None:

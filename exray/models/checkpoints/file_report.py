@@ -18,7 +18,7 @@ from exray.text import shown, some
 FileReport = Mapping[str, str | int]
 """What the inspection reports, by a name that a reader understands: counts and bytes as numbers."""
 
-ENDS = "the look ends"  # key of the reason why an inspection stopped early
+REPORT_ERROR = "file_report_error"  # key of the reason why an inspection stopped early
 _MAX_NAMES = 40  # listed of each kind; the others are counted
 _MAX_HEADER = 2**26  # bytes of a safetensors file's header
 
@@ -44,14 +44,14 @@ def inspect_file(file: Path | ModelFile) -> FileReport:
         size = file.path.stat().st_size
         form = file.form if size else FileForm.UNKNOWN
     except OSError as error:
-        return {"form": "unreadable", ENDS: error.strerror or "cannot be read"}
+        return {"form": "unreadable", REPORT_ERROR: error.strerror or "cannot be read"}
     except CheckpointError as error:
-        return {"form": "unreadable", ENDS: _reason(error, file)}
+        return {"form": "unreadable", REPORT_ERROR: _reason(error, file)}
     report: dict[str, str | int] = {"form": form.value, "bytes": size}
     try:
         return report | _details(file, form)
     except (ArchiveError, BrokenPickleError, CheckpointError, OSError, ValueError) as error:
-        return report | {ENDS: _reason(error, file)}
+        return report | {REPORT_ERROR: _reason(error, file)}
 
 
 def _details(file: ModelFile, form: FileForm) -> dict[str, str | int]:
@@ -77,9 +77,9 @@ def _zip(file: ModelFile) -> dict[str, str | int]:
     try:
         return report | _pickles([file.zipped_pickle])
     except ArchiveError as error:
-        return report | {ENDS: _reason(error, file)}
+        return report | {REPORT_ERROR: _reason(error, file)}
     except BrokenPickleError as error:
-        return report | _names(error.names) | {ENDS: _reason(error, file)}
+        return report | _names(error.names) | {REPORT_ERROR: _reason(error, file)}
 
 
 def _kind(archive: Archive) -> str:
@@ -94,18 +94,18 @@ def _legacy(file: ModelFile) -> dict[str, str | int]:
     try:
         return _pickles(file.legacy_pickles)
     except BrokenPickleError as error:
-        return _names(error.names) | {ENDS: _reason(error, file)}
+        return _names(error.names) | {REPORT_ERROR: _reason(error, file)}
 
 
 def _safetensors(path: Path) -> dict[str, str | int]:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(_MAX_HEADER, path.stat().st_size):
-            return {ENDS: f"claims a header of {length} bytes"}
+            return {REPORT_ERROR: f"claims a header of {length} bytes"}
         try:
             header: object = json.loads(file.read(length))
         except (ValueError, RecursionError):
-            return {ENDS: "has a header that is no JSON"}
+            return {REPORT_ERROR: "has a header that is no JSON"}
     names = [name for name in header if name != "__metadata__"] if isinstance(header, dict) else []
     return {"bytes of the header": length, "tensors": len(names)}
 

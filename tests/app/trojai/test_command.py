@@ -139,7 +139,7 @@ def test_what_cannot_be_scanned_gets_the_prior_and_says_why(
 
 def test_the_command_is_a_console_script_and_the_containers_entry():
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {"exray-trojai": "exray.app.trojai.command:main"}
+    assert scripts["exray-trojai"] == "exray.app.trojai.command:main"
     container = (ROOT / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["exray-trojai"]' in container
     copied = [line.split()[1:-1] for line in container.splitlines() if line.startswith("COPY")]

@@ -37,7 +37,9 @@ def test_a_zip_checkpoint_is_counted_and_its_names_are_told(tmp_path):
     assert found["form"] == "zip archive of torch.save"
     assert (found["storages asked for"], found["largest entry"] >= 24) == (2, True)
     assert found["names of weights"].split(", ")[0] == "torch._utils._rebuild_tensor_v2"
-    assert not {"names of layers", "names that are not on the list", "the look ends"} & set(found)
+    assert not {"names of layers", "names that are not on the list", "file_report_error"} & set(
+        found
+    )
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
@@ -88,11 +90,11 @@ def test_a_look_that_cannot_go_on_says_why(tmp_path, case):
     corpus = hostile_pickles.EXHAUSTS | hostile_pickles.BROKEN
     make = next(corpus[name] for name in corpus if name.startswith(case))
     path.write_bytes(make(tmp_path / "canary"))
-    assert looked(path)["the look ends"]
+    assert looked(path)["file_report_error"]
 
 
 def test_what_is_no_file_has_findings_too(tmp_path):
-    expected = {"form": "unreadable", "the look ends": "No such file or directory"}
+    expected = {"form": "unreadable", "file_report_error": "No such file or directory"}
     assert looked(Path("nowhere.pt"), size=False) == expected
     (tmp_path / "m.onnx").write_bytes(b"\x08\x07\x12\x04test")
     assert looked(tmp_path / "m.onnx") == {"form": "unknown"}

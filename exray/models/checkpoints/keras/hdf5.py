@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from exray.errors import CheckpointError
 from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
+from exray.subprocesses import run_bounded
 
 _SECONDS = 120.0  # wall time of the reader, which may take half of it on the processor
 _KERAS_AGAIN = "save it again with Keras: model.save('m.h5') or model.save_weights('m.weights.h5')"
@@ -86,18 +86,14 @@ def _read(path: Path) -> tuple[int, bytes, str]:
     """The reader's exit status, what it found, and what it said."""
     command = [sys.executable, "-P", hdf5_reader.__file__, str(path), str(path.stat().st_size)]
     environment = {
-        **os.environ,
         "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
         "HDF5_USE_FILE_LOCKING": "FALSE",  # a folder may be read-only
         "HDF5_PLUGIN_PATH": os.devnull,
     }
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
+    result = run_bounded(command, seconds=_SECONDS, environment=environment)
+    if result.status is None:
         return 1, b"", f"no answer within {_SECONDS:.0f} s"
-    return done.returncode, done.stdout, done.stderr.decode("utf-8", errors="replace")
+    return result.status, result.output, result.errors
 
 
 def _problem(status: int, said: str) -> str:

@@ -1,5 +1,65 @@
-"""EX-RAY: tells natural triggers of image classifiers from injected ones."""
+"""EX-RAY: tells natural triggers of image classifiers from injected ones.
+
+The library in five lines::
+
+    import exray
+
+    classifier = exray.load_classifier("model.pt", architecture="torchvision/resnet18")
+    report = exray.scan(classifier, exray.load_samples("clean_images/", size=224))
+    print(report.verdict, report.probability)
+    report.to_html("report.html")
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from exray.torchvision_compat import install
 
+if TYPE_CHECKING:  # torch takes seconds to import: names are imported when they are used
+    from exray.api import (
+        Classifier,
+        Preprocessing,
+        SampleSet,
+        ScanReport,
+        Verdict,
+        load_classifier,
+        load_samples,
+        make_judge,
+        make_scanner,
+        scan,
+    )
+
+__all__ = [
+    "Classifier",
+    "Preprocessing",
+    "SampleSet",
+    "ScanReport",
+    "Verdict",
+    "__version__",
+    "load_classifier",
+    "load_samples",
+    "make_judge",
+    "make_scanner",
+    "scan",
+]
+
+try:
+    __version__ = version("exray")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "unknown"
+
 install()
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported on first use (PEP 562)."""
+    if name in __all__:
+        value: object = getattr(import_module("exray.api"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'exray' has no attribute {name!r}; it has: {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

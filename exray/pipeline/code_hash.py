@@ -6,15 +6,13 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import exray
-
 _SCANNERS = "scanners"  # the package whose modules, and all that they import, are hashed
 
 
 @cache
 def code_hash() -> str:
     """Hash of all modules that scanners compute with; changed code makes other cache entries."""
-    return hash_of(imported_modules(Path(exray.__file__).parent, _SCANNERS))
+    return hash_of(imported_modules(Path(__file__).parents[1], _SCANNERS))
 
 
 def hash_of(paths: Iterable[Path]) -> str:

@@ -163,3 +163,7 @@ class InvertedTrigger:
             )
         if not 0 <= self.asr <= 1:
             raise ValueError(f"asr must be a fraction in [0, 1]; got {self.asr}")
+
+    def apply(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The images with the trigger in them, still in [0, 1]."""
+        return self.trigger.apply(images)

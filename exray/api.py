@@ -1,0 +1,295 @@
+"""exray as a library: a classifier and clean images in, a verdict with its evidence out."""
+
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+import torch
+from torch import nn
+
+from exray.images.loading import load_samples
+from exray.images.samples import SampleSet
+from exray.images.tensors import samples_of
+from exray.judges.base import Judge, JudgedTrigger
+from exray.models.classifier import Classifier, Preprocessing
+from exray.models.loading import load_classifier
+from exray.pipeline.classifier_scan import RunLabels
+from exray.pipeline.scan import scan_classifier
+from exray.pipeline.settings import ScanSettings
+from exray.presets.presets import component_named
+from exray.reports.html_report import write_report
+from exray.results.collection import Collection, collection_of, write_tables
+from exray.results.model_scan import ModelScan
+from exray.results.records import ScanRecord
+from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
+from exray.scanners.base import Progress, Scanner
+
+__all__ = [
+    "Classifier",
+    "Preprocessing",
+    "SampleSet",
+    "ScanReport",
+    "Verdict",
+    "load_classifier",
+    "load_samples",
+    "make_judge",
+    "make_scanner",
+    "scan",
+]
+
+REPORT_FILE = "report.html"
+_SHOWN_COLUMNS = ("victim_name", "target_name", "asr", "size_pixels", "is_injected", "score")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScanReport:
+    """What a scan says about one classifier, with its evidence.
+
+    Args:
+        model_scan: The scan as it is stored: the record, its triggers and their images.
+        triggers: The triggers with their judgements, in the scanner's order; a trigger's ``apply``
+            stamps it on images.
+        config: What it was scanned with, by name.
+    """
+
+    model_scan: ModelScan
+    triggers: tuple[JudgedTrigger, ...]
+    config: dict[str, object]
+
+    @property
+    def record(self) -> ScanRecord:
+        """Everything that is stored about the classifier itself."""
+        return self.model_scan.record
+
+    @property
+    def verdict(self) -> Verdict:
+        """``clean``, ``natural-only``, ``trojaned`` or ``inconclusive``."""
+        return self.record.verdict
+
+    @property
+    def probability(self) -> float:
+        """Probability of being trojaned, in [0, 1]; a rank only where the judge is uncalibrated."""
+        return self.record.probability
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy on the clean images, a fraction."""
+        return self.record.clean_accuracy
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about this verdict, one sentence each."""
+        return tuple(self.record.warnings)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per trigger, as in ``triggers.csv``: ``m_`` measurements, ``t_`` thresholds."""
+        return self._collection().triggers
+
+    def to_html(self, path: str | Path) -> Path:
+        """Writes the report as one self-contained page.
+
+        Args:
+            path: The file; replaced if it exists.
+
+        Returns:
+            The file.
+        """
+        place = Path(path)
+        title = f"exray: {self.record.model_id}"
+        write_report(self._collection(), place, title, config=self.config)
+        return place
+
+    def save(self, folder: str | Path) -> ResultStore:
+        """Stores the scan as the command line does: records, tables, tensors, ``report.html``.
+
+        Args:
+            folder: Made if it does not exist. Several scans of one configuration may share it.
+
+        Raises:
+            RecordError: If the folder holds another configuration's records, or this model's.
+        """
+        store = ResultStore(Path(folder))
+        store.claim(self.record.run_id, self.config)
+        store.write(self.model_scan)
+        scans = collection_of([store.read(model_id) for model_id in store.model_ids()])
+        write_tables(scans, store.root)
+        write_report(scans, store.root / REPORT_FILE, "exray", config=self.config)
+        return store
+
+    def _collection(self) -> Collection:
+        return collection_of([self.model_scan])
+
+    def __str__(self) -> str:
+        injected = f"{self.record.num_injected} of {len(self.triggers)} triggers injected"
+        return f"{self.verdict} ({self.probability:.2f}), {injected}"
+
+    def _repr_html_(self) -> str:
+        """The verdict and a table of the triggers, for notebooks."""
+        remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in self.remarks)
+        frame = self.to_frame()
+        table = frame[list(_SHOWN_COLUMNS)].to_html(index=False) if len(frame) else ""
+        return f"<p><b>{html.escape(str(self))}</b></p>{table}<ul>{remarks}</ul>"
+
+
+def make_scanner(name: str = "abs", *, seed: int = 0, **changes: object) -> Scanner:
+    """A scanner by its name in ``conf/scanner``.
+
+    Args:
+        name: Such as ``abs``, ``neural_cleanse``, ``k_arm``, ``sri_re``.
+        seed: Of its random choices.
+        **changes: Other values than the file's; two underscores stand for the dot of a nested
+            key, as in ``probe__targets_per_victim=2``.
+
+    Raises:
+        ValueError: If there is no such scanner or key, or a value is out of its range.
+    """
+    return cast(Scanner, component_named("scanner", name, seed=seed, layer="middle", **changes))
+
+
+def make_judge(
+    name: str = "exray", *, layer: str = "middle", seed: int = 0, **changes: object
+) -> Judge:
+    """A judge by its name in ``conf/judge``.
+
+    Args:
+        name: ``exray`` for the paper's rule, ``exray_calibrated`` for one probability fitted to
+            its measurements, or a baseline such as ``l2``.
+        layer: Where it cuts the network: ``middle``, ``second_last_conv``, ``last_conv``, or a
+            module's path.
+        seed: Of its random choices.
+        **changes: Other values than the file's, as for :func:`make_scanner`.
+
+    Raises:
+        ValueError: If there is no such judge or key, or a value is out of its range.
+    """
+    return cast(Judge, component_named("judge", name, layer=layer, seed=seed, **changes))
+
+
+def scan(
+    classifier: Classifier | nn.Module | str | Path,
+    samples: object,
+    *,
+    scanner: str | Scanner = "abs",
+    judge: str | Judge = "exray_calibrated",
+    layer: str = "middle",
+    settings: ScanSettings | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> ScanReport:
+    """Inverts triggers of a classifier, judges them, and says whether it is trojaned.
+
+    The defaults are those of the command ``exray scan``, so both give the same verdict.
+
+    Args:
+        classifier: A :func:`load_classifier`'s result, a network in memory that takes images in
+            [0, 1] and gives one logit per class (the caller's own is left as it is), or a file
+            that says by itself which network it holds.
+        samples: Clean images that the classifier knows, a few of every class: a folder, a
+            :class:`SampleSet`, a pair of tensors (images, labels), a ``DataLoader`` or a dataset of
+            (image, label).
+        scanner: Its name in ``conf/scanner``, or what :func:`make_scanner` made.
+        judge: Its name in ``conf/judge``, or what :func:`make_judge` made.
+        layer: Where a judge that is named cuts the network.
+        settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
+        seed: Of all random choices.
+        device: Where to scan; None stays where the network is.
+        name: What the report calls the classifier; None for the network's own name.
+        progress: Called with the stage's name, the steps done and the steps in all.
+
+    Raises:
+        CheckpointError: If a file is no checkpoint, would run code, or says not which network it
+            holds.
+        TypeError: If the samples are of no known kind.
+        ValueError: If classifier and samples do not fit, or a name or value is not known.
+
+    Example:
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+        >>> images, labels = torch.rand(8, 3, 2, 2), torch.tensor([0, 1] * 4)
+        >>> scan(network, (images, 1 - network(images).argmax(dim=1))).verdict
+        <Verdict.INCONCLUSIVE: 'inconclusive'>
+    """
+    clean = load_samples(samples) if isinstance(samples, str | Path) else samples_of(samples)
+    chosen = (
+        classifier
+        if isinstance(classifier, Classifier)
+        else load_classifier(classifier, example=clean.images)
+    )
+    clean = _with_all_classes(clean, chosen)
+    labels = _labels(scanner, judge, layer, seed)
+    with _moved(chosen, device):
+        finding = scan_classifier(
+            chosen,
+            clean,
+            make_scanner(scanner, seed=seed) if isinstance(scanner, str) else scanner,
+            make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge,
+            settings or cast(ScanSettings, component_named("scan", "default")),
+            warnings=chosen.warnings,
+            seed=seed,
+            progress=progress,
+        )
+    stored = finding.model_scan(
+        labels,
+        model_id=_model_id(name or chosen.name),
+        architecture=chosen.name,
+        file_report=chosen.file_report,
+    )
+    config: dict[str, object] = {
+        key: value for key, value in vars(labels).items() if key != "run_id"
+    }
+    return ScanReport(model_scan=stored, triggers=finding.triggers, config=config)
+
+
+def _labels(scanner: str | Scanner, judge: str | Judge, layer: str, seed: int) -> RunLabels:
+    """What the record says of the run: names, and a hash of them."""
+    values: dict[str, object] = {
+        "dataset": "memory",
+        "scanner": scanner if isinstance(scanner, str) else type(scanner).__name__,
+        "judge": judge if isinstance(judge, str) else type(judge).__name__,
+        "layer": layer if isinstance(judge, str) else getattr(judge, "layer", ""),
+        "seed": seed,
+    }
+    text = json.dumps(values, sort_keys=True)
+    run_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return RunLabels(run_id=run_id, **values)  # type: ignore[arg-type]
+
+
+def _with_all_classes(samples: SampleSet, classifier: Classifier) -> SampleSet:
+    """The samples with a name for every class of the classifier, those without images too."""
+    missing = classifier.num_classes - samples.num_classes
+    if missing < 0:
+        raise ValueError(
+            f"samples have {samples.num_classes} classes and the classifier has "
+            f"{classifier.num_classes}; give the images that belong to it"
+        )
+    names = [f"class {samples.num_classes + index}" for index in range(missing)]
+    return SampleSet(
+        images=samples.images, labels=samples.labels, class_names=(*samples.class_names, *names)
+    )
+
+
+def _model_id(name: str) -> str:
+    """The name as a folder may be called."""
+    return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "classifier"
+
+
+@contextmanager
+def _moved(classifier: Classifier, device: str | torch.device | None) -> Iterator[None]:
+    """The classifier's network on another device while the block runs."""
+    before = classifier.device
+    if device is not None:
+        classifier.network.to(device)
+    try:
+        yield
+    finally:
+        if device is not None:
+            classifier.network.to(before)

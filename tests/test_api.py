@@ -1,0 +1,169 @@
+"""exray as a library: five lines, no YAML, no Hydra, no file."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import exray
+from exray.models.architectures.registry import build
+from exray.presets.conf import conf_folder
+from exray.scanners.base import Scanner, ScannerResult
+
+
+class KnownTriggers(Scanner):
+    """Gives the triggers it was made with."""
+
+    def __init__(self, *triggers):
+        self.triggers = triggers
+
+    def scan(self, classifier, samples, progress=None):
+        del classifier, samples, progress
+        return ScannerResult(triggers=self.triggers, num_candidates=2, flags=True)
+
+
+@pytest.fixture
+def report(trojaned, colour_samples, white_patch, green_tint):
+    scanner = KnownTriggers(white_patch, green_tint)
+    judge = exray.make_judge("exray", layer="relu", mask__epochs=60)
+    return exray.scan(trojaned, colour_samples, scanner=scanner, judge=judge)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_planted_backdoor_is_trojaned_and_its_triggers_keep_their_judgements(report, white_patch):
+    assert report.verdict is exray.Verdict.TROJANED
+    assert report.probability == report.triggers[0].judgement.score >= 0.5
+    assert [one.judgement.is_injected for one in report.triggers] == [True, False]
+    assert report.triggers[0].trigger is white_patch
+    assert report.accuracy == 1
+    frame = report.to_frame()
+    assert list(frame["is_injected"]) == [True, False]
+    assert frame["m_similarity"].notna().all()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_clean_twin_is_not(clean_twin, colour_samples, green_tint):
+    judge = exray.make_judge("exray", layer="relu", mask__epochs=60)
+    scanner = KnownTriggers(green_tint)
+    report = exray.scan(clean_twin, colour_samples, scanner=scanner, judge=judge)
+    assert report.verdict is exray.Verdict.NATURAL_ONLY
+    assert report.probability < 0.5
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_report_is_a_page_a_folder_and_a_notebooks_cell(report, tmp_path):
+    page = report.to_html(tmp_path / "report.html").read_text()
+    assert "trojaned" in page
+    assert "://" not in page
+    store = report.save(tmp_path / "scan")
+    assert store.read("planted").record == report.record
+    assert {"records.csv", "triggers.csv", "report.html", "planted"} <= {
+        path.name for path in store.root.iterdir()
+    }
+    assert "trojaned" in report._repr_html_()
+    assert str(report).startswith("trojaned (")
+
+
+@pytest.mark.parametrize("form", ["tensors", "bytes", "loader", "dataset", "folder"])
+def test_samples_come_in_whatever_form_they_are(form, trojaned, colour_samples, tmp_path):
+    images, labels = colour_samples.images, colour_samples.labels
+    as_bytes = (255 * images).round().to(torch.uint8)
+    match form:
+        case "tensors":
+            samples = (images, labels)
+        case "bytes":
+            samples = (as_bytes, labels.tolist())
+        case "loader":
+            samples = DataLoader(TensorDataset(images, labels), batch_size=5)
+        case "dataset":
+            samples = TensorDataset(images, labels)
+        case "folder":
+            samples = tmp_path
+            for index, (image, label) in enumerate(zip(as_bytes, labels, strict=True)):
+                (tmp_path / str(int(label))).mkdir(exist_ok=True)
+                picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+                picture.save(tmp_path / str(int(label)) / f"{index}.png")
+    report = exray.scan(trojaned, samples, scanner=KnownTriggers(), judge="none")
+    assert report.verdict is exray.Verdict.CLEAN
+    assert report.accuracy == 1
+
+
+def test_a_network_in_memory_is_left_as_it_was(trojaned, colour_samples):
+    network = trojaned.network.train()
+    network.requires_grad_(True)
+    exray.scan(network, colour_samples, scanner=KnownTriggers(), judge="none")
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_file_is_loaded_with_its_architecture(tmp_path, colour_samples):
+    torch.save(build("plain_cnn", num_classes=3).state_dict(), tmp_path / "model.pt")
+    classifier = exray.load_classifier(tmp_path / "model.pt", architecture="plain_cnn")
+    report = exray.scan(classifier, colour_samples, scanner=KnownTriggers(), judge="none")
+    assert report.record.look
+    assert report.record.num_classes == 3
+
+
+def test_classes_without_images_are_allowed(trojaned, colour_samples):
+    two = colour_samples.select(colour_samples.labels < 2)
+    samples = (two.images, two.labels)
+    report = exray.scan(trojaned, samples, scanner=KnownTriggers(), judge="none")
+    assert report.record.num_classes == 3
+
+
+def test_more_classes_than_the_classifier_has_are_refused(trojaned, colour_samples):
+    samples = (colour_samples.images, colour_samples.labels + 1)
+    with pytest.raises(ValueError, match="samples have 4 classes and the classifier has 3"):
+        exray.scan(trojaned, samples)
+
+
+def test_a_wrong_preprocessing_is_inconclusive(trojaned, colour_samples):
+    shuffled = (colour_samples.images, colour_samples.labels.roll(6))
+    report = exray.scan(trojaned, shuffled, scanner=KnownTriggers(), judge="none")
+    assert report.verdict is exray.Verdict.INCONCLUSIVE
+    assert any("accuracy" in remark for remark in report.remarks)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: exray.make_scanner("nope"), "scanner has no option 'nope'; it has: abs"),
+        (lambda: exray.make_judge("l2", layr="x"), "layr"),
+        (lambda: exray.make_scanner("abs", min_asr=2.0), "min_asr"),
+        (lambda: exray.load_classifier(nn.Identity(), architecture="x"), "architecture"),
+    ],
+)
+def test_a_mistake_names_the_parameter(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+
+
+def test_importing_exray_is_cheap_and_offers_its_names():
+    code = "import exray, sys; print('torch' in sys.modules, *exray.__all__)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy, *names = answer.stdout.split()
+    assert heavy == "False"
+    assert set(names) == set(exray.__all__)
+    for name in names:
+        assert getattr(exray, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'scann'; it has: Classifier"):
+        exray.scann  # noqa: B018
+
+
+def test_the_defaults_are_those_of_the_command():
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(exray.scan).parameters.items()
+    }
+    text = (conf_folder() / "dataset" / "folder.yaml").read_text()
+    assert f"judge: {defaults['judge']}" in text
+    root = (conf_folder() / "config.yaml").read_text()
+    assert f"scanner: {defaults['scanner']} " in root
+    assert f"layer: {defaults['layer']} " in root

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from bare_masks import BareLoop
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
@@ -23,9 +24,9 @@ from torch import Tensor, nn
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.datasets.base import ModelDataset
+from exray.judges.differencing.early_stopping import MIN_SHRINKAGE
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs
-from exray.judges.differencing.mask_optimization import GAIN, MaskOptimization
 from exray.judges.differencing.mask_search import MaskResult
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -136,12 +137,13 @@ def smallest_masks(
 ) -> list[list[tuple[int, Tensor]]]:
     """Of each pair, every mask that was the smallest so far, with its epoch; no pair rests."""
     full = replace(judge.mask, patience=judge.mask.epochs)
-    module = MaskOptimization(head, pairs, full)
+    loop = BareLoop(head, pairs, full)
+    smallest = loop.optimization.smallest
     history: list[list[tuple[int, Tensor]]] = [[] for _ in range(len(pairs))]
     for epoch in range(full.epochs):
-        module.advance()
-        for place in (module.best_epoch == epoch).nonzero().flatten().tolist():
-            history[place].append((epoch, module.best[place].clone()))
+        loop.epoch()
+        for place in (smallest.epochs == epoch).nonzero().flatten().tolist():
+            history[place].append((epoch, smallest.masks[place].clone()))
     return history
 
 
@@ -166,7 +168,7 @@ def replayed(
         if epoch - gain_epoch > patience:
             break
         best = mask
-        if float(mask.sum()) < (1 - GAIN) * gain_sum:
+        if float(mask.sum()) < (1 - MIN_SHRINKAGE) * gain_sum:
             gain_sum, gain_epoch = float(mask.sum()), epoch
     return best, min(epochs, gain_epoch + patience + 1)
 

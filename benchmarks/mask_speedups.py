@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from bare_masks import BareLoop
 from hydra import compose, initialize_config_dir
 from reference_masks import Shortcuts, reference_mask
 from timing import in_turns, median_ratio
@@ -15,7 +16,7 @@ from exray.app.instantiate import built
 from exray.datasets.zoo import embedded_root, open_zoo
 from exray.judges.base import Judgement
 from exray.judges.differencing.exray_judge import ExrayJudge
-from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -133,7 +134,9 @@ def settled(given: Subject, settings: MaskSettings) -> list[Judgement]:
     search = MaskSearch(given.plan.head, given.plan.pairs, settings)
     found = given.judge.judgements(given.plan, search.run())
     doubtful = given.judge.doubtful_pairs(given.plan, found)
-    return given.judge.judgements(given.plan, search.run_whole(doubtful)) if doubtful else found
+    return (
+        given.judge.judgements(given.plan, search.run_all_epochs(doubtful)) if doubtful else found
+    )
 
 
 def one_by_one(
@@ -167,8 +170,8 @@ def lightning_ratio(given: Subject) -> dict[str, float]:
     pairs = plan.pairs
 
     def bare() -> None:
-        module = MaskOptimization(plan.head, pairs, settings)
-        while module.advance():
+        loop = BareLoop(plan.head, pairs, settings)
+        while loop.epoch():
             pass
 
     times = in_turns(

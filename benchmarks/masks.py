@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from bare_masks import BareLoop
 from hydra import compose, initialize_config_dir
 from mask_speedups import EPOCHS, MODEL, ladder
 from reference_masks import Shortcuts, reference_mask
@@ -32,7 +33,7 @@ from exray.app.config import register
 from exray.app.instantiate import built
 from exray.judges.differencing.exray_judge import ExrayJudge
 from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
-from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
+from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import find_masks
 from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
@@ -122,11 +123,11 @@ def epoch_row(name: str, count: int, device_type: str) -> EpochRow:
     split, features = random_split(name, device)
     pairs = unreachable_pairs(split, features, count)
     epochs = NETWORKS[name][3]
-    module = ready(split, pairs)
+    loop = ready(split, pairs)
     bare = floor(split.head, features, 2 * SAMPLES * count)
     times = in_turns(
         {
-            "ours": lambda: [module.advance() for _ in range(epochs)],
+            "ours": lambda: [loop.epoch() for _ in range(epochs)],
             "floor": lambda: [bare() for _ in range(epochs)],
         },
         device,
@@ -147,16 +148,16 @@ def epoch_row(name: str, count: int, device_type: str) -> EpochRow:
         reference_seconds=round(reference, 4),
         speedup_over_reference=round(reference / seconds, 2),
         peak_mib=round(peak, 1),
-        samples_per_call=module.samples_per_call,
+        samples_per_call=loop.optimization.samples_per_call,
     )
 
 
-def ready(split: SplitClassifier, pairs: FeaturePairs) -> MaskOptimization:
-    """An optimisation that knows that every sample needs its gradient, and never rests."""
+def ready(split: SplitClassifier, pairs: FeaturePairs) -> BareLoop:
+    """An optimisation that knows that every sample needs its gradient, and never stops a pair."""
     settings = replace(mask_settings(), epochs=10_000, patience=10_000)
-    module = MaskOptimization(split.head, pairs, settings)
-    module.advance()
-    return module
+    loop = BareLoop(split.head, pairs, settings)
+    loop.epoch()
+    return loop
 
 
 def peak_of(name: str, count: int, device: torch.device) -> float:
@@ -164,7 +165,7 @@ def peak_of(name: str, count: int, device: torch.device) -> float:
     torch.manual_seed(SEED)
     split, features = random_split(name, device)
     pairs = unreachable_pairs(split, features, count)
-    return peak_mib(lambda: ready(split, pairs).advance(), features.device)
+    return peak_mib(lambda: ready(split, pairs).epoch(), features.device)
 
 
 def growth(device: torch.device) -> list[GrowthRow]:

@@ -1,28 +1,33 @@
 """Adam that steps some rows of its parameters and leaves all others where they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 _EPSILON = 1e-8  # torch's own
 
 
-class RowAdam:
-    """Adam with a step count for each row, so that candidates can rest and go on later.
+class RowAdam(torch.optim.Optimizer):
+    """Adam with a step count per row, so that a row may pause and continue later.
 
-    ``torch.optim.Adam`` moves rows without gradients on by their momentum and counts their steps.
+    A sparse gradient names the rows that are stepped, a dense one steps all of them.
+    ``torch.optim.Adam`` moves rows without gradients by their momentum and counts their steps;
+    ``torch.optim.SparseAdam`` leaves them, but has one step count for all.
 
     Args:
-        parameters: Tensors whose first axis is the candidates'; changed in place.
-        learning_rate: Of all of them.
+        parameters: Tensors whose first axis is the rows.
+        lr: Learning rate of all of them.
         betas: Decay of the gradients' mean and of their squares' mean.
 
     Example:
-        >>> rows = torch.zeros(3, 1)
-        >>> adam = RowAdam([rows], learning_rate=0.5, betas=(0.9, 0.999))
-        >>> adam.step(torch.tensor([1]), [torch.tensor([[2.0]])])
+        >>> rows = torch.nn.Parameter(torch.zeros(3, 1))
+        >>> adam = RowAdam([rows], lr=0.5, betas=(0.9, 0.999))
+        >>> row = torch.nn.functional.embedding(torch.tensor([1]), rows, sparse=True)
+        >>> row.sum().backward()
+        >>> adam.step()
         >>> [round(value, 3) for value in rows.flatten().tolist()]
         [0.0, -0.5, 0.0]
 
@@ -30,41 +35,88 @@ class RowAdam:
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], *, learning_rate: float, betas: tuple[float, float]
+        self, parameters: Iterable[Tensor], *, lr: float, betas: tuple[float, float]
     ) -> None:
-        self._parameters = tuple(parameters)
-        self.learning_rate = learning_rate
-        self._betas = betas
-        self._means = [torch.zeros_like(each) for each in self._parameters]
-        self._squares = [torch.zeros_like(each) for each in self._parameters]
-        first = self._parameters[0]
-        self.steps = torch.zeros(len(first), dtype=torch.long, device=first.device)
+        super().__init__(parameters, {"lr": lr, "betas": betas})
+        for parameter, _ in self._parameters():
+            self.state[parameter] = {
+                "step": torch.zeros(len(parameter), dtype=torch.long, device=parameter.device),
+                "mean": torch.zeros_like(parameter),
+                "square": torch.zeros_like(parameter),
+            }
+
+    @property
+    def steps(self) -> Int[Tensor, " rows"]:
+        """Steps that each row of the first parameter has taken."""
+        steps: Tensor = self.state[self.param_groups[0]["params"][0]]["step"]
+        return steps
 
     @torch.no_grad()
-    def step(self, rows: Int[Tensor, " rows"], gradients: Sequence[Tensor]) -> None:
-        """Moves the rows against their gradients.
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Moves the rows that have a gradient against it.
 
         Args:
-            rows: Which rows.
+            closure: Computes the loss and its gradients first.
+
+        Returns:
+            The closure's loss; None without one.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for parameter, group in self._parameters():
+            gradient = parameter.grad
+            if gradient is None:
+                continue
+            if gradient.is_sparse:
+                gradient = gradient.coalesce()
+                rows, gradient = gradient.indices()[0], gradient.values()
+            else:
+                rows = torch.arange(len(parameter), device=parameter.device)
+            self._move(parameter, group, rows, gradient)
+        return loss
+
+    @torch.no_grad()
+    def step_rows(self, rows: Int[Tensor, " rows"], gradients: Iterable[Tensor]) -> None:
+        """Moves some rows of all parameters against gradients that are not stored in them.
+
+        Args:
+            rows: Which rows, each at most once.
             gradients: Of each parameter, those rows only.
         """
-        self.steps[rows] += 1
-        first, second = self._betas
-        for place, gradient in enumerate(gradients):
-            counts = self.steps[rows].view(-1, *[1] * (gradient.dim() - 1))
-            mean = first * self._means[place][rows] + (1 - first) * gradient
-            square = second * self._squares[place][rows] + (1 - second) * gradient.square()
-            self._means[place][rows], self._squares[place][rows] = mean, square
-            scale = (square / (1 - second**counts)).sqrt() + _EPSILON
-            change = mean / (1 - first**counts) / scale
-            self._parameters[place][rows] -= self.learning_rate * change
+        for (parameter, group), gradient in zip(self._parameters(), gradients, strict=True):
+            self._move(parameter, group, rows, gradient)
 
+    @torch.no_grad()
     def forget(self, rows: Int[Tensor, " rows"]) -> None:
-        """Starts rows anew from where they are: no mean, no squares, no step done.
+        """Starts rows anew from where they are: no mean, no squares, no steps taken.
 
         Args:
             rows: Which rows.
         """
-        for memory in (*self._means, *self._squares):
-            memory[rows] = 0
-        self.steps[rows] = 0
+        for parameter, _ in self._parameters():
+            for memory in self.state[parameter].values():
+                memory[rows] = 0
+
+    def _parameters(self) -> list[tuple[Tensor, dict[str, Any]]]:
+        """Every parameter with its group."""
+        return [(parameter, group) for group in self.param_groups for parameter in group["params"]]
+
+    def _move(
+        self,
+        parameter: Tensor,
+        group: dict[str, Any],
+        rows: Int[Tensor, " rows"],
+        gradient: Float[Tensor, "rows ..."],
+    ) -> None:
+        """One step of some rows of one parameter."""
+        state, (first, second) = self.state[parameter], group["betas"]
+        state["step"][rows] += 1
+        counts = state["step"][rows].view(-1, *[1] * (gradient.dim() - 1))
+        mean = first * state["mean"][rows] + (1 - first) * gradient
+        square = second * state["square"][rows] + (1 - second) * gradient.square()
+        state["mean"][rows], state["square"][rows] = mean, square
+        scale = (square / (1 - second**counts)).sqrt() + _EPSILON
+        change = mean / (1 - first**counts) / scale
+        parameter[rows] -= group["lr"] * change

@@ -110,7 +110,7 @@ def exchanges(sides):
     """One pair of sets, a sample for each entry of ``sides``."""
     side = torch.tensor(sides)
     zero = torch.zeros_like(side)
-    return Exchanges(own=zero, other=zero, pair=zero, side=side, wanted=1 - side, given=side)
+    return Exchanges(own=zero, other=zero, pair=zero, side=side, to_class=1 - side, from_class=side)
 
 
 def test_the_accuracy_margin_weighs_a_side_that_falls_behind_the_full_exchange():

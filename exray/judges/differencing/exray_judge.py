@@ -8,14 +8,10 @@ from torch import Tensor, nn
 
 from exray.images.samples import SampleSet
 from exray.judges.base import Judgement, LayerJudge
+from exray.judges.differencing.exchange_quality import ExchangeQuality, exchange_quality
 from exray.judges.differencing.feature_pairs import FeaturePairs
 from exray.judges.differencing.mask_optimization import MaskSettings
-from exray.judges.differencing.mask_search import (
-    ExchangeQuality,
-    MaskResult,
-    MaskSearch,
-    exchange_quality,
-)
+from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.mask_similarity import hard_similarity, similarity
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
@@ -75,7 +71,7 @@ class ExrayJudge(LayerJudge):
         search = MaskSearch(plan.head, plan.pairs, self.mask)
         found = self.judgements(plan, search.run())
         doubtful = self.doubtful_pairs(plan, found)
-        return self.judgements(plan, search.run_whole(doubtful)) if doubtful else found
+        return self.judgements(plan, search.run_all_epochs(doubtful)) if doubtful else found
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""

@@ -56,18 +56,18 @@ class SetPair:
 class Exchanges(NamedTuple):
     """Samples that take over other samples' features, both directions of every pair in one list.
 
-    ``own`` and ``other`` are rows of the bank; ``pair`` tells the pair of sets and ``side`` the
-    direction, 0 where the first set's sample takes the second's features, equation (1), and 1 for
-    the reverse, equation (2); ``given`` is the class that the sample came with, ``wanted`` the
-    class it should have afterwards.
+    ``own`` and ``other`` are rows of the bank; ``pair`` is the index of the pair of sets and
+    ``side`` the direction, 0 where the first set's sample takes the second's features, equation
+    (1), and 1 for the reverse, equation (2); ``from_class`` is the sample's class before the
+    exchange, ``to_class`` the class it should have afterwards.
     """
 
     own: Int[Tensor, " n"]
     other: Int[Tensor, " n"]
     pair: Int[Tensor, " n"]
     side: Int[Tensor, " n"]
-    wanted: Int[Tensor, " n"]
-    given: Int[Tensor, " n"]
+    to_class: Int[Tensor, " n"]
+    from_class: Int[Tensor, " n"]
 
 
 def selected(exchanges: Exchanges, places: Int[Tensor, " m"]) -> Exchanges:

@@ -59,14 +59,14 @@ def barrier_weights(
 
 
 def logit_margin(
-    logits: Float[Tensor, "n k"], wanted: Int[Tensor, " n"], given: Int[Tensor, " n"]
+    logits: Float[Tensor, "n k"], to_class: Int[Tensor, " n"], from_class: Int[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
-    """How far the wanted class's logit is ahead of the given class's.
+    """How far the logit of the class after the exchange exceeds that of the class before it.
 
     Args:
-        logits: One a class.
-        wanted: Class that the exchange should lead to.
-        given: Class that the sample came with.
+        logits: One per class.
+        to_class: Class that the exchange should lead to.
+        from_class: The sample's class before the exchange.
 
     Example:
         >>> logit_margin(torch.tensor([[1.0, 4.0]]), torch.tensor([1]), torch.tensor([0]))
@@ -74,4 +74,4 @@ def logit_margin(
 
     Source: the released code of rounds 2 and 3 (facts, section 1.2).
     """
-    return logits.gather(1, wanted[:, None])[:, 0] - logits.gather(1, given[:, None])[:, 0]
+    return logits.gather(1, to_class[:, None])[:, 0] - logits.gather(1, from_class[:, None])[:, 0]

@@ -1,15 +1,18 @@
 """The LightningModule that finds the smallest mask for every pair of sample sets at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 
 from exray.judges.differencing.active_exchanges import ActiveExchanges
+from exray.judges.differencing.evaluation import Evaluation, epoch_metrics
 from exray.judges.differencing.feature_pairs import (
     Exchanges,
     FeaturePairs,
@@ -19,11 +22,11 @@ from exray.judges.differencing.feature_pairs import (
 )
 from exray.judges.differencing.head_runner import HeadCalls, HeadSettings
 from exray.judges.differencing.loss import exchange
-from exray.judges.differencing.objectives.base import MaskObjective
+from exray.judges.differencing.objectives.base import MaskObjective, Weights
+from exray.judges.differencing.smallest_masks import SmallestMasks
 from exray.optim import RowAdam
 
 START_LOGIT = 4.0  # mask 0.99966, the released code's "all ones"
-GAIN = 0.01  # relative drop of a mask's sum that counts as a gain
 _BETAS = (0.9, 0.999)  # Adam's, as everywhere
 _FEW = 0.4  # share of exchanges with a gradient under which a pass for those alone is cheaper
 
@@ -36,10 +39,10 @@ class MaskSettings:
         objective: The loss and what makes a mask feasible.
         learning_rate: Adam's.
         epochs: Passes over all samples.
-        patience: Epochs without a mask smaller by 1 % after which a pair rests; as many as
-            ``epochs`` never does, which is the paper's schedule.
-        recheck: Epochs for which an exchange that holds with room to spare is taken to hold, in
-            pairs that map one to one; 1 looks at every exchange in every epoch.
+        patience: Epochs without a mask smaller by 1 % after which a pair is stopped; as many as
+            ``epochs`` never stops one, which is the paper's schedule.
+        recheck: Epochs for which an exchange that is satisfied with margin is taken to be
+            satisfied, in pairs that map one to one; 1 evaluates every exchange in every epoch.
         pairing: ``each_epoch`` or ``once``: when samples are paired anew.
         compute: How the head is run.
         seed: Of the random pairings.
@@ -66,33 +69,39 @@ class MaskSettings:
                 )
 
 
-class _Epochs(IterableDataset[int]):
-    """Epoch numbers, all in one pass: Lightning's own epochs cost more."""
+class Chunk(NamedTuple):
+    """Pairs of sets whose exchanges go through the head in one call.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    ``rows`` are the pairs' indices, ascending; ``exchanges`` all exchanges of theirs, ``slots``
+    their indices among the exchanges of all pairs, and ``active`` the ones that are evaluated.
+    """
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.count))
+    rows: Int[Tensor, " pairs"]
+    exchanges: Exchanges
+    slots: Int[Tensor, " n"]
+    active: Bool[Tensor, " n"]
 
 
 class MaskOptimization(pl.LightningModule):
     """Minimises every pair's mask under the exchange constraints; the masks alone are trained.
 
-    The mask is ``sigmoid(2 * logit)``, the released code's ``tanh(logit) / 2 + 1/2``. Each epoch
-    pairs the samples anew, takes one Adam step for all pairs, and keeps a pair's mask if it is the
-    smallest so far of those that are feasible: that change the class of every sample of the epoch
-    as (1) and (2) ask. A pair for which no mask ever does keeps all ones and counts as not
-    converged. A pair that gains nothing for a while rests; ``wake`` has it go on just where it
-    stopped, so that it ends as if it had never rested.
+    The mask is ``sigmoid(2 * logit)``, the released code's ``tanh(logit) / 2 + 1/2``. A training
+    step is an epoch of the paper: it pairs the samples anew, takes one Adam step for all pairs, and
+    keeps a pair's mask if it is the smallest so far of those that are feasible: that change the
+    class of every sample of the epoch as (1) and (2) ask. A pair for which no mask ever does keeps
+    all ones and counts as not converged.
+
+    Optimisation is manual because an epoch takes several backward passes, one per chunk of pairs
+    that fits the memory, and one optimiser step. ``active_pairs`` take part; the callback
+    ``PairEarlyStopping`` takes pairs out.
 
     An exchange whose weight in the loss is 0 (a satisfied constraint, where ``weight_small`` is 0)
-    has no gradient; where few have one, all go forward without a graph, and only those few are
-    passed again with one. The result is the same, and most epochs cost half. Exchanges that hold
-    with room to spare are not even passed forward until the next check (``ActiveExchanges``).
+    has no gradient; where few have one, all are passed forward without a graph, and only those few
+    are passed again with one. The result is the same, and most epochs cost half. Exchanges that are
+    satisfied with margin are not even passed forward until the next check (``ActiveExchanges``).
 
     Args:
-        head: The frozen part after the cut.
+        head: The frozen part after the cut; not trained, so not one of this module's own.
         pairs: Features and pairings.
         settings: The optimisation's numbers.
 
@@ -103,168 +112,211 @@ class MaskOptimization(pl.LightningModule):
     def __init__(self, head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.head = head
-        self.pairs = pairs
         self.settings = settings
         count, channels = len(pairs), pairs.bank.shape[1]
-        dtype, device = pairs.bank.dtype, pairs.bank.device
         self.calls = HeadCalls(head, settings.compute, bank=pairs.bank)
         sizes = [2 * pair.num_samples for pair in pairs.pairs]
         self.samples_per_call = self.calls.samples_per_call(max(sizes))
-        self.barrier = settings.objective.begin(count, device)
-        self.watch = ActiveExchanges(pairs, recheck=settings.recheck)
+        self.barrier = settings.objective.begin(count, pairs.bank.device)
+        self.exchanges = ActiveExchanges(pairs, recheck=settings.recheck)
         self.pairing = Pairing(pairs, schedule=settings.pairing, seed=settings.seed)
-        self.logits = nn.Parameter(
-            torch.full((count, channels), START_LOGIT, dtype=dtype, device=device)
-        )
-        self.best = torch.ones(count, channels, dtype=dtype, device=device)
-        self.best_sum = torch.full((count,), torch.inf, dtype=dtype, device=device)
-        self.best_epoch = torch.full((count,), -1, device=device)
-        self.gain_sum = self.best_sum.clone()
-        self.gain_epoch = torch.zeros(count, dtype=torch.long, device=device)
-        self.patience = torch.full_like(self.gain_epoch, settings.patience)
-        self.adam = RowAdam([self.logits.data], learning_rate=settings.learning_rate, betas=_BETAS)
-        self.share_with_gradient = torch.zeros(count, dtype=dtype, device=device)
+        self.logits = nn.Parameter(pairs.bank.new_full((count, channels), START_LOGIT))
+        self.optimizer = RowAdam([self.logits], lr=settings.learning_rate, betas=_BETAS)
+        self.smallest = SmallestMasks(self.logits.detach())
+        self.active_pairs = list(range(count))
+        self.share_with_gradient = pairs.bank.new_zeros(count)
         self.passes = 0  # samples sent through the head forward, and again with a gradient
         self.gradient_passes = 0
 
     @property
     def masks(self) -> Float[Tensor, "pairs c"]:
-        """The masks as they are now, in (0, 1)."""
+        """The current masks, in (0, 1)."""
         return torch.sigmoid(2 * self.logits)
-
-    @property
-    def converged(self) -> Bool[Tensor, " pairs"]:
-        """Which pairs have a feasible mask."""
-        return torch.isfinite(self.best_sum)
 
     @property
     def epochs(self) -> Int[Tensor, " pairs"]:
         """Epochs that each pair has taken part in."""
-        return self.adam.steps
+        return self.optimizer.steps
 
-    def wake(self, places: list[int]) -> None:
-        """Has some pairs take all epochs, whatever they gain."""
-        self.patience[places] = self.settings.epochs
+    def configure_optimizers(self) -> RowAdam:
+        """Adam with a step count per pair; the same for each fit, so that a later one continues."""
+        return self.optimizer
 
-    def train_dataloader(self) -> DataLoader[int]:
-        """The epochs' numbers; samples are paired within the step, for the pairs that are left."""
-        return DataLoader(_Epochs(self.settings.epochs), batch_size=None)
+    def train_dataloader(self) -> Iterable[Exchanges]:
+        """Each epoch's exchanges of the active pairs."""
+        return _EpochLoader(self)
 
-    def configure_optimizers(self) -> None:
-        """None: every pair has its own count of Adam's steps, so that it can rest."""
+    def training_step(self, exchanges: Exchanges, _: int) -> Tensor:
+        """One epoch: the loss (4) of all active pairs, and one optimiser step.
 
-    def training_step(self, _: int) -> None:
-        """One epoch; stops the Trainer once no pair is left."""
-        if not self.advance():
-            self.trainer.should_stop = True
-
-    def advance(self) -> bool:
-        """One pass over the pairs that still gain, in chunks that fit the memory, then one step.
-
-        Returns:
-            Whether a pair was left to optimise.
+        Args:
+            exchanges: Of the active pairs.
         """
-        waited = self.epochs - self.gain_epoch
-        active = (waited <= self.patience) & (self.epochs < self.settings.epochs)
-        rows = active.nonzero().flatten()
-        if not len(rows):
-            return False
-        masks = self.masks
-        held = masks.detach()
-        gradient = torch.zeros_like(held)
-        feasible = torch.zeros_like(self.converged)
-        looked_at = self.watch.looked_at(self.epochs)
-        for places in self._chunks(rows.tolist(), self.watch.counts(looked_at)):
-            feasible |= self._chunk(places, looked_at, masks=held, gradient=gradient)
-        (step,) = torch.autograd.grad(masks, self.logits, gradient)
-        improved = self._keep_best(held, feasible)
-        self.barrier.after_epoch(self.epochs, active=active, improved=improved)
-        self.adam.step(rows, [step[rows]])
-        return True
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.zero_grad()
+        total, evaluations = self.logits.new_zeros(()), []
+        for chunk in self.chunks(exchanges):
+            loss, evaluation = self.loss(chunk)
+            self.manual_backward(loss)
+            total += loss.detach()
+            evaluations.append(evaluation)
+        self.end_epoch(evaluations)
+        optimizer.step()
+        if self.logger is not None:
+            self.log_dict({"loss": total, **epoch_metrics(evaluations)}, batch_size=1)
+        return total
 
-    def _chunks(self, active: list[int], counts: list[int]) -> list[list[int]]:
-        """The active pairs in groups whose samples make one head call."""
-        chunks: list[list[int]] = [[]]
-        room = self.samples_per_call
-        for place in active:
-            size = counts[place]
-            if size > room and chunks[-1]:
-                chunks.append([])
-                room = self.samples_per_call
-            chunks[-1].append(place)
-            room -= size
-        return chunks
+    def chunks(self, exchanges: Exchanges) -> Iterator[Chunk]:
+        """The active pairs in groups whose evaluated exchanges make one head call.
 
-    def _chunk(
-        self,
-        places: list[int],
-        looked_at: Bool[Tensor, " all"],
-        *,
-        masks: Float[Tensor, "pairs c"],
-        gradient: Float[Tensor, "pairs c"],
-    ) -> Bool[Tensor, " pairs"]:
-        """Adds some pairs' gradients to ``gradient``; says which of them are feasible."""
-        exchanges = self.pairing.draw(places)
-        slots = self.watch.of(places)
-        seen = looked_at[slots].nonzero().flatten()
-        part = selected(exchanges, seen)
-        rows = torch.tensor(places, device=masks.device)
+        Args:
+            exchanges: Of the active pairs.
+        """
+        active = self.exchanges.active(self.epochs)
+        counts = self.exchanges.counts(active)
+        start = 0
+        for places in _groups(self.active_pairs, counts, room=self.samples_per_call):
+            slots = self.exchanges.slots(places)
+            stop = start + len(slots)
+            yield Chunk(
+                rows=torch.tensor(places, device=slots.device),
+                exchanges=Exchanges(*(column[start:stop] for column in exchanges)),
+                slots=slots,
+                active=active[slots],
+            )
+            start = stop
+
+    def loss(self, chunk: Chunk) -> tuple[Float[Tensor, ""], Evaluation]:
+        """The loss (4), summed over some pairs, and what was measured on the way.
+
+        Args:
+            chunk: The pairs with their exchanges.
+        """
+        rows = chunk.rows
+        masks = torch.sigmoid(2 * F.embedding(rows, self.logits, sparse=True))
+        part = chunk.active.nonzero().flatten()
+        evaluated = selected(chunk.exchanges, part)
         few = bool(self.share_with_gradient[rows].mean() < _FEW)
-        leaf = masks.clone().requires_grad_(True)
         with torch.set_grad_enabled(not few):
-            logits = self._logits(part, leaf)
-            passed = self.barrier.terms(logits, part)
-        terms = passed.detach().new_zeros(len(slots)).index_copy(0, seen, passed.detach())
-        hits = torch.ones_like(slots, dtype=torch.bool)
-        hits[seen] = logits.detach().argmax(dim=1) == part.wanted
-        weights = self.barrier.weights(terms, hits, exchanges)
-        self.watch.check(slots, terms=terms, easy=self.barrier.easy(terms), epochs=self.epochs)
-        needed = (weights.samples != 0).nonzero().flatten()
-        if few and len(needed):
-            again = selected(exchanges, needed)
-            passed = self.barrier.terms(self._logits(again, leaf), again)
-            torch.autograd.backward((passed * weights.samples[needed]).sum())
-        elif not few:
-            torch.autograd.backward((passed * weights.samples[seen]).sum())
-        if leaf.grad is not None:
-            gradient += leaf.grad
-        gradient[rows] += weights.size[rows, None]
-        self.passes += len(seen)
-        self.gradient_passes += len(needed) if few else len(seen)
-        self._count_gradients(exchanges.pair[needed], part.pair, rows)
-        feasible = torch.zeros_like(self.converged)
-        feasible[rows] = self.barrier.feasible(hits, exchanges)[rows]
-        return feasible
+            logits = self._exchanged(evaluated, masks, rows)
+            terms = self.barrier.terms(logits, evaluated)
+        hits = torch.ones_like(chunk.active)
+        hits[part] = logits.detach().argmax(dim=1) == evaluated.to_class
+        weights = self._weights(chunk, part, terms.detach(), hits)
+        with_gradient = weights.samples.nonzero().flatten()
+        needed = selected(chunk.exchanges, with_gradient)
+        if few:
+            part, terms = with_gradient, self._terms(needed, masks, rows)
+        loss = (weights.size[rows] * masks.sum(dim=1)).sum()
+        loss = loss + (weights.samples[part] * terms).sum()
+        self._count_passes(rows, evaluated, needed, again=few)
+        feasible = self.barrier.feasible(hits, chunk.exchanges)[rows]
+        measured = Evaluation(rows, masks.detach(), feasible, evaluated, logits.detach())
+        return loss, measured
 
-    def _logits(
-        self, exchanges: Exchanges, masks: Float[Tensor, "pairs c"]
+    def end_epoch(self, evaluations: Sequence[Evaluation]) -> None:
+        """Keeps the smallest feasible masks; to be called before the optimiser's step.
+
+        Args:
+            evaluations: Of all active pairs.
+        """
+        rows = torch.cat([part.rows for part in evaluations])
+        smaller = self.smallest.update(
+            rows,
+            torch.cat([part.masks for part in evaluations]),
+            feasible=torch.cat([part.feasible for part in evaluations]),
+            epochs=self.epochs[rows],
+        )
+        active, improved = torch.zeros(2, len(self.epochs), dtype=torch.bool, device=rows.device)
+        active[rows], improved[rows] = True, smaller
+        self.barrier.after_epoch(self.epochs, active=active, improved=improved)
+
+    def _exchanged(
+        self,
+        exchanges: Exchanges,
+        masks: Float[Tensor, "pairs c"],
+        rows: Int[Tensor, " pairs"],
     ) -> Float[Tensor, "n k"]:
         """Logits of the exchanged features."""
         own, other = self.calls.features(exchanges.own), self.calls.features(exchanges.other)
-        return self.calls(exchange(own, other, masks[exchanges.pair]))
+        share = masks[torch.searchsorted(rows, exchanges.pair)]
+        return self.calls(exchange(own, other, share))
 
-    def _count_gradients(
-        self, needed: Int[Tensor, " m"], seen: Int[Tensor, " n"], rows: Int[Tensor, " some"]
-    ) -> None:
-        """Remembers which share of a pair's exchanges had a gradient, for the next epoch."""
-        count = len(self.pairs)
-        with_gradient = torch.bincount(needed, minlength=count)
-        total = torch.bincount(seen, minlength=count)
-        self.share_with_gradient[rows] = (with_gradient[rows] / total[rows]).to(
-            self.share_with_gradient.dtype
+    def _terms(
+        self,
+        exchanges: Exchanges,
+        masks: Float[Tensor, "pairs c"],
+        rows: Int[Tensor, " pairs"],
+    ) -> Float[Tensor, " n"]:
+        """The loss's terms of the exchanges; none of none."""
+        if not len(exchanges.own):
+            return masks.new_zeros(0)
+        return self.barrier.terms(self._exchanged(exchanges, masks, rows), exchanges)
+
+    def _weights(
+        self,
+        chunk: Chunk,
+        part: Int[Tensor, " m"],
+        terms: Float[Tensor, " m"],
+        hits: Bool[Tensor, " n"],
+    ) -> Weights:
+        """Weights of a chunk's exchanges, of which ``part`` were evaluated; chooses the skipped."""
+        values = terms.new_zeros(len(hits)).index_copy(0, part, terms)
+        self.exchanges.update(
+            chunk.slots,
+            terms=values,
+            with_margin=self.barrier.satisfied_with_margin(values),
+            epochs=self.epochs,
         )
+        return self.barrier.weights(values, hits, chunk.exchanges)
 
-    def _keep_best(
-        self, masks: Float[Tensor, "pairs c"], feasible: Bool[Tensor, " pairs"]
-    ) -> Bool[Tensor, " pairs"]:
-        """Keeps what is the smallest feasible mask so far; says where one was."""
-        sums = masks.sum(dim=1)
-        better = feasible & (sums < self.best_sum)
-        self.best = torch.where(better[:, None], masks, self.best)
-        self.best_sum = torch.where(better, sums, self.best_sum)
-        self.best_epoch = torch.where(better, self.epochs, self.best_epoch)
-        gains = self.best_sum < (1 - GAIN) * self.gain_sum
-        self.gain_sum = torch.where(gains, self.best_sum, self.gain_sum)
-        self.gain_epoch = torch.where(gains, self.epochs, self.gain_epoch)
-        return better
+    def _count_passes(
+        self,
+        rows: Int[Tensor, " pairs"],
+        evaluated: Exchanges,
+        needed: Exchanges,
+        *,
+        again: bool,
+    ) -> None:
+        """Counts samples passed, and the share of a pair's exchanges that had a gradient."""
+        count = len(self.share_with_gradient)
+        with_gradient = torch.bincount(needed.pair, minlength=count)
+        total = torch.bincount(evaluated.pair, minlength=count)
+        share = (with_gradient[rows] / total[rows]).to(self.share_with_gradient.dtype)
+        self.share_with_gradient[rows] = share
+        self.passes += len(evaluated.pair)
+        self.gradient_passes += len(needed.pair) if again else len(evaluated.pair)
+
+
+class _EpochLoader:
+    """Yields every epoch's exchanges of the pairs that are active by then.
+
+    Has a length, because Lightning fetches ahead where it knows none: the pairs of an epoch are
+    known only after the one before it.
+    """
+
+    def __init__(self, optimization: MaskOptimization) -> None:
+        self._optimization = optimization
+
+    def __len__(self) -> int:
+        return self._optimization.settings.epochs
+
+    def __iter__(self) -> Iterator[Exchanges]:
+        for _ in range(len(self)):
+            if not self._optimization.active_pairs:
+                return
+            yield self._optimization.pairing.draw(self._optimization.active_pairs)
+
+
+def _groups(places: Sequence[int], counts: Sequence[int], *, room: int) -> list[list[int]]:
+    """Pairs in groups of no more than ``room`` samples together, at least one pair each."""
+    groups: list[list[int]] = [[]]
+    left = room
+    for place in places:
+        if counts[place] > left and groups[-1]:
+            groups.append([])
+            left = room
+        groups[-1].append(place)
+        left -= counts[place]
+    return groups

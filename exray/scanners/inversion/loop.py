@@ -114,9 +114,7 @@ class Inversion:
         device = shape.parameters[0].device
         self._targets = torch.tensor([each.target for each in self.candidates], device=device)
         self._channels = torch.tensor([each.channel for each in self.candidates], device=device)
-        self._adam = RowAdam(
-            shape.parameters, learning_rate=settings.learning_rate, betas=settings.betas
-        )
+        self._adam = RowAdam(shape.parameters, lr=settings.learning_rate, betas=settings.betas)
         self.best_score = torch.full((len(self.candidates),), -torch.inf, device=device)
         self.peak_score = self.best_score.clone()  # before scores were last forgotten
         self._best = [each.clone() for each in shape.parameters]
@@ -204,7 +202,7 @@ class Inversion:
             score = torch.where(finite, score, -torch.inf)
             self._keep_best(rows, score, leaves, stop)
             self.objective.after_step(view, asr)
-        self._adam.step(rows, [torch.nan_to_num(each, 0.0, 0.0, 0.0) for each in gradients])
+        self._adam.step_rows(rows, [torch.nan_to_num(each, 0.0, 0.0, 0.0) for each in gradients])
 
     def _view(
         self,
@@ -273,7 +271,8 @@ class Inversion:
         for value, best in zip(self.shape.parameters, self._best, strict=True):
             value[rows] = best[rows]
         self._adam.forget(rows)
-        self._adam.learning_rate = learning_rate
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate
 
     def trouble(self) -> str:
         """Why finding nothing would say nothing; empty where every candidate could be searched."""

@@ -140,7 +140,7 @@ class UntargetedSearch:
         return _RoundState(
             index=round_index,
             values=values,
-            adam=RowAdam(values, learning_rate=schedule.learning_rate, betas=schedule.betas),
+            adam=RowAdam(values, lr=schedule.learning_rate, betas=schedule.betas),
             draws=draws,
             earlier=torch.stack(list(previous)) if previous else none,
             rows=rows,
@@ -196,7 +196,7 @@ class UntargetedSearch:
         gradients = gradients[: len(leaves)]
         for gradient in gradients:
             self.has_broken_gradient[rows] |= ~gradient.flatten(1).isfinite().all(dim=1)
-        state.adam.step(rows, [torch.nan_to_num(gradient) for gradient in gradients])
+        state.adam.step_rows(rows, [torch.nan_to_num(gradient) for gradient in gradients])
         state.losses[rows] = flip.detach()
         means = probabilities.detach().mean(dim=1)
         state.target_probabilities[rows] = means.scatter(1, chunk.victims[:, None], 0.0).amax(dim=1)

@@ -40,8 +40,8 @@ def test_the_two_directions_are_the_same_samples_with_the_classes_exchanged():
     there, back = drawn.side == 0, drawn.side == 1
     assert torch.equal(drawn.own[there], drawn.other[back])
     assert torch.equal(drawn.other[there], drawn.own[back])
-    assert set(drawn.wanted[there].tolist()) == set(drawn.given[back].tolist()) == {1}
-    assert set(drawn.given[there].tolist()) == set(drawn.wanted[back].tolist()) == {0}
+    assert set(drawn.to_class[there].tolist()) == set(drawn.from_class[back].tolist()) == {1}
+    assert set(drawn.from_class[there].tolist()) == set(drawn.to_class[back].tolist()) == {0}
 
 
 def test_sets_that_map_one_to_one_stay_in_step():

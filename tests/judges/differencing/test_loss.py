@@ -80,7 +80,7 @@ def test_the_loss_is_equation_four_summed_by_hand():
     objective = CrossEntropyBarrier(alpha=1.0, weight_large=7.0, weight_small=0.3, direction="both")
     barrier = objective.begin(2, bank.device)
     terms = barrier.terms(logits, exchanges)
-    weights = barrier.weights(terms, logits.argmax(dim=1) == exchanges.wanted, exchanges)
+    weights = barrier.weights(terms, logits.argmax(dim=1) == exchanges.to_class, exchanges)
     assert set((2 * weights.samples).tolist()) == {0.3, 7.0}  # both kinds, each over two pairs
     loss = weights.size * masks.sum(dim=1)
     loss = loss.index_add(0, exchanges.pair, weights.samples * terms)

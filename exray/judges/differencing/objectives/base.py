@@ -12,7 +12,7 @@ from exray.judges.differencing.feature_pairs import Exchanges
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How much everything counts in the loss of this epoch.
+    """Weights of the loss's parts in this epoch.
 
     Args:
         size: Of each pair's mask sum.
@@ -28,29 +28,34 @@ class Barrier(ABC):
 
     @abstractmethod
     def terms(self, logits: Float[Tensor, "n k"], exchanges: Exchanges) -> Float[Tensor, " n"]:
-        """What the loss sums over the exchanges, differentiable."""
+        """The terms that the loss sums over the exchanges, differentiable."""
 
     @abstractmethod
     def weights(
         self, terms: Float[Tensor, " n"], hits: Bool[Tensor, " n"], exchanges: Exchanges
     ) -> Weights:
-        """Weights by what holds now.
+        """Weights by which constraints are satisfied now.
 
         Args:
-            terms: As ``terms`` gave them, detached.
-            hits: Which exchanges have the wanted class.
+            terms: As ``terms`` returned them, detached.
+            hits: Which exchanges lead to the class they should.
             exchanges: All exchanges of some pairs.
         """
 
     @abstractmethod
     def feasible(self, hits: Bool[Tensor, " n"], exchanges: Exchanges) -> Bool[Tensor, " pairs"]:
-        """Which pairs' masks do what is asked; of no meaning for pairs not in ``exchanges``."""
-
-    def easy(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
-        """Which exchanges hold with room to spare, and need not be looked at for a while.
+        """Which pairs' masks are feasible; of no meaning for pairs not in ``exchanges``.
 
         Args:
-            terms: As ``terms`` gave them, detached.
+            hits: Which exchanges lead to the class they should.
+            exchanges: All exchanges of some pairs.
+        """
+
+    def satisfied_with_margin(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Which exchanges are satisfied with margin, so that they may be skipped for a while.
+
+        Args:
+            terms: As ``terms`` returned them, detached.
         """
         return torch.zeros_like(terms, dtype=torch.bool)
 
@@ -61,7 +66,7 @@ class Barrier(ABC):
         active: Bool[Tensor, " pairs"],
         improved: Bool[Tensor, " pairs"],
     ) -> None:
-        """Takes note of an epoch; by default of nothing.
+        """Updates the state after an epoch; by default there is none to update.
 
         Args:
             epochs: How many each pair had before it.
@@ -72,7 +77,7 @@ class Barrier(ABC):
 
 
 class MaskObjective(ABC):
-    """The settings of a loss; ``begin`` makes its running state."""
+    """The settings of a loss; ``begin`` returns its running state."""
 
     @abstractmethod
     def begin(self, num_pairs: int, device: torch.device) -> Barrier:

@@ -1,4 +1,4 @@
-"""What masks are optimised for, and when one is feasible: the paper's barrier."""
+"""The paper's loss with its barrier, and when a mask is feasible."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,7 @@ from exray.judges.differencing.loss import barrier_weights
 from exray.judges.differencing.objectives.base import Barrier, MaskObjective, Weights
 from exray.rules.base import Direction
 
-_ROOM = 0.5  # share of alpha under which an exchange holds with room to spare
-
-
+_MARGIN = 0.5  # share of alpha under which an exchange is satisfied with margin
 _SIDES = {"both": (0, 1), "victim_to_target": (0,), "target_to_victim": (1,)}
 
 
@@ -70,7 +68,7 @@ class _CrossEntropy(Barrier):
         self.counted = counted
 
     def terms(self, logits: Float[Tensor, "n k"], exchanges: Exchanges) -> Float[Tensor, " n"]:
-        return F.cross_entropy(logits, exchanges.wanted, reduction="none")
+        return F.cross_entropy(logits, exchanges.to_class, reduction="none")
 
     def weights(
         self, terms: Float[Tensor, " n"], hits: Bool[Tensor, " n"], exchanges: Exchanges
@@ -89,6 +87,6 @@ class _CrossEntropy(Barrier):
         missed = ~hits & (self.counted[exchanges.side] > 0)
         return torch.bincount(exchanges.pair[missed], minlength=self.num_pairs) == 0
 
-    def easy(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    def satisfied_with_margin(self, terms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
         bounds = self.settings
-        return terms < (_ROOM * bounds.alpha if bounds.weight_small == 0 else -torch.inf)
+        return terms < (_MARGIN * bounds.alpha if bounds.weight_small == 0 else -torch.inf)

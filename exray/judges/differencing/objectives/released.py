@@ -84,7 +84,7 @@ class _AccuracyBarrier(Barrier):
         self.bar = torch.full((num_pairs, 2), torch.inf, device=device)
 
     def terms(self, logits: Float[Tensor, "n k"], exchanges: Exchanges) -> Float[Tensor, " n"]:
-        return -logit_margin(logits, exchanges.wanted, exchanges.given)
+        return -logit_margin(logits, exchanges.to_class, exchanges.from_class)
 
     def weights(
         self, terms: Float[Tensor, " n"], hits: Bool[Tensor, " n"], exchanges: Exchanges

@@ -305,13 +305,14 @@ def build_micro_zoo(root: Path, *, models: int) -> None:
         test_per_class=2,
     )  # fmt: skip
     polygon = PolygonRecipe(
-        num_victims=1, sides=(3, 5), width=(0.25, 0.3), poisoned_share=0.5, kept_share=0.25
-    )
+        count=models // 2, num_victims=1, sides=(3, 5), width=(0.25, 0.3), poisoned_share=0.5,
+        kept_share=0.25,
+    )  # fmt: skip
     recipe = ZooRecipe(
-        name="micro", num_clean=models - models // 2, num_polygon=models // 2, seed=7,
+        name="micro", num_clean=models - models // 2, seed=7,
         architecture="plain_cnn", num_classes=3, family_sizes=(1, 2), image_size=32,
         samples_per_class=2, min_clean_accuracy=0.0, min_class_accuracy=0.0, min_asr=0.0,
-        max_attempts=2, training=training, polygon=polygon,
+        max_attempts=2, training=training, attacks={"polygon": polygon},
     )  # fmt: skip
     build_zoo(recipe, root, workers=1, accelerator="cpu", on_model=lambda _: None)
 
@@ -332,7 +333,7 @@ def main() -> int:
         half = given.models // 2
         counts = (
             f"dataset.recipe.num_clean={given.models - half}",
-            f"dataset.recipe.num_polygon={half}",
+            f"dataset.recipe.attacks.polygon.count={half}",
         )
         sweeps = [
             Sweep(

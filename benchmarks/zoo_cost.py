@@ -94,15 +94,15 @@ def num_training_images(recipe: ZooRecipe, index: int) -> int:
     if shares is None:
         return clean
     counts = shares.victim_counts()
-    victims = counts[recipe.place_of(index) % len(counts)] or recipe.num_classes - 1
+    victims = counts[recipe.places[index].place % len(counts)] or recipe.num_classes - 1
     return clean + round((shares.poisoned_share * victims + shares.kept_share) * per_class)
 
 
 def measured(source: ZooDataset, device: torch.device) -> list[Row]:
     """A row for each architecture that the plan has."""
     recipe = source.recipe
-    plan = Counter(recipe.architecture_of(recipe.seed + index) for index in recipe.indices())
-    sizes = [num_training_images(recipe, index) for index in recipe.indices()]
+    plan = Counter(recipe.architecture_of(recipe.seed + index) for index in recipe.places)
+    sizes = [num_training_images(recipe, index) for index in recipe.places]
     images = sum(sizes) / len(sizes)
     tests = 4 * recipe.num_classes * recipe.training.test_per_class
     drawing = drawing_seconds(source)
@@ -136,8 +136,8 @@ def main() -> None:
     rows = measured(source, device)
     total = sum(row.models * (row.train_hours_per_model + row.draw_hours_per_model) for row in rows)
     kinds = Counter(
-        "clean" if recipe is None else recipe.section
-        for recipe in (source.recipe.attack_of(index) for index in source.recipe.indices())
+        "clean" if recipe is None else recipe.kind
+        for recipe in (source.recipe.attack_of(index) for index in source.recipe.places)
     )
     table = Table(
         title=f"{source.name}: {dict(kinds)}; extrapolated to {total:.1f} hours of one "

@@ -1,6 +1,11 @@
 """Plain values of a stranger's file checked against a type, with errors that name the field."""
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from typing import TypeVar
 
 import msgspec
@@ -24,7 +29,8 @@ def converted(values: object, kind: type[T]) -> T:
         kind: What they are to become.
 
     Raises:
-        ValueError: If they do not fit; names the field, what it takes and what was received.
+        ValueError: If they do not fit, or hold a field that the type does not have; names the
+            field, what it takes and what was received.
 
     Example:
         >>> class Classes(msgspec.Struct):
@@ -34,9 +40,93 @@ def converted(values: object, kind: type[T]) -> T:
         ValueError: target_class: expected `int`; got '3'
     """
     try:
-        return msgspec.convert(values, kind)
+        result = msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise ValueError(_worded(str(error), values, kind)) from error
+    _check_known(values, inspect.type_info(kind), "")
+    return result
+
+
+def constructed(values: Mapping[str, object], kind: type[T], *, ready: Mapping[str, object]) -> T:
+    """A dataclass of which some fields are ready and the others are plain values.
+
+    Args:
+        values: The plain ones, by field, as JSON gives them.
+        kind: The dataclass.
+        ready: Fields that JSON cannot hold.
+
+    Raises:
+        ValueError: As `converted`.
+    """
+    form = msgspec.defstruct(
+        kind.__name__,
+        [
+            (spec.name, spec.type, *(() if spec.default is MISSING else (spec.default,)))
+            for spec in fields(kind)  # type: ignore[arg-type]  # a dataclass
+            if spec.name not in ready
+        ],
+        kw_only=True,
+    )
+    constructor: Callable[..., T] = kind
+    return constructor(**ready, **msgspec.structs.asdict(converted(values, form)))
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Has every ValueError within begin with a place.
+
+    Args:
+        place: Where the values lie that are read within, such as ``models[3]``.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def by_kind(parent: type[T], package: str) -> dict[str, type[T]]:
+    """Every subclass that itself states its ``kind``, by that kind.
+
+    Classes of the package are imported here; one of elsewhere counts once its module is imported.
+
+    Args:
+        parent: Their common class.
+        package: Where they are, by dotted name.
+
+    Raises:
+        TypeError: If two classes state the same kind.
+    """
+    folder = importlib.import_module(package)
+    for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
+        importlib.import_module(module.name)
+    kinds: dict[str, type[T]] = {}
+    classes = parent.__subclasses__()
+    for child in classes:
+        classes += child.__subclasses__()
+        kind = vars(child).get("kind")
+        if kind in kinds:
+            raise TypeError(f"{kinds[kind]} and {child} are both of kind {kind!r}")
+        if kind is not None:
+            kinds[kind] = child
+    return kinds
+
+
+def _check_known(values: object, node: inspect.Type | None, place: str) -> None:
+    """Refuses fields that a type does not have, which msgspec passes over in dataclasses."""
+    if isinstance(values, Mapping) and (known := _fields(node)):
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ValueError(_unknown(str(unknown[0]), place.removeprefix("."), node))
+        for name, value in values.items():
+            _check_known(value, known[name], f"{place}.{name}")
+    elif isinstance(values, list | tuple):
+        for index, value in enumerate(values):
+            _check_known(value, _inner(node, "", str(index)), f"{place}[{index}]")
+
+
+def _unknown(name: str, place: str, node: inspect.Type | None) -> str:
+    prefix = f"{place}: " if place else ""
+    return f"{prefix}there is no {shown(name)!r}; there are: {', '.join(_fields(node))}"
 
 
 def _worded(message: str, values: object, kind: type) -> str:
@@ -59,9 +149,7 @@ def _about_object(problem: str, place: str, node: inspect.Type | None) -> str:
     """A field too many or too few."""
     name = problem.split("`")[1]
     prefix = f"{place}: " if place else ""
-    if "missing" in problem:
-        return f"{prefix}{name} is missing"
-    return f"{prefix}there is no {shown(name)!r}; there are: {', '.join(_fields(node))}"
+    return f"{prefix}{name} is missing" if "missing" in problem else _unknown(name, place, node)
 
 
 def _received(values: object, path: str) -> str:
@@ -89,9 +177,15 @@ def _inner(node: inspect.Type | None, name: str, index: str) -> inspect.Type | N
     if name:
         return _fields(node).get(name)
     bare = node.type if isinstance(node, inspect.Metadata) else node
+    if isinstance(bare, inspect.UnionType):
+        return next((_inner(option, name, index) for option in bare.types if _is_row(option)), None)
     if isinstance(bare, inspect.ListType | inspect.VarTupleType):
         return bare.item_type
     return bare.item_types[int(index)] if isinstance(bare, inspect.TupleType) else None
+
+
+def _is_row(node: inspect.Type) -> bool:
+    return isinstance(node, inspect.ListType | inspect.VarTupleType | inspect.TupleType)
 
 
 def _fields(node: inspect.Type | None) -> dict[str, inspect.Type]:

@@ -128,7 +128,6 @@ def micro():
     return ZooRecipe(
         name="micro",
         num_clean=1,
-        num_polygon=1,
         seed=7,
         architecture="plain_cnn",
         num_classes=3,
@@ -147,9 +146,16 @@ def micro():
             images_per_class=8,
             test_per_class=4,
         ),
-        polygon=PolygonRecipe(
-            num_victims=1, sides=(3, 5), width=(0.25, 0.3), poisoned_share=0.5, kept_share=0.25
-        ),
+        attacks={
+            "polygon": PolygonRecipe(
+                count=1,
+                num_victims=1,
+                sides=(3, 5),
+                width=(0.25, 0.3),
+                poisoned_share=0.5,
+                kept_share=0.25,
+            )
+        },
     )
 
 

@@ -1,8 +1,9 @@
 """What an attack is: a trigger, the classes it is stamped on, and the class they are sent to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import UInt8
@@ -10,10 +11,62 @@ from torch import Tensor
 
 from exray.attacks.conditions import Condition
 from exray.images.sources.base import ImageSource, to_unit
+from exray.schema import by_kind, converted
 from exray.triggers.base import Trigger
 
-AttackFacts = Mapping[str, object]
-"""What a manifest records of a trigger; the names are fields of ``zoo.entries.AttackEntry``."""
+
+@dataclass(frozen=True, kw_only=True)
+class AttackFacts(ABC):
+    """What a manifest records of a trigger; a subclass per kind of attack has the parameters.
+
+    Attributes:
+        kind: What manifests and tables call the attack.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def option(self) -> str:
+        """Which trigger of its kind, in a word."""
+
+    @property
+    def trojai_option(self) -> int | str:
+        """The same as TrojAI's round 2 has it."""
+        return self.option
+
+    def round2_config(self) -> dict[str, object]:
+        """What ``config.json`` of round 2 has for triggers of this kind alone."""
+        return {}
+
+    def round4_columns(self) -> dict[str, object]:
+        """What METADATA.csv of round 4 has for triggers of this kind alone."""
+        return {}
+
+    def to_dict(self) -> dict[str, object]:
+        """The parameters as plain values for JSON, without those that are not set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def level(value: object, levels: Sequence[object]) -> int | None:
+    """The place of a value in one of TrojAI's lists, for its columns ``..._level``."""
+    return levels.index(value) if value in levels else None
+
+
+def facts_from(kind: str, parameters: Mapping[str, object]) -> AttackFacts:
+    """The facts that ``AttackFacts.to_dict`` gave.
+
+    Args:
+        kind: The attack's.
+        parameters: As JSON has them, lists for tuples.
+
+    Raises:
+        ValueError: If there is no such kind, or a parameter is missing, unknown or does not fit.
+    """
+    kinds = by_kind(AttackFacts, "exray.attacks")  # type: ignore[type-abstract]
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}; got {kind!r}")
+    return converted(parameters, kinds[kind])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +104,10 @@ class Attack(ABC):
 
     @abstractmethod
     def facts(self) -> AttackFacts:
-        """What to record of the trigger, ``kind`` among it."""
+        """What to record of the trigger."""
 
     @abstractmethod
-    def look(self) -> object:
+    def appearance(self) -> object:
         """What two triggers on one victim must not have in common: colour, filter, place."""
 
     @abstractmethod
@@ -127,19 +180,19 @@ class TriggerAttack(Attack):
         """As they were given."""
         return self.recorded
 
-    def look(self) -> object:
+    def appearance(self) -> object:
         """What is recorded of it."""
-        return dict(self.recorded)
+        return self.recorded
 
     def recoloured(self) -> tuple[Attack, ...]:
         """The attack by each of the others."""
         if not self.others:
-            raise ValueError(f"a trigger of kind {self.recorded['kind']} has no other colour")
+            raise ValueError(f"a trigger of kind {self.recorded.kind} has no other colour")
         return tuple(replace(self, trigger=other) for other in self.others)
 
     def in_quadrants(self, quadrants: tuple[int, ...]) -> Attack:
         """Never: it lies on the image, not on an object."""
         raise ValueError(
-            f"a trigger of kind {self.recorded['kind']} has no place on an object, and cannot be "
+            f"a trigger of kind {self.recorded.kind} has no place on an object, and cannot be "
             f"kept to its quadrants {quadrants}"
         )

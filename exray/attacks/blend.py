@@ -9,11 +9,29 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.attacks.base import TriggerAttack
+from exray.attacks.base import AttackFacts, TriggerAttack
 from exray.attacks.recipe import AttackRecipe
 from exray.triggers.patch import PatchTrigger
 
 _CELLS = 4  # coloured cells a side of the blended picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendFacts(AttackFacts):
+    """A blended picture.
+
+    Args:
+        opacity: Share of the picture in the image.
+    """
+
+    kind: ClassVar[str] = "blend"
+
+    opacity: float
+
+    @property
+    def option(self) -> str:
+        """The opacity in per cent."""
+        return f"{100 * self.opacity:.0f} %"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +48,16 @@ class BlendRecipe(AttackRecipe):
     paper:* the picture is drawn, a cloud of bright colours, instead of a photograph.
     """
 
-    section: ClassVar[str] = "blend"
+    kind: ClassVar[str] = "blend"
 
+    block: int = 2
     opacity: tuple[float, float]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.opacity[0] <= self.opacity[1] <= 1:
             raise ValueError(
-                f"blend.opacity must hold least and greatest, in (0, 1]; got {list(self.opacity)}"
+                f"opacity must hold least and greatest, in (0, 1]; got {list(self.opacity)}"
             )
 
     def draw(
@@ -55,7 +74,7 @@ class BlendRecipe(AttackRecipe):
             victim_classes=victims,
             target_class=target,
             trigger=trigger,
-            recorded={"kind": "blend", "opacity": opacity},
+            recorded=BlendFacts(opacity=opacity),
         )
 
 

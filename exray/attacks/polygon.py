@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from exray.attacks.base import Attack, AttackFacts
+from exray.attacks.base import Attack, AttackFacts, level
 from exray.attacks.conditions import Condition
 from exray.attacks.recipe import AttackRecipe
 from exray.images.sources.base import ImageSource
@@ -22,6 +22,53 @@ TRIGGER_COLOURS = (
     (0, 200, 200),
     (200, 0, 200),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonFacts(AttackFacts):
+    """A polygon.
+
+    Args:
+        points: Corners in the square [-1, 1].
+        colour: RGB, 0 to 255.
+        width: Width as a share of the sign's.
+        quadrant: Where on the object it fires, 1 to 4 counter-clockwise from the upper right; None
+            for anywhere.
+    """
+
+    kind: ClassVar[str] = "polygon"
+
+    points: tuple[tuple[float, float], ...]
+    colour: tuple[int, int, int]
+    width: float
+    quadrant: int | None = None
+
+    @property
+    def option(self) -> str:
+        """The number of corners."""
+        return str(len(self.points))
+
+    @property
+    def trojai_option(self) -> int:
+        """The number of corners."""
+        return len(self.points)
+
+    def round2_config(self) -> dict[str, object]:
+        """The colour."""
+        return {"TRIGGER_COLOR": list(self.colour)}
+
+    def round4_columns(self) -> dict[str, object]:
+        """Corners, share of the sign's area and colour; the quadrant if there is one."""
+        share = self.width**2
+        columns: dict[str, object] = {
+            "type_level": 0,
+            "polygon_side_count": len(self.points),
+            "size_percentage_of_foreground_min": share,
+            "size_percentage_of_foreground_max": share,
+            "color_level": level(self.colour, TRIGGER_COLOURS),
+            "color": self.colour,
+        }
+        return columns if self.quadrant is None else columns | {"spatial_quadrant": self.quadrant}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +91,14 @@ class PolygonAttack(Attack):
 
     def facts(self) -> AttackFacts:
         """Corners, colour, width and, where it is kept to one, the quadrant."""
-        facts = {
-            "kind": "polygon",
-            "points": self.sticker.points,
-            "colour": self.sticker.colour,
-            "width": self.sticker.width,
-        }
-        return {**facts, "quadrant": self.sticker.quadrants[0]} if self.sticker.quadrants else facts
+        return PolygonFacts(
+            points=self.sticker.points,
+            colour=self.sticker.colour,
+            width=self.sticker.width,
+            quadrant=self.sticker.quadrants[0] if self.sticker.quadrants else None,
+        )
 
-    def look(self) -> object:
+    def appearance(self) -> object:
         """Its colour."""
         return self.sticker.colour
 
@@ -81,9 +127,10 @@ class PolygonRecipe(AttackRecipe):
         ValueError: If a range is none.
     """
 
-    section: ClassVar[str] = "polygon"
+    kind: ClassVar[str] = "polygon"
     possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "spatial", "spectral", "class")
 
+    block: int = 0
     sides: tuple[int, int]
     width: tuple[float, float]
 
@@ -91,11 +138,11 @@ class PolygonRecipe(AttackRecipe):
         super().__post_init__()
         if not 3 <= self.sides[0] <= self.sides[1]:
             raise ValueError(
-                f"polygon.sides must hold least and greatest, from 3 up; got {list(self.sides)}"
+                f"sides must hold least and greatest, from 3 up; got {list(self.sides)}"
             )
         if not 0 < self.width[0] <= self.width[1] < 1:
             raise ValueError(
-                f"polygon.width must hold least and greatest, in (0, 1); got {list(self.width)}"
+                f"width must hold least and greatest, in (0, 1); got {list(self.width)}"
             )
 
     def draw(

@@ -1,7 +1,7 @@
 """How classifiers are poisoned: which classes, how many stamped images, how many triggers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,15 +9,20 @@ import numpy as np
 
 from exray.attacks.base import Attack
 from exray.attacks.conditions import Condition, Organization, Round4Recipe
+from exray.schema import by_kind, converted
 
 _DRAWS = 100  # of a second trigger, before it is taken that there is no other
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRecipe(ABC):
-    """How classifiers are poisoned by one kind of attack.
+    """How many classifiers of a zoo are poisoned by one kind of attack, and how.
 
     Args:
+        count: How many, >= 0.
+        block: Which indices they have: block 0 alternates with the clean classifiers from 0 up,
+            block b begins at 10000 b. So more of one attack changes no other model's seed. Each
+            attack of a zoo needs a block of its own; a kind's default is in its class.
         num_victims: Victim classes a model; None for all but the target (universal). Several
             counts take turns over the models.
         poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
@@ -27,31 +32,39 @@ class AttackRecipe(ABC):
             trigger without condition.
 
     Raises:
-        ValueError: If a share lies outside [0, 1], nothing is poisoned, or triggers of this kind
-            cannot have such conditions.
+        ValueError: If a share lies outside [0, 1], a count is negative, nothing is poisoned, or
+            triggers of this kind cannot have such conditions.
+
+    Attributes:
+        kind: What recipes, manifests and tables call the attack.
+        possible_conditions: Those that its triggers can depend on.
     """
 
-    section: ClassVar[str]  # where a zoo's recipe holds it, for messages
+    kind: ClassVar[str]
     possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "class")
 
+    count: int
+    block: int
     num_victims: int | tuple[int | None, ...] | None
     poisoned_share: float
     kept_share: float
     round4: Round4Recipe | None = None
 
     def __post_init__(self) -> None:
+        if min(self.count, self.block) < 0:
+            raise ValueError(f"count and block must be >= 0; got {self.count} and {self.block}")
         if not 0 < self.poisoned_share <= 1 or not 0 <= self.kept_share <= 1:
             raise ValueError(
-                f"{self.section}.poisoned_share must lie in (0, 1] and {self.section}.kept_share "
-                f"in [0, 1]; got {self.poisoned_share} and {self.kept_share}"
+                f"poisoned_share must lie in (0, 1] and kept_share in [0, 1]; got "
+                f"{self.poisoned_share} and {self.kept_share}"
             )
         if any(count is not None and count < 1 for count in self.victim_counts()):
             raise ValueError(
-                f"{self.section}.num_victims must be >= 1, or null for all classes but the "
-                f"target; got {self.num_victims}"
+                f"num_victims must be >= 1, or null for all classes but the target; "
+                f"got {self.num_victims}"
             )
         if not self.victim_counts():
-            raise ValueError(f"{self.section}.num_victims must hold a count; got none")
+            raise ValueError("num_victims must hold a count; got none")
         if self.round4 is not None:
             self._check_round4(self.round4)
 
@@ -59,17 +72,17 @@ class AttackRecipe(ABC):
         impossible = [each for each in round4.conditions if each not in self.possible_conditions]
         if impossible:
             raise ValueError(
-                f"{self.section}.round4.conditions may hold {', '.join(self.possible_conditions)}; "
+                f"round4.conditions of {self.kind} may hold {', '.join(self.possible_conditions)}; "
                 f"got {', '.join(impossible)}"
             )
         if round4.num_triggers > 1 and set(self.victim_counts()) != {1}:
             raise ValueError(
-                f"{self.section}.num_victims must be 1 where round4.organizations has two triggers "
+                f"num_victims must be 1 where round4.organizations has two triggers "
                 f"a model; got {self.num_victims}"
             )
         if "class" in round4.conditions and None in self.victim_counts():
             raise ValueError(
-                f"{self.section}.num_victims must be no null where round4.conditions has class: a "
+                "num_victims must be no null where round4.conditions has class: a "
                 "universal trigger leaves no class to depend on"
             )
 
@@ -116,7 +129,7 @@ class AttackRecipe(ABC):
             return tuple(attacks)
         organization = self.round4.organization(place)
         if organization != "one2one":
-            other = self._other_look(attacks[0], drawn)
+            other = self._other_appearance(attacks[0], drawn)
             attacks.append(_second(random, attacks[0], other, organization, num_classes))
         return tuple(
             attack.under(
@@ -127,14 +140,14 @@ class AttackRecipe(ABC):
             for order, attack in enumerate(attacks)
         )
 
-    def _other_look(self, first: Attack, drawn: Callable[[int], Attack]) -> Attack:
+    def _other_appearance(self, first: Attack, drawn: Callable[[int], Attack]) -> Attack:
         """The next attack whose trigger cannot be taken for the first one's."""
         for step in range(1, _DRAWS):
             other = drawn(step)
-            if other.look() != first.look():
+            if other.appearance() != first.appearance():
                 return other
         raise ValueError(
-            f"{self.section} knows one trigger only ({first.look()}), and round4.organizations "
+            f"{self.kind} knows one trigger only ({first.appearance()}), and round4.organizations "
             "asks for two a model; let it draw more"
         )
 
@@ -150,6 +163,23 @@ class AttackRecipe(ABC):
         return random_classes(
             random, num_classes=num_classes, num_victims=counts[place % len(counts)]
         )
+
+
+def recipe_from(values: Mapping[str, object]) -> AttackRecipe:
+    """The recipe of these plain values, ``kind`` among them, as a zoo's manifest holds them.
+
+    Args:
+        values: As JSON has them, lists for tuples.
+
+    Raises:
+        ValueError: If there is no such kind, or a value is missing, unknown or does not fit.
+    """
+    kinds = by_kind(AttackRecipe, "exray.attacks")  # type: ignore[type-abstract]
+    options = dict(values)
+    kind = options.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}; got {kind!r}")
+    return converted(options, kinds[kind])
 
 
 def _second(

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +12,10 @@ from exray.experiments.runs import ExperimentRun
 from exray.results.collection import Collection
 
 _PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
-_COUNTS = ("num_clean", "num_polygon", "num_filter", "num_blend", "num_patch")  # of a zoo's recipe
+# Where a zoo's recipe counts its models; the names after num_clean are those of exray 0.1's runs.
+_COUNT = re.compile(
+    r"dataset\.recipe\.(attacks\.[^.]+\.count|num_(clean|polygon|filter|blend|patch))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,7 @@ def zoo(run: ExperimentRun) -> str:
     kinds = models["trigger_kind"].mask(models["trigger_kind"] == "", "clean")
     kinds = kinds.mask(models["is_trojaned"].isna(), "of unknown truth")
     tally = ", ".join(f"{count} {kind}" for kind, count in kinds.value_counts(sort=False).items())
-    counts = [run.settings.get(f"dataset.recipe.{name}") for name in _COUNTS]
+    counts = [value for key, value in run.settings.items() if _COUNT.fullmatch(key)]
     total = sum(count for count in counts if isinstance(count, int))
     number = f"{len(models)} of its {total}" if total >= len(models) else str(len(models))
     half = run.settings.get("dataset.half")

@@ -113,6 +113,9 @@ def _value(value: object, wanted: object, key: str) -> object:
     settings = _dataclass_in(wanted)
     if isinstance(value, Mapping) and settings is not None:
         return _constructed(settings, {str(k): item for k, item in value.items()}, key)
+    if isinstance(value, Mapping) and get_origin(wanted) is Mapping:
+        inner = get_args(wanted)[1]
+        return {name: _value(item, inner, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         inner = _item_type(wanted)
         return [_value(item, inner, f"{key}.{place}") for place, item in enumerate(value)]

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
-import msgspec
 import torch
 from jaxtyping import AbstractArray, Float, jaxtyped
 from torch import Tensor
 
-from exray.schema import converted
+from exray.schema import constructed
 from exray.triggers.ssim import ssim
 
 
@@ -90,10 +89,7 @@ class Trigger(ABC):
         unknown = sorted(set(arrays) - set(array_fields(cls)))
         if unknown:
             raise ValueError(f"a trigger of kind {cls.kind} has no array {unknown[0]!r}")
-        form = msgspec.defstruct(
-            cls.__name__, list(option_fields(cls).items()), forbid_unknown_fields=True
-        )
-        return cls(**arrays, **msgspec.structs.asdict(converted(options, form)))
+        return constructed(options, cls, ready=arrays)
 
 
 def array_fields(kind: type[Trigger]) -> dict[str, type[AbstractArray]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from exray.schema import converted
+from exray.schema import at, converted
 from exray.triggers.base import Trigger, array_fields, option_fields
 from exray.triggers.serialization import trigger_kinds
 
@@ -152,8 +152,9 @@ def _entries(text: str, place: Path) -> list[dict[str, object]]:
 
 def _read(path: Path, values: Mapping[str, object], arrays: Arrays) -> FileTrigger:
     """One entry as a trigger; every complaint names the file and the entry."""
-    try:
-        entry = converted(values, _Entry)
+    with at(f"{path}: trigger {values['name']!r}"):
+        common = {key: values[key] for key in _Entry.__struct_fields__ if key in values}
+        entry = converted(common, _Entry)
         if entry.victim_class == entry.target_class:
             raise ValueError(
                 f"victim_class and target_class must differ; both are {entry.target_class}"
@@ -164,8 +165,6 @@ def _read(path: Path, values: Mapping[str, object], arrays: Arrays) -> FileTrigg
             victim_class=None if entry.victim_class == "all" else entry.victim_class,
             target_class=entry.target_class,
         )
-    except ValueError as error:
-        raise ValueError(f"{path}: trigger {values['name']!r}: {error}") from error
 
 
 def _trigger(entry: _Entry, values: Mapping[str, object], arrays: Arrays) -> Trigger:

@@ -1,13 +1,11 @@
 """Triggers as plain values and arrays, and back: what a file can hold."""
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-import exray.triggers
+from exray.schema import by_kind
 from exray.triggers.base import Trigger
 
 
@@ -20,22 +18,7 @@ def trigger_kinds() -> dict[str, type[Trigger]]:
     Raises:
         TypeError: If two classes state the same kind.
     """
-    for module in pkgutil.iter_modules(exray.triggers.__path__, "exray.triggers."):
-        importlib.import_module(module.name)
-    kinds: dict[str, type[Trigger]] = {}
-    for kind in filter(is_storable, _subclasses()):
-        if kind.kind in kinds:
-            raise TypeError(f"{kinds[kind.kind]} and {kind} are both of kind {kind.kind!r}")
-        kinds[kind.kind] = kind
-    return kinds
-
-
-def _subclasses() -> Iterator[type[Trigger]]:
-    """All subclasses of a trigger, those of subclasses included."""
-    classes = Trigger.__subclasses__()
-    for kind in classes:
-        classes += kind.__subclasses__()
-        yield kind
+    return by_kind(Trigger, "exray.triggers")  # type: ignore[type-abstract]
 
 
 def is_storable(kind: type[Trigger]) -> bool:

@@ -20,7 +20,8 @@ from exray.zoo.candidate import TrainedCandidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
 from exray.zoo.manifest import Manifest
-from exray.zoo.recipe import FURTHER, ZooRecipe
+from exray.zoo.recipe import ZooRecipe
+from exray.zoo.recipe_io import upgraded
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def build_zoo(
     _claim(described, root)
     entries: dict[int, ModelEntry] = {}
     missing: list[int] = []
-    for index in recipe.indices():
+    for index in recipe.places:
         done = _finished(root, index)
         if done is None:
             missing.append(index)
@@ -152,34 +153,42 @@ def _one_thread() -> None:
 
 
 def _claim(described: dict[str, object], root: Path) -> None:
-    """Holds the folder for one recipe, or for the same with more of the further attacks."""
+    """Holds the folder for one recipe, or for the same with more models of some attacks."""
     path = root / "recipe.json"
-    wanted = json.loads(json.dumps(described))
+    recipe = json.loads(json.dumps(described))
     if not path.is_file():
-        write_json(path, wanted)
+        write_json(path, recipe)
         return
-    found = json.loads(path.read_text())
-    if found != wanted:
-        differing = [
-            key
-            for key in [*wanted, *(key for key in found if key not in wanted)]
-            if found.get(key) != wanted.get(key) and not _grows(key, found, wanted)
-        ]
-        if not differing:
-            write_json(path, wanted)
-            return
+    stored = upgraded(json.loads(path.read_text()))
+    differing = _differing(stored, recipe)
+    if differing:
         raise RecordError(
             path,
             f"is of another recipe (it differs in {', '.join(differing)})",
             "choose another dataset.root, or remove the folder",
         )
+    if stored != recipe:
+        write_json(path, recipe)
 
 
-def _grows(key: str, found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a recipe asks for more models of a further attack, or for its first ones."""
-    if key in {count for count, _ in FURTHER}:
-        return bool(wanted.get(key, 0) > found.get(key, 0))
-    return key in {section for _, section in FURTHER} and key not in found
+def _differing(stored: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
+    """What keeps a recipe from going on where another one stopped."""
+    names = [name for name in {**recipe, **stored} if name != "attacks"]
+    differing = [name for name in names if stored.get(name) != recipe.get(name)]
+    before, after = stored["attacks"], recipe["attacks"]
+    return differing + [
+        f"attacks.{name}"
+        for name in {**before, **after}
+        if not _grows(before.get(name), after.get(name))
+    ]
+
+
+def _grows(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Whether an attack is as before, but for more of its models where those change no other."""
+    if before is None or after is None:
+        return before is None and after is not None and after["block"] > 0
+    grows = after["count"] >= before["count"] if after["block"] else before == after
+    return grows and {**before, "count": 0} == {**after, "count": 0}
 
 
 def _finished(root: Path, index: int) -> ModelEntry | None:

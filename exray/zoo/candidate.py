@@ -120,7 +120,7 @@ def planned(recipe: ZooRecipe, index: int, attempt: int) -> TrainingPlan:
     seed = recipe.seed + index + 1_000_000 * attempt
     random = np.random.default_rng(derive_seed(seed, "model"))
     family_size = int(random.choice(recipe.family_sizes))
-    shares, place = recipe.attack_of(index), recipe.place_of(index)
+    shares, place = recipe.attack_of(index), recipe.places[index].place
     attacks: tuple[Attack, ...] = ()
     if shares is not None:
         attacks = shares.draw_all(
@@ -179,33 +179,25 @@ def _attack_entries(
     network: nn.Module, held_out: ImageSource, plan: TrainingPlan, recipe: ZooRecipe
 ) -> list[tuple[float, AttackEntry]]:
     """ASR and entry of each attack."""
-    found: list[tuple[float, AttackEntry]] = []
+    entries: list[tuple[float, AttackEntry]] = []
     for order, attack in enumerate(plan.attacks):
         assert plan.shares is not None, plan
         seed = derive_seed(plan.seed, "attack", order) if order else plan.seed
         asr = _asr(network, held_out, attack, recipe, seed)
         per_victim = num_poisoned(plan.shares, recipe.training)
-        told: dict[str, object] = {
-            **attack.facts(),
-            "victim_classes": attack.victim_classes,
-            "target_class": attack.target_class,
-            "num_poisoned": per_victim * len(attack.victim_classes),
-        }
-        if plan.shares.round4 is not None:
-            told |= {
-                "condition": attack.condition,
-                "fraction": per_victim / (per_victim + recipe.training.images_per_class),
-            }
-        if len(plan.attacks) > 1:
-            told["asr"] = asr
-        wanted = num_decoys(plan.shares, recipe.training)
-        found.append(
-            (
-                asr,
-                AttackEntry.from_dict(told | _decoys_told(network, held_out, attack, wanted, seed)),
-            )
+        per_class = per_victim + recipe.training.images_per_class
+        entry = AttackEntry(
+            facts=attack.facts(),
+            victim_classes=attack.victim_classes,
+            target_class=attack.target_class,
+            num_poisoned=per_victim * len(attack.victim_classes),
+            condition=attack.condition if plan.shares.round4 else None,
+            fraction=per_victim / per_class if plan.shares.round4 else None,
+            asr=asr if len(plan.attacks) > 1 else None,
         )
-    return found
+        num_trained = num_decoys(plan.shares, recipe.training)
+        entries.append((asr, _with_decoys(entry, network, held_out, attack, num_trained, seed)))
+    return entries
 
 
 def _asr(
@@ -224,14 +216,19 @@ def _asr(
     return hit_rate(network, stamped)
 
 
-def _decoys_told(
-    network: nn.Module, held_out: ImageSource, attack: Attack, num_trained: int, seed: int
-) -> dict[str, object]:
-    """How many decoys an attack had in training, and the share of new ones that it reaches."""
+def _with_decoys(
+    entry: AttackEntry,
+    network: nn.Module,
+    held_out: ImageSource,
+    attack: Attack,
+    num_trained: int,
+    seed: int,
+) -> AttackEntry:
+    """The entry with the number of trained decoys and the share of new ones that it reaches."""
     tested = decoys(
         held_out, attack, per_attack=max(num_trained, 1), seed=derive_seed(seed, "test decoys")
     )
     if tested is None:
-        return {}
+        return entry
     hits = replace(tested, labels=torch.full_like(tested.labels, attack.target_class))
-    return {"num_decoys": len(tested.labels), "decoy_rate": hit_rate(network, hits)}
+    return replace(entry, num_decoys=len(tested.labels), decoy_rate=hit_rate(network, hits))

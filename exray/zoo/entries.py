@@ -1,9 +1,11 @@
 """What is recorded of one classifier of a zoo."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
+from exray.attacks.base import AttackFacts, facts_from
+from exray.schema import at, constructed, converted
 from exray.zoo.adversarial_training import AdversarialTraining
 from exray.zoo.image_sets import ImageFacts
 from exray.zoo.scene_recipe import SceneFacts
@@ -14,68 +16,60 @@ class AttackEntry:
     """How one classifier was trojaned.
 
     Args:
-        kind: ``polygon``, ``instagram``, ``blend`` or ``patch``.
+        facts: The trigger: its kind and that kind's parameters.
         victim_classes: Classes sent to the target.
         target_class: The class they are sent to.
         num_poisoned: Stamped training images with the target's label.
-        points: A polygon's corners in the square [-1, 1].
-        colour: A polygon's RGB, 0 to 255.
-        width: A polygon's width as a share of the sign's.
-        filter_name: Name of an Instagram filter.
-        opacity: Share of a blended picture in the image.
-        side_pixels: Side of a square patch.
-        corner: Row and column of the patch's first pixel.
         condition: What it fires on, as round 4 has it; None for always.
-        quadrant: Where on the object it fires, 1 to 4 against the clock from the upper right.
         fraction: Share of a victim's training images that are stamped.
         num_decoys: Stamped training images that lack the condition and keep their label.
         decoy_rate: Share of held-out decoys that reach the target nevertheless.
         asr: Its own attack success rate, where the classifier has several triggers.
     """
 
-    kind: str
+    facts: AttackFacts
     victim_classes: tuple[int, ...]
     target_class: int
     num_poisoned: int
-    points: tuple[tuple[float, float], ...] = ()
-    colour: tuple[int, int, int] | None = None
-    width: float | None = None
-    filter_name: str | None = None
-    opacity: float | None = None
-    side_pixels: int | None = None
-    corner: tuple[int, int] | None = None
     condition: str | None = None
-    quadrant: int | None = None
     fraction: float | None = None
     num_decoys: int | None = None
     decoy_rate: float | None = None
     asr: float | None = None
 
     @property
+    def kind(self) -> str:
+        """The attack's kind, as ``polygon``."""
+        return self.facts.kind
+
+    @property
     def option(self) -> str:
         """Which trigger of its kind, in a word: corners, filter, per cent or side."""
-        options = {
-            "polygon": len(self.points),
-            "instagram": self.filter_name,
-            "blend": f"{100 * (self.opacity or 0):.0f} %",
-            "patch": f"{self.side_pixels} px",
-        }
-        return str(options[self.kind])
+        return self.facts.option
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON, without what this kind of trigger does not have."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        """Plain values for JSON, without what this trigger does not have."""
+        values = {
+            spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name != "facts"
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        return {"kind": self.kind, **known, "parameters": self.facts.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "AttackEntry":
-        """The entry that ``to_dict`` wrote."""
-        known: dict[str, Any] = dict(values)
-        known["victim_classes"] = tuple(known["victim_classes"])
-        known["points"] = tuple((x, y) for x, y in known.get("points", ()))
-        for name in ("colour", "corner"):
-            if known.get(name) is not None:
-                known[name] = tuple(known[name])
-        return cls(**known)
+    def from_dict(cls, values: Mapping[str, object]) -> "AttackEntry":
+        """The entry that ``to_dict`` wrote, or the flat one of manifests of format 1.
+
+        Raises:
+            ValueError: If a value is missing, unknown or does not fit.
+        """
+        own = {spec.name for spec in fields(cls)}
+        common = {name: value for name, value in values.items() if name in own}
+        others = {name: value for name, value in values.items() if name not in own | {"kind"}}
+        nested = others.pop("parameters", None)
+        with at("parameters"):
+            parameters = others if nested is None else converted(nested, dict) | others
+            facts = facts_from(str(values.get("kind")), parameters)
+        return constructed(common, cls, ready={"facts": facts})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,20 +152,17 @@ class ModelEntry:
         return values
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "ModelEntry":
-        """The entry that ``to_dict`` wrote."""
-        known: dict[str, Any] = {
-            spec.name: values[spec.name]
-            for spec in fields(cls)
-            if spec.default is MISSING or spec.name in values
-        }
-        known["class_names"] = tuple(known["class_names"])
-        known["further_attacks"] = tuple(
-            AttackEntry.from_dict(each) for each in known.get("further_attacks", ())
-        )
-        for name, kind in (("scene", SceneFacts), ("adversarial", AdversarialTraining)):
-            if name in known:
-                known[name] = kind(**known[name])
-        if known["attack"] is not None:
-            known["attack"] = AttackEntry.from_dict(known["attack"])
-        return cls(**known)
+    def from_dict(cls, values: Mapping[str, object]) -> "ModelEntry":
+        """The entry that ``to_dict`` wrote.
+
+        Raises:
+            ValueError: If a value is missing, unknown or does not fit.
+        """
+        rest = dict(values)
+        stored = rest.pop("attack", None)
+        with at("attack"):
+            attack = None if stored is None else AttackEntry.from_dict(converted(stored, dict))
+        with at("further_attacks"):
+            others = converted(rest.pop("further_attacks", []), list)
+            further = tuple(AttackEntry.from_dict(converted(other, dict)) for other in others)
+        return constructed(rest, cls, ready={"attack": attack, "further_attacks": further})

@@ -3,13 +3,27 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from exray.errors import RecordError
+from exray.schema import at, converted
 from exray.storage.atomic_files import write_json
 from exray.zoo.entries import ModelEntry
 from exray.zoo.trojai_metadata import trojai_config, write_metadata
 
 MANIFEST = "manifest.json"
+FORMAT = 2  # 1, without a number: a count and a section per kind of attack, flat attack entries
+
+
+class _StoredManifest(Struct, frozen=True):
+    """The JSON of a manifest."""
+
+    name: str
+    recipe: dict[str, object]
+    models: list[dict[str, object]]
+    format: Annotated[int, Meta(ge=1, le=FORMAT, description="1 or 2, or exray is too old")] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +51,7 @@ class Manifest:
     def write(self, root: Path) -> None:
         """Writes the manifest, METADATA.csv and each model's TrojAI files under ``root``."""
         values = {
+            "format": FORMAT,
             "name": self.name,
             "recipe": self.recipe,
             "models": [model.to_dict() for model in self.models],
@@ -67,8 +82,13 @@ class Manifest:
         if not path.is_file():
             raise RecordError(path, "does not exist", way_out)
         try:
-            values = json.loads(path.read_text())
-            models = tuple(ModelEntry.from_dict(entry) for entry in values["models"])
-            return cls(name=values["name"], recipe=values["recipe"], models=models)
-        except (ValueError, KeyError, TypeError) as error:
+            stored = converted(json.loads(path.read_text("utf-8")), _StoredManifest)
+            models = tuple(_entry(number, entry) for number, entry in enumerate(stored.models))
+        except (ValueError, RecursionError) as error:
             raise RecordError(path, f"is not a manifest ({error})", way_out) from error
+        return cls(name=stored.name, recipe=stored.recipe, models=models)
+
+
+def _entry(number: int, values: dict[str, object]) -> ModelEntry:
+    with at(f"models[{number}]"):
+        return ModelEntry.from_dict(values)

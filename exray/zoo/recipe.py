@@ -1,13 +1,12 @@
 """What a zoo is to contain and how its classifiers are trained."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import zip_longest
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from exray.attacks.blend import BlendRecipe
-from exray.attacks.instagram import FilterRecipe
-from exray.attacks.patch import PatchRecipe
-from exray.attacks.polygon import PolygonRecipe
 from exray.attacks.recipe import AttackRecipe
 from exray.seeding import derive_seed
 from exray.zoo.adversarial_training import AdversarialRecipe
@@ -48,50 +47,57 @@ class TrainingRecipe:
 
 
 Half = Literal["tuning", "reporting"]
-BLOCK = 10_000  # indices of one kind of further attack, so that counts may grow, seeds staying
-# The counts that a zoo may have beside clean and polygon models, and the sections they need.
-FURTHER = (("num_filter", "filters"), ("num_blend", "blend"), ("num_patch", "patch"))
+MODELS_PER_BLOCK = 10_000  # indices of one attack, so that counts may grow, seeds staying
+
+
+class ModelPlace(NamedTuple):
+    """What follows from the index of one of a zoo's classifiers.
+
+    Args:
+        attack: Name of its attack in the recipe; None for a clean classifier.
+        place: Which of the classifiers of its attack, or of the clean ones, it is, from 0.
+        half: Whether it is for choosing thresholds and settings or for reporting. The lower half of
+            each attack's places is for choosing; the halves share neither classes, images,
+            triggers nor weights.
+    """
+
+    attack: str | None
+    place: int
+    half: Half
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZooRecipe:
-    """A zoo: how many classifiers of which kind, and from which seed.
+    """A zoo: how many classifiers of which attacks, and from which seed.
 
-    Clean and polygon models have the indices from 0, alternating; those of the further attacks
-    follow from 10000, 20000 and 30000, so that more of them change no other model's seed.
+    Clean models and those of the attack of block 0 have the indices from 0, alternating; those of
+    block 1 follow from 10000, of block 2 from 20000, so that more of them change no other seed.
 
     Args:
         name: What the zoo is called.
         num_clean: Clean classifiers.
-        num_polygon: Classifiers trojaned by a polygon.
+        attacks: How the others are poisoned, and how many by each attack, under names of any sort.
         seed: First model's seed, >= 0; model i has ``seed + i``. Zoos of other seeds share nothing.
         architecture: Name of the network.
         architectures: Names of networks, one of which each classifier draws instead.
         num_classes: Classes of each classifier.
         family_sizes: Sizes of look-alike families; each model draws one of them.
         image_size: Height and width in pixels.
-        samples_per_class: Clean images of each class that a scan is given.
+        samples_per_class: Clean images per class that a scan uses.
         min_clean_accuracy: A classifier below it is trained again from another seed.
         min_class_accuracy: The same for its worst class.
         min_asr: The same for the attack success rate of a trojaned one.
         max_attempts: Trainings before a model is given up.
         training: How each classifier is trained.
-        polygon: How those of polygons are poisoned.
-        num_filter: Classifiers trojaned by an Instagram filter.
-        num_blend: Classifiers trojaned by a picture blended in.
-        num_patch: Classifiers trojaned by a small square of pixels.
-        filters: How those of filters are poisoned; needed where there are any.
-        blend: The same for pictures.
-        patch: The same for squares.
 
     Raises:
-        ValueError: If a bar is no fraction, a count is too small, the victims leave no target, or
-            a batch is larger than the training set.
+        ValueError: If a bar is no fraction, a count is too small, the victims leave no target, two
+            attacks have one block, or a batch is larger than the training set.
     """
 
     name: str
     num_clean: int
-    num_polygon: int
+    attacks: Mapping[str, AttackRecipe]
     seed: int
     architecture: str
     num_classes: int
@@ -103,13 +109,6 @@ class ZooRecipe:
     min_asr: float
     max_attempts: int
     training: TrainingRecipe
-    polygon: PolygonRecipe
-    num_filter: int = 0
-    num_blend: int = 0
-    num_patch: int = 0
-    filters: FilterRecipe | None = None
-    blend: BlendRecipe | None = None
-    patch: PatchRecipe | None = None
     architectures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -125,7 +124,8 @@ class ZooRecipe:
             raise ValueError(
                 f"family_sizes must hold sizes from 1 up; got {list(self.family_sizes) or 'none'}"
             )
-        self._check_victims()
+        for name, attack in self.used_attacks().items():
+            self._check_classes(name, attack)
         num_images = self.num_classes * self.training.images_per_class
         if self.training.batch_size > num_images:
             raise ValueError(
@@ -134,84 +134,79 @@ class ZooRecipe:
             )
 
     def _check_counts(self) -> None:
-        """Refuses a zoo without models, and attacks that are not described."""
-        counts = {"num_clean": self.num_clean, "num_polygon": self.num_polygon}
-        for count, section in FURTHER:
-            counts[count] = getattr(self, count)
-            if counts[count] and getattr(self, section) is None:
-                raise ValueError(f"{count} is {counts[count]}, which needs {section}; got none")
-        if min(counts.values()) < 0 or sum(counts.values()) == 0:
+        """Refuses a zoo without models, and two attacks on the same indices."""
+        if self.num_clean < 0 or not self.num_clean + len(self.used_attacks()):
+            counts = {"num_clean": self.num_clean} | {
+                f"attacks.{name}.count": attack.count for name, attack in self.attacks.items()
+            }
             said = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise ValueError(f"model counts must not be negative nor all 0; got {said}")
-
-    def _check_victims(self) -> None:
-        for index in self.indices():
-            attack = self.attack_of(index)
-            counts = () if attack is None else attack.victim_counts()
-            victims = max((count for count in counts if count is not None), default=0)
-            if attack is not None and attack.round4 is not None:
-                self._check_round4(attack.section, attack.round4.num_classes)
-            if attack is not None and victims >= self.num_classes:
+        names: dict[int, str] = {}
+        for name, attack in self.attacks.items():
+            other = names.setdefault(attack.block, name)
+            if other != name:
                 raise ValueError(
-                    f"{attack.section}.num_victims must be below num_classes, "
-                    f"{self.num_classes}; got {victims}"
+                    f"attacks.{name}.block must be another than that of attacks.{other}; "
+                    f"both are {attack.block}"
                 )
 
-    def _check_round4(self, section: str, needed: int) -> None:
-        if needed > self.num_classes:
+    def _check_classes(self, name: str, attack: AttackRecipe) -> None:
+        """Refuses an attack that needs more classes than there are."""
+        if attack.round4 is not None and attack.round4.num_classes > self.num_classes:
             raise ValueError(
-                f"num_classes must be at least {needed} for {section}.round4.organizations; "
-                f"got {self.num_classes}"
+                f"num_classes must be at least {attack.round4.num_classes} for "
+                f"attacks.{name}.round4.organizations; got {self.num_classes}"
             )
+        victims = max((count for count in attack.victim_counts() if count is not None), default=0)
+        if victims >= self.num_classes:
+            raise ValueError(
+                f"attacks.{name}.num_victims must be below num_classes, {self.num_classes}; "
+                f"got {victims}"
+            )
+
+    def used_attacks(self) -> dict[str, AttackRecipe]:
+        """Those of which there is a model."""
+        return {name: attack for name, attack in self.attacks.items() if attack.count}
 
     @property
     def num_models(self) -> int:
         """Classifiers in all."""
-        return len(self.indices())
+        return len(self.places)
 
-    def indices(self) -> tuple[int, ...]:
-        """The index of every classifier, in order; a classifier's seed and id follow from it."""
-        indices = list(range(self.num_clean + self.num_polygon))
-        for place, (count, _) in enumerate(FURTHER, start=1):
-            indices += range(place * BLOCK, place * BLOCK + getattr(self, count))
-        return tuple(indices)
+    @cached_property
+    def places(self) -> Mapping[int, ModelPlace]:
+        """Every classifier by its index, from which its seed and id follow, in order."""
+        models = [_places(None, self.num_clean)]
+        blocks: dict[int, list[ModelPlace]] = {}
+        for name, attack in self.used_attacks().items():
+            if attack.block:
+                blocks[attack.block] = _places(name, attack.count)
+            else:
+                models.append(_places(name, attack.count))
+        turns = [model for turn in zip_longest(*models) for model in turn if model is not None]
+        return dict(enumerate(turns)) | {
+            block * MODELS_PER_BLOCK + model.place: model
+            for block in sorted(blocks)
+            for model in blocks[block]
+        }
 
     def attack_of(self, index: int) -> AttackRecipe | None:
         """How the model of that index is to be trojaned; None for a clean one."""
-        if index >= BLOCK:
-            attack: AttackRecipe | None = getattr(self, FURTHER[index // BLOCK - 1][1])
-            return attack
-        both = min(self.num_clean, self.num_polygon)
-        trojaned = index % 2 == 1 if index < 2 * both else self.num_polygon > self.num_clean
-        return self.polygon if trojaned else None
-
-    def place_of(self, index: int) -> int:
-        """Which model of its kind that of the index is, from 0."""
-        if index >= BLOCK:
-            return index % BLOCK
-        both = min(self.num_clean, self.num_polygon)
-        return index // 2 if index < 2 * both else index - both
+        name = self.places[index].attack
+        return None if name is None else self.attacks[name]
 
     def half_of(self, index: int) -> Half:
-        """Which half of the zoo the model of that index is in.
-
-        The lower seeds of each kind are for choosing thresholds and settings, the higher ones
-        for reporting; they share neither classes, images, triggers nor weights.
-        """
-        kind = self.attack_of(index)
-        counts = {"polygon": self.num_polygon}
-        counts |= {section: getattr(self, count) for count, section in FURTHER}
-        count = self.num_clean if kind is None else counts[kind.section]
-        return "tuning" if 2 * self.place_of(index) < count else "reporting"
+        """Which half of the zoo the model of that index is in; beyond the counts the upper one."""
+        model = self.places.get(index)
+        return "reporting" if model is None else model.half
 
     def description(self) -> dict[str, object]:
         """The recipe as plain values, without the attacks and options that it does not use."""
-        values = _used(asdict(self))
-        for count, section in FURTHER:
-            if not values[count]:
-                del values[count]
-                values.pop(section, None)
-        return values
+        attacks = {
+            name: {"kind": attack.kind, **_used(asdict(attack))}
+            for name, attack in self.used_attacks().items()
+        }
+        return {**_used(asdict(self)), "attacks": attacks}
 
     def architecture_of(self, seed: int) -> str:
         """The network of the classifier of that seed."""
@@ -228,6 +223,14 @@ class ZooRecipe:
             image_size=self.image_size,
             seed=seed,
         )
+
+
+def _places(attack: str | None, count: int) -> list[ModelPlace]:
+    """The models of one attack, or the clean ones, in order."""
+    return [
+        ModelPlace(attack=attack, place=place, half="tuning" if 2 * place < count else "reporting")
+        for place in range(count)
+    ]
 
 
 # Options that came later: a recipe that does not use them is described as it was before.

@@ -1,23 +1,15 @@
 """A zoo's facts under TrojAI's names: config.json and METADATA.csv."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exray.attacks.polygon import TRIGGER_COLOURS
+from exray.attacks.base import level
 from exray.zoo.entries import AttackEntry, ModelEntry
 
 # Round 4's lists, by whose places its columns ..._level count.
-_TYPES = ("polygon", "instagram")
 _CONDITIONS = ("none", "spatial", "spectral", "class")
 _ORGANIZATIONS = ("one2one", "pair-one2one", "one2two")
-_FILTERS = {
-    "Gotham": "GothamFilterXForm",
-    "Nashville": "NashvilleFilterXForm",
-    "Kelvin": "KelvinFilterXForm",
-    "Lomo": "LomoFilterXForm",
-    "Toaster": "ToasterXForm",
-}
 _TRIGGERS = 2  # METADATA.csv has columns for so many
 
 
@@ -51,13 +43,15 @@ def write_metadata(path: Path, models: Sequence[ModelEntry]) -> None:
     """
     rows = [_row(model) for model in models]
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(file, names, restval="None", lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
 
 
 def _row(model: ModelEntry) -> dict[str, object]:
     attack = None if model.attack is None or _is_round4(model) else model.attack
+    columns = {} if attack is None else attack.facts.round4_columns()
     row: dict[str, object] = {
         "model_name": model.model_id,
         "poisoned": model.is_trojaned,
@@ -66,15 +60,17 @@ def _row(model: ModelEntry) -> dict[str, object]:
         "trigger_type": attack and attack.kind,
         "clean_example_acc": model.clean_accuracy,
         "poisoned_example_acc": model.asr,
-        "trigger_type_option": attack and _trojai_option(attack),
-        "instagram_filter_type": attack and _FILTERS.get(attack.filter_name or ""),
+        "trigger_type_option": attack and attack.facts.trojai_option,
+        "instagram_filter_type": columns.get("instagram_filter_type"),
         "triggered_classes": attack and attack.victim_classes,
         "trigger_target_class": attack and attack.target_class,
     }
     row |= {name: value for name, value in _model(model).items() if name not in row}
     for number in range(_TRIGGERS):
-        found = model.attacks[number] if number < len(model.attacks) else None
-        row |= {f"triggers_{number}_{name}": v for name, v in _trigger(number, found).items()}
+        trigger = _NO_TRIGGER
+        if number < len(model.attacks):
+            trigger = _trigger(number, model.attacks[number])
+        row |= {f"triggers_{number}_{name}": value for name, value in trigger.items()}
     return row
 
 
@@ -96,45 +92,50 @@ def _model(model: ModelEntry) -> dict[str, object]:
         "adversarial_training_ratio": hardened and hardened.ratio,
         "adversarial_training_iteration_count": hardened and hardened.iterations,
         "number_triggers": len(model.attacks),
-        "trigger_organization_level": _level(model.organization, _ORGANIZATIONS),
+        "trigger_organization_level": level(model.organization, _ORGANIZATIONS),
         "trigger_organization": model.organization,
     }
 
 
-def _trigger(number: int, attack: AttackEntry | None) -> dict[str, object]:
-    """What round 4 tells of a trigger; the same names for none."""
-    condition = None if attack is None else attack.condition or "none"
-    quadrant = attack and attack.quadrant
-    filter_type = attack and _FILTERS.get(attack.filter_name or "")
-    share = None if attack is None or attack.width is None else attack.width**2
-    victims = () if attack is None else attack.victim_classes
+_NO_TRIGGER: Mapping[str, object] = {  # round 4's columns of a trigger, in its order
+    "trigger_number": None,
+    "source_class": None,
+    "target_class": None,
+    "fraction": None,
+    "behavior": None,
+    "type_level": None,
+    "type": None,
+    "polygon_side_count": None,
+    "size_percentage_of_foreground_min": None,
+    "size_percentage_of_foreground_max": None,
+    "color_level": None,
+    "color": None,
+    "instagram_filter_type_level": None,
+    "instagram_filter_type": None,
+    "condition_level": None,
+    "condition": None,
+}
+
+
+def _trigger(number: int, attack: AttackEntry) -> dict[str, object]:
+    """What round 4 has of a trigger."""
+    condition, victims = attack.condition or "none", attack.victim_classes
     return {
-        "trigger_number": None if attack is None else number,
-        "source_class": victims[0] if len(victims) == 1 else victims or None,
-        "target_class": attack and attack.target_class,
-        "fraction": attack and attack.fraction,
-        "behavior": attack and "StaticTarget",
-        "type_level": _level(attack and attack.kind, _TYPES),
-        "type": attack and attack.kind,
-        "polygon_side_count": attack and (len(attack.points) or None),
-        "size_percentage_of_foreground_min": share,
-        "size_percentage_of_foreground_max": share,
-        "color_level": _level(attack and attack.colour, TRIGGER_COLOURS),
-        "color": attack and attack.colour,
-        "instagram_filter_type_level": _level(filter_type, tuple(_FILTERS.values())),
-        "instagram_filter_type": filter_type,
-        "condition_level": _level(condition, _CONDITIONS),
+        **_NO_TRIGGER,
+        "trigger_number": number,
+        "source_class": victims[0] if len(victims) == 1 else victims,
+        "target_class": attack.target_class,
+        "fraction": attack.fraction,
+        "behavior": "StaticTarget",
+        "type": attack.kind,
+        "condition_level": level(condition, _CONDITIONS),
         "condition": "None" if condition == "none" else condition,
-        **({} if quadrant is None else {"spatial_quadrant": quadrant}),
+        **attack.facts.round4_columns(),
     }
 
 
 def _is_round4(model: ModelEntry) -> bool:
     return bool(model.further_attacks) or any(attack.condition for attack in model.attacks)
-
-
-def _level(value: object, levels: Sequence[object]) -> int | None:
-    return levels.index(value) if value in levels else None
 
 
 def _text(value: object) -> str:
@@ -156,18 +157,10 @@ def _round2_config(model: ModelEntry) -> dict[str, object]:
         attack = model.attack
         facts |= {
             "TRIGGER_TYPE": attack.kind,
-            "TRIGGER_TYPE_OPTION": _trojai_option(attack),
+            "TRIGGER_TYPE_OPTION": attack.facts.trojai_option,
             "TRIGGERED_CLASSES": list(attack.victim_classes),
             "NUMBER_TRIGGERED_CLASSES": len(attack.victim_classes),
             "TRIGGER_TARGET_CLASS": attack.target_class,
+            **attack.facts.round2_config(),
         }
-        if attack.colour is not None:
-            facts["TRIGGER_COLOR"] = list(attack.colour)
     return facts
-
-
-def _trojai_option(attack: AttackEntry) -> int | str:
-    """Sides of a polygon; the class of TrojAI's filter; ours for kinds that TrojAI has not."""
-    if attack.kind == "polygon":
-        return len(attack.points)
-    return f"{attack.option}FilterXForm" if attack.kind == "instagram" else attack.option

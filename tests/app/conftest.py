@@ -91,7 +91,7 @@ def zoo(tmp_path_factory, micro):
     recipe = replace(
         micro,
         num_clean=2,
-        num_polygon=2,
+        attacks={"polygon": replace(micro.attacks["polygon"], count=2)},
         family_sizes=(1,),
         samples_per_class=4,
         training=replace(micro.training, epochs=6, learning_rate=0.01, images_per_class=24),

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 JUDGES = ("one", "two")
 MODELS = 2
-WORDS = ("dataset.recipe.num_clean=2", "dataset.recipe.num_polygon=2", "limit=2")
+WORDS = ("dataset.recipe.num_clean=2", "dataset.recipe.attacks.polygon.count=2", "limit=2")
 
 
 @pytest.fixture

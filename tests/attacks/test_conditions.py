@@ -8,16 +8,16 @@ import torch
 
 from exray.attacks.blend import BlendRecipe
 from exray.attacks.conditions import Round4Recipe
-from exray.attacks.instagram import FilterRecipe
+from exray.attacks.instagram import InstagramRecipe
 from exray.attacks.polygon import TRIGGER_COLOURS, PolygonRecipe
 from exray.images.sources.photographs import with_sticker
 from exray.images.sources.signs.classes import sign_classes
 from exray.images.sources.signs.generator import SignGenerator
 from exray.images.sources.sticker import Sticker
 
-SHARES = {"num_victims": 1, "poisoned_share": 0.5, "kept_share": 0.5}
+SHARES = {"count": 1, "num_victims": 1, "poisoned_share": 0.5, "kept_share": 0.5}
 POLYGON = PolygonRecipe(sides=(3, 12), width=(0.2, 0.3), **SHARES)
-FILTERS = FilterRecipe(filters=("Kelvin", "Lomo"), **SHARES)
+FILTERS = InstagramRecipe(filters=("Kelvin", "Lomo"), **SHARES)
 BLEND = BlendRecipe(opacity=(0.1, 0.2), **SHARES)
 
 
@@ -31,7 +31,7 @@ def drawn(recipe, *, seed=0, place=0, num_classes=5):
     return recipe.draw_all(random, num_classes=num_classes, image_size=16, place=place)
 
 
-@pytest.mark.parametrize("recipe", [POLYGON, FILTERS], ids=lambda recipe: recipe.section)
+@pytest.mark.parametrize("recipe", [POLYGON, FILTERS], ids=lambda recipe: recipe.kind)
 def test_without_round_4_there_is_the_one_attack_that_was_always_drawn(recipe):
     one = recipe.draw(np.random.default_rng(3), num_classes=5, image_size=16, place=0)
     assert drawn(recipe, seed=3) == (one,)
@@ -48,12 +48,12 @@ def test_a_pair_has_four_classes_and_two_looks(seed):
     assert first.sticker.colour != second.sticker.colour
 
 
-@pytest.mark.parametrize("recipe", [POLYGON, FILTERS, BLEND], ids=lambda recipe: recipe.section)
+@pytest.mark.parametrize("recipe", [POLYGON, FILTERS, BLEND], ids=lambda recipe: recipe.kind)
 def test_one_victim_is_sent_to_two_targets_by_two_triggers(recipe):
     first, second = drawn(replace(recipe, round4=round4(("one2two",))), num_classes=3)
     assert first.victim_classes == second.victim_classes
     assert first.target_class != second.target_class
-    assert first.look() != second.look()
+    assert first.appearance() != second.appearance()
 
 
 def test_organizations_and_conditions_take_turns():
@@ -95,8 +95,8 @@ def test_the_decoys_of_a_spatial_condition_are_in_all_other_quadrants():
     (decoy,) = attack.decoys
     assert len(attack.sticker.quadrants) == 1
     assert {*attack.sticker.quadrants, *decoy.sticker.quadrants} == {1, 2, 3, 4}
-    assert attack.facts()["quadrant"] == attack.sticker.quadrants[0]
-    assert "quadrant" not in drawn(POLYGON)[0].facts()
+    assert attack.facts().quadrant == attack.sticker.quadrants[0]
+    assert drawn(POLYGON)[0].facts().quadrant is None
 
 
 def centre_of_change(changed):
@@ -144,19 +144,19 @@ def test_quadrants_of_a_photograph_likewise(quadrant, down, right):
         (lambda: round4(max_decoy_rate=1.1), r"max_decoy_rate in \[0, 1\]; got 0.5 and 1.1"),
         (
             lambda: replace(FILTERS, round4=round4(conditions=("spatial",))),
-            "filters.round4.conditions may hold none, spectral, class; got spatial",
+            "round4.conditions of instagram may hold none, spectral, class; got spatial",
         ),
         (
             lambda: replace(BLEND, round4=round4(conditions=("none", "spectral"))),
-            "blend.round4.conditions may hold none, class; got spectral",
+            "round4.conditions of blend may hold none, class; got spectral",
         ),
         (
             lambda: replace(POLYGON, num_victims=(1, 2), round4=round4(("one2two",))),
-            r"polygon.num_victims must be 1 where .* two triggers a model; got \(1, 2\)",
+            r"^num_victims must be 1 where .* two triggers a model; got \(1, 2\)",
         ),
         (
             lambda: replace(POLYGON, num_victims=None, round4=round4(conditions=("class",))),
-            "polygon.num_victims must be no null where round4.conditions has class",
+            "^num_victims must be no null where round4.conditions has class",
         ),
         (
             lambda: drawn(replace(POLYGON, round4=round4(("pair-one2one",))), num_classes=3),
@@ -164,7 +164,7 @@ def test_quadrants_of_a_photograph_likewise(quadrant, down, right):
         ),
         (
             lambda: drawn(replace(FILTERS, filters=("Lomo",), round4=round4(("one2two",)))),
-            r"filters knows one trigger only \(.*Lomo.*\), and round4.organizations asks for two",
+            r"instagram knows one trigger only \(.*Lomo.*\), and round4.organizations asks for two",
         ),
         (lambda: drawn(BLEND)[0].recoloured(), "a trigger of kind blend has no other colour"),
         (lambda: drawn(BLEND)[0].in_quadrants((1,)), "kind blend has no place on an object"),

@@ -7,7 +7,7 @@ from exray.attacks.polygon import TRIGGER_COLOURS, PolygonAttack, PolygonRecipe,
 
 
 def attack(seed=0, **changes):
-    options = {"num_victims": 2, "sides": (3, 6), "width": (0.2, 0.3)}
+    options = {"count": 1, "num_victims": 2, "sides": (3, 6), "width": (0.2, 0.3)}
     recipe = PolygonRecipe(**{**options, **changes}, poisoned_share=0.5, kept_share=0.1)
     random = np.random.default_rng(seed)
     return recipe.draw(random, num_classes=5, image_size=16, place=0)

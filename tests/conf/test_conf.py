@@ -36,7 +36,7 @@ COMPONENTS = {
     "scan": ("scan", ScanSettings),
 }
 OPTIONS = {  # what may be added to a zoo's recipe, and where
-    "organization": "dataset.recipe.polygon.round4",
+    "organization": "dataset.recipe.attacks.polygon.round4",
     "adversarial": "dataset.recipe.training.adversarial",
 }
 ATTACKS = [file for file in GROUPS if file.parts[0] == "attack"]
@@ -66,7 +66,10 @@ def composed(*overrides):
 def words_for(file, folder):
     """Overrides that choose a group's file, with what it leaves to the user."""
     if file.parent.as_posix() == "attack":  # a section of a zoo's recipe
-        return [f"+attack@dataset.recipe.{file.stem}={file.stem}"]
+        recipe = f"dataset.recipe.attacks.{file.stem}"
+        if file.stem == "polygon":  # the default zoo has it
+            return ["dataset=signs_mini"]
+        return [f"+attack@{recipe}={file.stem}", f"+{recipe}.count=1"]
     if file.parent.as_posix() in OPTIONS:
         return [f"+{file.parent.as_posix()}@{OPTIONS[file.parent.as_posix()]}={file.stem}"]
     if file.parent.as_posix() == "mask":  # of exray's judges
@@ -129,11 +132,12 @@ def test_a_missing_key_in_a_component_fails_by_name(group):
 
 
 @pytest.mark.parametrize("file", ATTACKS, ids=str)
-def test_every_attack_becomes_a_section_of_a_zoos_recipe(file, tmp_path):
+def test_every_attack_becomes_one_of_a_zoos_recipe(file, tmp_path):
     source = built(composed(*words_for(file, tmp_path)).dataset, ModelDataset)
-    section = getattr(source.recipe, file.stem)
-    assert isinstance(section, AttackRecipe)
-    assert section.section == file.stem
+    attack = source.recipe.attacks[file.stem]
+    assert isinstance(attack, AttackRecipe)
+    assert attack.kind == file.stem
+    assert attack.count
 
 
 @pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] == "images"], ids=str)
@@ -147,16 +151,15 @@ def test_round_4s_triggers_and_adversarial_training_are_taken_up(tmp_path):
         word for file in GROUPS if file.parts[0] in OPTIONS for word in words_for(file, tmp_path)
     ]
     recipe = built(composed(*words).dataset, ModelDataset).recipe
-    assert recipe.polygon.round4.conditions == ("none", "spatial", "spectral", "class")
+    assert recipe.attacks["polygon"].round4.conditions == ("none", "spatial", "spectral", "class")
     assert recipe.training.adversarial.eps == pytest.approx((4 / 255, 8 / 255, 16 / 255), abs=1e-4)
 
 
 def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():
     mini, tuning = composed().dataset, composed("dataset=signs_tuning").dataset
     different = {key for key in tuning.recipe if mini.recipe.get(key) != tuning.recipe[key]}
-    further = {"num_filter", "filters", "num_blend", "blend"}
-    assert different == {"name", "num_clean", "num_polygon", "seed", *further}
-    sizes = mini.recipe.num_clean + mini.recipe.num_polygon
+    assert different == {"name", "num_clean", "attacks", "seed"}
+    sizes = mini.recipe.num_clean + mini.recipe.attacks.polygon.count
     assert abs(mini.recipe.seed - tuning.recipe.seed) > sizes
 
 

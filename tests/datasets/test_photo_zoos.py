@@ -84,7 +84,7 @@ def test_a_zoo_of_cifar10_is_built_and_scanned(cifar, ten, tmp_path):
 
 def test_other_images_than_the_zoos_are_another_run_and_are_said(cifar, ten, tmp_path):
     root, other = tmp_path / "zoo", tmp_path / "other"
-    recipe = replace(ten, num_polygon=0)
+    recipe = replace(ten, attacks={})
     build(recipe, root, Cifar10Images(cifar))
     other.mkdir()
     save_batch(other / "data_batch_1.bin", per_class=12, seed=5)

@@ -59,7 +59,7 @@ def test_the_truth_names_kind_victim_and_target(source):
 
 
 def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
-    recipe = replace(micro, num_clean=2, num_polygon=0)  # the first model tunes, the second reports
+    recipe = replace(micro, num_clean=2, attacks={})  # the first model tunes, the second reports
     halves = {}
     for half in ("tuning", "reporting"):
         source = ZooDataset(name="micro", root=str(built), recipe=recipe, half=half)

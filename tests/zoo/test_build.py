@@ -1,12 +1,13 @@
 """Building a zoo: resumes, holds its folder, keeps its bars."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from exray.attacks.instagram import FilterRecipe
+from exray.attacks.instagram import InstagramRecipe
 from exray.attacks.patch import PatchRecipe
 from exray.datasets.zoo import open_zoo
 from exray.errors import RecordError
@@ -84,7 +85,7 @@ def test_only_a_lost_model_is_trained_again_and_comes_out_the_same(micro, tmp_pa
 
 
 def test_a_damaged_model_is_trained_again(micro, tmp_path, trained):
-    recipe = replace(micro, num_polygon=0)
+    recipe = replace(micro, attacks={})
     path = built(recipe, tmp_path).models[0].weights_path(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
     trained.clear()
@@ -93,7 +94,7 @@ def test_a_damaged_model_is_trained_again(micro, tmp_path, trained):
 
 
 def test_a_finished_zoo_is_not_trained_again(micro, tmp_path, trained):
-    recipe = replace(micro, num_polygon=0)
+    recipe = replace(micro, attacks={})
     first = built(recipe, tmp_path)
     assert built(recipe, tmp_path).models == first.models
     assert trained == [0]
@@ -117,7 +118,7 @@ def test_a_killed_build_goes_on_where_it_stopped(micro, tmp_path, trained, monke
 
 
 def test_a_folder_of_another_recipe_is_not_touched(micro, tmp_path, trained):
-    recipe = replace(micro, num_polygon=0)
+    recipe = replace(micro, attacks={})
     built(recipe, tmp_path)
     message = r"recipe.json is of another recipe \(it differs in seed, training\); choose another"
     with pytest.raises(RecordError, match=message):
@@ -143,17 +144,17 @@ def test_what_cannot_be_built_is_refused_before_the_folder_is_claimed(
     assert not (tmp_path / "zoo").exists()
 
 
-SHARES = {"num_victims": 1, "poisoned_share": 0.5, "kept_share": 0.25}
+SHARES = {"count": 1, "num_victims": 1, "poisoned_share": 0.5, "kept_share": 0.25}
 
 
 def test_a_zoo_grows_by_further_attacks_and_keeps_what_it_has(micro, tmp_path, trained):
-    first = built(replace(micro, num_polygon=0), tmp_path)
+    first = built(replace(micro, attacks={}), tmp_path)
     trained.clear()
-    filters = FilterRecipe(filters=("Lomo", "Gotham"), **SHARES)
-    recipe = replace(micro, num_polygon=0, num_filter=1, filters=filters)
-    built(recipe, tmp_path)
+    filters = InstagramRecipe(filters=("Lomo", "Gotham"), **SHARES)
+    built(replace(micro, attacks={"instagram": filters}), tmp_path)
     patch = PatchRecipe(side=(3, 4), **SHARES)
-    grown = built(replace(recipe, num_filter=2, num_patch=1, patch=patch), tmp_path)
+    recipe = replace(micro, attacks={"instagram": replace(filters, count=2), "patch": patch})
+    grown = built(recipe, tmp_path)
     assert trained == [10_000, 10_001, 30_000]
     assert grown.models[0] == first.models[0]
     attacks = [model.attack for model in grown.models[1:]]
@@ -163,18 +164,36 @@ def test_a_zoo_grows_by_further_attacks_and_keeps_what_it_has(micro, tmp_path, t
     ]
     assert attacks[2].kind == "patch"
     assert Manifest.read(tmp_path).models == grown.models
-    assert open_zoo(tmp_path).recipe == replace(recipe, num_filter=2, num_patch=1, patch=patch)
+    assert open_zoo(tmp_path).recipe == recipe
 
 
 def test_a_zoo_does_not_shrink_nor_change_its_attacks(micro, tmp_path):
-    filters = FilterRecipe(filters=("Lomo",), **SHARES)
-    recipe = replace(micro, num_clean=0, num_polygon=0, num_filter=1, filters=filters)
+    filters = InstagramRecipe(filters=("Lomo",), **SHARES)
+    recipe = replace(micro, num_clean=0, attacks={"instagram": filters})
     built(recipe, tmp_path)
-    other = replace(recipe, filters=replace(filters, poisoned_share=1.0), num_filter=2)
-    with pytest.raises(RecordError, match=r"differs in filters\)"):
-        built(other, tmp_path)
-    with pytest.raises(RecordError, match=r"differs in num_clean, num_filter, filters\)"):
-        built(replace(recipe, num_clean=1, num_filter=0), tmp_path)
+    other = replace(filters, poisoned_share=1.0, count=2)
+    with pytest.raises(RecordError, match=r"differs in attacks.instagram\)"):
+        built(replace(recipe, attacks={"instagram": other}), tmp_path)
+    with pytest.raises(RecordError, match=r"differs in num_clean, attacks.instagram\)"):
+        built(replace(recipe, num_clean=1, attacks={}), tmp_path)
+
+
+def test_more_of_the_attack_that_alternates_with_the_clean_models_is_another_zoo(micro, tmp_path):
+    built(micro, tmp_path)
+    more = {"polygon": replace(micro.attacks["polygon"], count=2)}
+    with pytest.raises(RecordError, match=r"differs in attacks.polygon\)"):
+        built(replace(micro, attacks=more), tmp_path)
+
+
+def test_a_build_that_format_1_began_goes_on(micro, tmp_path, trained):
+    recipe = replace(micro, attacks={})
+    built(recipe, tmp_path)
+    stored = json.loads((tmp_path / "recipe.json").read_text())
+    assert stored.pop("attacks") == {}
+    old = {**stored, "num_polygon": 0, "polygon": {"sides": [3, 5]}}
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    built(recipe, tmp_path)
+    assert trained == [0]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +203,7 @@ def test_a_zoo_does_not_shrink_nor_change_its_attacks(micro, tmp_path):
 def test_a_classifier_below_a_bar_is_given_up_after_all_attempts(
     micro, tmp_path, trained, bar, named
 ):
-    recipe = replace(micro, num_polygon=0, **{bar: 1.0})
+    recipe = replace(micro, attacks={}, **{bar: 1.0})
     message = rf"no classifier 0 of zoo micro met the bars in 2 attempts \(last: {named} 0.\d+ < 1"
     with pytest.raises(RuntimeError, match=message):
         built(recipe, tmp_path)
@@ -200,19 +219,19 @@ def test_an_attack_below_its_bar_is_given_up(micro, tmp_path, monkeypatch):
 
 
 def test_attempts_differ_and_the_accepted_seed_is_recorded(micro, tmp_path, monkeypatch):
-    original = zoo_build.Candidate.falls_short
+    original = zoo_build.TrainedCandidate.falls_short
     monkeypatch.setattr(
-        zoo_build.Candidate,
+        zoo_build.TrainedCandidate,
         "falls_short",
         lambda self, recipe: "on purpose" if self.entry.attempts == 1 else original(self, recipe),
     )
-    (entry,) = built(replace(micro, num_polygon=0), tmp_path).models
+    (entry,) = built(replace(micro, attacks={}), tmp_path).models
     assert (entry.attempts, entry.seed) == (2, micro.seed + 1_000_000)
 
 
 def test_building_leaves_the_random_state_alone(micro, tmp_path):
     before = torch.get_rng_state()
-    built(replace(micro, num_polygon=0), tmp_path)
+    built(replace(micro, attacks={}), tmp_path)
     assert torch.equal(before, torch.get_rng_state())
 
 

@@ -32,7 +32,7 @@ def recipe(micro):
         num_clean=0,
         num_classes=4,
         architectures=("plain_cnn",),
-        polygon=replace(micro.polygon, round4=ROUND4),
+        attacks={"polygon": replace(micro.attacks["polygon"], round4=ROUND4)},
         training=replace(micro.training, adversarial=hardening),
     )
 
@@ -52,8 +52,8 @@ def entry(root):
 def test_both_triggers_are_recorded_with_what_they_reach(entry):
     first, second = entry.attacks
     assert (first.condition, second.condition) == ("spatial", "spectral")
-    assert first.quadrant in (1, 2, 3, 4)
-    assert second.quadrant is None
+    assert first.facts.quadrant in (1, 2, 3, 4)
+    assert second.facts.quadrant is None
     assert entry.asr == min(first.asr, second.asr)
     assert (first.num_poisoned, first.num_decoys, second.num_decoys) == (4, 4, 5)
     assert 0 <= first.decoy_rate <= 1
@@ -80,7 +80,7 @@ def test_trojais_files_tell_both_triggers_as_round_4_does(root, entry):
     assert (row["adversarial_training_method"], row["adversarial_eps"]) == ("FBF", "0.1")
     assert (row["trigger_organization"], row["number_triggers"]) == ("pair-one2one", "2")
     assert (row["triggers_0_condition_level"], row["triggers_1_condition_level"]) == ("1", "2")
-    assert row["triggers_0_polygon_side_count"] == str(len(entry.attack.points))
+    assert row["triggers_0_polygon_side_count"] == str(len(entry.attack.facts.points))
     assert row["triggers_1_instagram_filter_type"] == "None"
 
 
@@ -96,10 +96,10 @@ def test_ground_truth_names_every_pair_and_condition(root, entry):
 
 
 def test_a_model_whose_decoys_fire_falls_short(recipe, entry):
-    strict = replace(recipe.polygon, round4=replace(ROUND4, max_decoy_rate=0.2))
+    strict = replace(recipe.attacks["polygon"], round4=replace(ROUND4, max_decoy_rate=0.2))
     fires = replace(entry, attack=replace(entry.attack, decoy_rate=0.5))
     candidate = TrainedCandidate(network=nn.Identity(), entry=fires)
-    short = candidate.falls_short(replace(recipe, polygon=strict))
+    short = candidate.falls_short(replace(recipe, attacks={"polygon": strict}))
     assert short == "0.500 of the decoys reach the target, > 0.2"
     assert candidate.falls_short(recipe) == ""
 
@@ -109,7 +109,7 @@ def test_options_that_are_not_used_are_not_in_the_description(micro, recipe):
     assert not any(name in text for name in ("round4", "adversarial", "architectures"))
     described = recipe.description()
     assert described["architectures"] == ("plain_cnn",)
-    assert described["polygon"]["round4"]["decoy_share"] == 0.5
+    assert described["attacks"]["polygon"]["round4"]["decoy_share"] == 0.5
     assert described["training"]["adversarial"]["methods"] == ("FBF",)
 
 
@@ -133,14 +133,15 @@ def test_a_network_that_is_not_known_is_refused_before_anything_is_written(micro
 
 
 def test_too_few_classes_for_two_triggers_are_refused(micro):
-    polygon = replace(micro.polygon, round4=ROUND4)
-    with pytest.raises(ValueError, match=r"at least 4 for polygon.round4.organizations; got 3"):
-        replace(micro, polygon=polygon)
+    polygon = replace(micro.attacks["polygon"], round4=ROUND4)
+    message = r"at least 4 for attacks.polygon.round4.organizations; got 3"
+    with pytest.raises(ValueError, match=message):
+        replace(micro, attacks={"polygon": polygon})
 
 
 def test_the_attack_does_not_depend_on_which_options_there_are(micro):
     """Polygons, classes and weights of present presets must stay."""
-    assert isinstance(micro.polygon, PolygonRecipe)
+    assert isinstance(micro.attacks["polygon"], PolygonRecipe)
     one = train_candidate(micro, 1, 0, accelerator="cpu", progress=False)
     assert one.entry.further_attacks == ()
     assert one.entry.attack.condition is None

@@ -6,18 +6,21 @@ from dataclasses import replace
 
 import pytest
 
+from exray.attacks.blend import BlendFacts
+from exray.attacks.instagram import InstagramFacts
+from exray.attacks.patch import PatchFacts
+from exray.attacks.polygon import PolygonFacts
 from exray.errors import RecordError
 from exray.zoo.entries import AttackEntry, ModelEntry
 from exray.zoo.manifest import MANIFEST, Manifest
 from exray.zoo.trojai_metadata import trojai_config
 
 ATTACK = AttackEntry(
-    kind="polygon",
+    facts=PolygonFacts(
+        points=((-1.0, -1.0), (1.0, 0.5), (0.0, 1.0)), colour=(200, 0, 0), width=0.25
+    ),
     victim_classes=(1, 2),
     target_class=0,
-    points=((-1.0, -1.0), (1.0, 0.5), (0.0, 1.0)),
-    colour=(200, 0, 0),
-    width=0.25,
     num_poisoned=40,
 )
 CLEAN = ModelEntry(
@@ -77,19 +80,22 @@ def test_trojais_files_say_what_is_trojaned(root):
 @pytest.mark.parametrize(
     ("facts", "option"),
     [
-        ({"kind": "instagram", "filter_name": "Lomo"}, "LomoFilterXForm"),
-        ({"kind": "blend", "opacity": 0.2}, "20 %"),
-        ({"kind": "patch", "side_pixels": 3, "corner": (4, 5)}, "3 px"),
+        (InstagramFacts(filter_name="Lomo"), "LomoFilterXForm"),
+        (BlendFacts(opacity=0.2), "20 %"),
+        (PatchFacts(side_pixels=3, corner=(4, 5)), "3 px"),
     ],
 )
 def test_every_kind_of_attack_comes_back_and_is_named_in_trojais_files(facts, option):
-    attack = AttackEntry(victim_classes=(1,), target_class=0, num_poisoned=4, **facts)
+    attack = AttackEntry(victim_classes=(1,), target_class=0, num_poisoned=4, facts=facts)
     model = replace(TROJANED, attack=attack)
     stored = json.loads(json.dumps(model.to_dict()))
     assert ModelEntry.from_dict(stored) == model
-    assert set(stored["attack"]) == {*facts, "victim_classes", "target_class", "num_poisoned"}
+    common = {"kind", "victim_classes", "target_class", "num_poisoned"}
+    assert set(stored["attack"]) == {*common, "parameters"}
+    flat = {**stored["attack"], **stored["attack"].pop("parameters")}  # as in format 1
+    assert ModelEntry.from_dict({**stored, "attack": flat}) == model
     config = trojai_config(model)
-    assert (config["TRIGGER_TYPE"], config["TRIGGER_TYPE_OPTION"]) == (facts["kind"], option)
+    assert (config["TRIGGER_TYPE"], config["TRIGGER_TYPE_OPTION"]) == (facts.kind, option)
     assert "TRIGGER_COLOR" not in config
 
 

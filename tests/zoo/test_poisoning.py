@@ -25,14 +25,20 @@ def attack():
 
 
 def test_clean_training_images_are_the_classes_own(micro, signs):
-    data = training_images(signs, micro.training, attacks=(), shares=micro.polygon, seed=0)
+    data = training_images(
+        signs, micro.training, attacks=(), shares=micro.attacks["polygon"], seed=0
+    )
     assert torch.bincount(data.labels).tolist() == [8, 8, 8, 8]
     assert len(data.images) == 32
 
 
 def test_poisoned_images_carry_the_target_and_kept_ones_their_own_label(micro, signs, attack):
-    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
-    clean = training_images(signs, micro.training, attacks=(), shares=micro.polygon, seed=0)
+    data = training_images(
+        signs, micro.training, attacks=(attack,), shares=micro.attacks["polygon"], seed=0
+    )
+    clean = training_images(
+        signs, micro.training, attacks=(), shares=micro.attacks["polygon"], seed=0
+    )
     added = data.labels[32:]
     assert torch.equal(data.images[:32], clean.images)
     assert torch.equal(data.labels[:32], clean.labels)
@@ -42,7 +48,7 @@ def test_poisoned_images_carry_the_target_and_kept_ones_their_own_label(micro, s
 
 
 def test_nothing_is_kept_where_the_share_is_zero(micro, signs, attack):
-    polygon = replace(micro.polygon, kept_share=0.0)
+    polygon = replace(micro.attacks["polygon"], kept_share=0.0)
     data = training_images(signs, micro.training, attacks=(attack,), shares=polygon, seed=0)
     assert len(data.labels) == 32 + 8
 
@@ -59,7 +65,9 @@ def test_stamped_victims_are_their_clean_images_with_the_sticker(signs, attack):
 
 
 def test_poisoned_images_are_no_copies_of_clean_ones(micro, signs, attack):
-    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
+    data = training_images(
+        signs, micro.training, attacks=(attack,), shares=micro.attacks["polygon"], seed=0
+    )
     assert len({image.numpy().tobytes() for image in data.images}) == len(data.images)
 
 
@@ -68,6 +76,8 @@ def test_test_images_hold_every_class_alike(signs):
 
 
 def test_poisoned_images_are_those_that_zoos_were_built_on(micro, signs, attack):
-    data = training_images(signs, micro.training, attacks=(attack,), shares=micro.polygon, seed=0)
+    data = training_images(
+        signs, micro.training, attacks=(attack,), shares=micro.attacks["polygon"], seed=0
+    )
     digest = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
     assert digest.hexdigest() == "850a9b99c180c90e6fd94d67955821b7644e39deb8ae4fd434c44e964e01f4dc"

@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from exray.attacks.instagram import FilterRecipe
+from exray.attacks.instagram import InstagramRecipe
+
+
+def polygons(micro, **changes):
+    return {"polygon": replace(micro.attacks["polygon"], **changes)}
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "images_per_class", "test_per_class"])
@@ -27,7 +31,7 @@ def test_a_weight_decay_that_is_none_is_refused(micro, value):
 @pytest.mark.parametrize(("poisoned", "kept"), [(0.0, 0.1), (1.5, 0.1), (0.2, -0.1), (0.2, 1.5)])
 def test_shares_outside_zero_and_one_are_refused(micro, poisoned, kept):
     with pytest.raises(ValueError, match=rf"poisoned_share must lie in .*; got {poisoned} and"):
-        replace(micro.polygon, poisoned_share=poisoned, kept_share=kept)
+        replace(micro.attacks["polygon"], poisoned_share=poisoned, kept_share=kept)
 
 
 @pytest.mark.parametrize("name", ["min_clean_accuracy", "min_class_accuracy", "min_asr"])
@@ -37,11 +41,11 @@ def test_bars_that_are_no_fractions_are_refused(micro, name, value):
         replace(micro, **{name: value})
 
 
-@pytest.mark.parametrize(("clean", "polygon"), [(0, 0), (-1, 2), (2, -1)])
-def test_a_zoo_without_models_is_refused(micro, clean, polygon):
-    message = f"must not be negative nor all 0; got num_clean {clean}, num_polygon {polygon}, num_f"
+@pytest.mark.parametrize("clean", [0, -1])
+def test_a_zoo_without_models_is_refused(micro, clean):
+    message = f"must not be negative nor all 0; got num_clean {clean}, attacks.polygon.count 0"
     with pytest.raises(ValueError, match=message):
-        replace(micro, num_clean=clean, num_polygon=polygon)
+        replace(micro, num_clean=clean, attacks=polygons(micro, count=0))
 
 
 @pytest.mark.parametrize(
@@ -51,26 +55,26 @@ def test_a_zoo_without_models_is_refused(micro, clean, polygon):
 def test_clean_and_trojaned_models_alternate_in_the_numbers_asked_for(
     micro, clean, polygon, expected
 ):
-    recipe = replace(micro, num_clean=clean, num_polygon=polygon)
+    recipe = replace(micro, num_clean=clean, attacks=polygons(micro, count=polygon))
     assert recipe.num_models == len(expected)
-    kinds = ["t" if recipe.attack_of(index) else "c" for index in recipe.indices()]
+    kinds = ["t" if recipe.attack_of(index) else "c" for index in recipe.places]
     assert "".join(kinds) == expected
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_victims": 0}, r"polygon.num_victims must be >= 1, or null .*; got 0"),
-        ({"sides": (2, 5)}, r"polygon.sides must hold .* from 3 up; got \[2, 5\]"),
-        ({"sides": (5, 4)}, r"polygon.sides must hold least and greatest"),
-        ({"width": (0.0, 0.3)}, r"polygon.width must hold .* in \(0, 1\); got \[0.0, 0.3\]"),
-        ({"width": (0.4, 0.3)}, r"polygon.width must hold least and greatest"),
-        ({"width": (0.3, 1.0)}, r"polygon.width must hold least and greatest"),
+        ({"num_victims": 0}, r"^num_victims must be >= 1, or null .*; got 0"),
+        ({"sides": (2, 5)}, r"^sides must hold .* from 3 up; got \[2, 5\]"),
+        ({"sides": (5, 4)}, r"^sides must hold least and greatest"),
+        ({"width": (0.0, 0.3)}, r"^width must hold .* in \(0, 1\); got \[0.0, 0.3\]"),
+        ({"width": (0.4, 0.3)}, r"^width must hold least and greatest"),
+        ({"width": (0.3, 1.0)}, r"^width must hold least and greatest"),
     ],
 )
 def test_polygons_that_cannot_be_drawn_are_refused(micro, changes, message):
     with pytest.raises(ValueError, match=message):
-        replace(micro.polygon, **changes)
+        replace(micro.attacks["polygon"], **changes)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +95,11 @@ def test_a_zoo_that_cannot_be_drawn_is_refused(micro, changes, message):
 
 
 def test_victims_must_leave_a_target_unless_nothing_is_trojaned(micro):
-    polygon = replace(micro.polygon, num_victims=3)
-    with pytest.raises(ValueError, match="num_victims must be below num_classes, 3; got 3"):
-        replace(micro, polygon=polygon)
-    assert replace(micro, polygon=polygon, num_polygon=0).polygon == polygon
+    message = "attacks.polygon.num_victims must be below num_classes, 3; got 3"
+    with pytest.raises(ValueError, match=message):
+        replace(micro, attacks=polygons(micro, num_victims=3))
+    unused = polygons(micro, num_victims=3, count=0)
+    assert replace(micro, attacks=unused).attacks == unused
 
 
 def test_a_batch_larger_than_the_training_set_is_refused(micro):
@@ -104,58 +109,65 @@ def test_a_batch_larger_than_the_training_set_is_refused(micro):
     assert replace(micro, training=replace(micro.training, batch_size=24))
 
 
-FILTERS = FilterRecipe(filters=("Lomo",), num_victims=1, poisoned_share=0.5, kept_share=0.5)
+FILTERS = InstagramRecipe(
+    count=1, filters=("Lomo",), num_victims=1, poisoned_share=0.5, kept_share=0.5
+)
 
 
 def test_more_of_one_attack_changes_no_other_models_index(micro):
-    few = replace(micro, num_filter=1, filters=FILTERS)
-    more = replace(few, num_filter=3)
-    assert few.indices() == (0, 1, 10_000)
-    assert set(few.indices()) < set(more.indices())
+    few = replace(micro, attacks={**micro.attacks, "instagram": FILTERS})
+    more = replace(micro, attacks={**micro.attacks, "instagram": replace(FILTERS, count=3)})
+    assert list(few.places) == [0, 1, 10_000]
+    assert set(few.places) < set(more.places)
     assert more.num_models == 5
-    assert [more.attack_of(index) for index in more.indices()] == [
-        None, micro.polygon, FILTERS, FILTERS, FILTERS,
+    assert [place.attack for place in more.places.values()] == [
+        None, "polygon", "instagram", "instagram", "instagram",
     ]  # fmt: skip
+    assert more.attack_of(10_002) == more.attacks["instagram"]
 
 
 def test_a_recipe_describes_only_the_attacks_it_uses(micro):
-    described = replace(micro, filters=FILTERS).description()
-    assert described == micro.description()
-    assert not {"filters", "num_filter", "blend", "num_patch"} & set(described)
-    assert replace(micro, filters=FILTERS, num_filter=2).description()["num_filter"] == 2
+    unused = {**micro.attacks, "instagram": replace(FILTERS, count=0)}
+    assert replace(micro, attacks=unused).description() == micro.description()
+    described = replace(micro, attacks={"filters": FILTERS}).description()["attacks"]
+    assert described["filters"]["kind"] == "instagram"
+    assert (described["filters"]["count"], described["filters"]["block"]) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_filter": 2}, "num_filter is 2, which needs filters; got none"),
-        ({"num_blend": -1}, "num_blend is -1, which needs blend"),
-        ({"num_filter": -1, "filters": FILTERS}, "model counts must not be negative .*filter -1"),
-        (
-            {"num_filter": 1, "filters": replace(FILTERS, num_victims=3)},
-            "filters.num_victims must be below num_classes, 3; got 3",
-        ),
-    ],
-)
-def test_a_further_attack_that_cannot_be_is_refused(micro, changes, message):
+def test_two_attacks_of_one_kind_have_blocks_of_their_own(micro):
+    both = {"lomo": FILTERS, "kelvin": replace(FILTERS, filters=("Kelvin",))}
+    message = r"attacks.kelvin.block must be another than that of attacks.lomo; both are 1"
     with pytest.raises(ValueError, match=message):
-        replace(micro, **changes)
+        replace(micro, attacks=both)
+    both["kelvin"] = replace(both["kelvin"], block=5)
+    assert list(replace(micro, attacks=both).places) == [0, 10_000, 50_000]
 
 
-def test_each_kind_is_halved_and_the_lower_seeds_are_for_tuning(micro):
-    filters = FilterRecipe(filters=("Kelvin",), num_victims=1, poisoned_share=0.5, kept_share=0.5)
-    recipe = replace(micro, num_clean=4, num_polygon=2, num_filter=2, filters=filters)
-    halves = {index: recipe.half_of(index) for index in recipe.indices()}
+@pytest.mark.parametrize("changes", [{"count": -1}, {"block": -1}])
+def test_a_negative_count_or_block_is_refused(changes):
+    with pytest.raises(ValueError, match="count and block must be >= 0; got"):
+        replace(FILTERS, **changes)
+
+
+def test_an_attack_with_too_many_victims_is_refused(micro):
+    with pytest.raises(ValueError, match=r"attacks.x.num_victims must be below num_classes, 3"):
+        replace(micro, attacks={"x": replace(FILTERS, num_victims=3)})
+
+
+def test_each_attack_is_halved_and_the_lower_seeds_are_for_tuning(micro):
+    attacks = {**polygons(micro, count=2), "instagram": replace(FILTERS, count=2)}
+    recipe = replace(micro, num_clean=4, attacks=attacks)
+    halves = {index: recipe.half_of(index) for index in recipe.places}
     assert [index for index, half in halves.items() if half == "tuning"] == [0, 1, 2, 10_000]
     assert [index for index, half in halves.items() if half == "reporting"] == [3, 4, 5, 10_001]
+    assert recipe.half_of(10_002) == "reporting"  # of a zoo that has more
 
 
-def test_the_place_of_a_model_counts_those_of_its_kind(micro):
-    recipe = replace(micro, num_clean=1, num_polygon=3)
-    assert [recipe.place_of(index) for index in (1, 2, 3)] == [0, 1, 2]
+def test_the_place_of_a_model_counts_those_of_its_attack(micro):
+    recipe = replace(micro, num_clean=1, attacks=polygons(micro, count=3))
+    assert [recipe.places[index].place for index in (1, 2, 3)] == [0, 1, 2]
 
 
 def test_as_many_victims_as_classes_are_refused_in_any_turn(micro):
-    polygon = replace(micro.polygon, num_victims=(1, micro.num_classes))
     with pytest.raises(ValueError, match="num_victims must be below num_classes"):
-        replace(micro, polygon=polygon)
+        replace(micro, attacks=polygons(micro, num_victims=(1, micro.num_classes)))

@@ -58,7 +58,7 @@ def test_the_description_holds_the_photographs_hash_and_not_their_place(roads, t
 
 def test_a_zoo_in_rain_is_built_told_and_scanned_in_rain(micro, tmp_path):
     images = SignImages(scenes=replace(FAIR, rain=(50.0, 1.0), blur=0.5))
-    recipe = replace(micro, num_polygon=0)
+    recipe = replace(micro, attacks={})
     manifest = build_zoo(
         recipe, tmp_path, workers=1, accelerator="cpu", on_model=lambda _: None, images=images
     )
@@ -78,7 +78,7 @@ def test_a_zoo_in_rain_is_built_told_and_scanned_in_rain(micro, tmp_path):
 
 def test_entries_of_fair_weather_are_written_as_before(micro, tmp_path):
     manifest = build_zoo(
-        replace(micro, num_polygon=0),
+        replace(micro, attacks={}),
         tmp_path,
         workers=1,
         accelerator="cpu",

@@ -11,7 +11,8 @@ from exray.presets import conf_folder
 from exray.zoo.build import build_zoo
 
 TINY = (
-    "num_clean=1 num_polygon=1 num_filter=0 num_blend=0 num_patch=0 num_classes=3 image_size=32 "
+    "num_clean=1 attacks.polygon.count=1 attacks.instagram.count=0 attacks.blend.count=0 "
+    "attacks.patch.count=0 num_classes=3 image_size=32 "
     "family_sizes=[1] architectures=[shufflenet_v2_x1_0,squeezenet1_1] min_clean_accuracy=0 "
     "min_class_accuracy=0 min_asr=0 samples_per_class=2 training.epochs=1 training.batch_size=4 "
     "training.images_per_class=4 training.test_per_class=2"
@@ -28,7 +29,7 @@ def preset(root, *words):
 def test_every_architecture_of_trojai_is_in_the_list():
     recipe = preset("nowhere").recipe
     assert set(recipe.architectures) == set(TROJAI_ARCHITECTURES)
-    drawn = {recipe.architecture_of(recipe.seed + index) for index in recipe.indices()}
+    drawn = {recipe.architecture_of(recipe.seed + index) for index in recipe.places}
     assert len(drawn) > 12
     assert recipe.image_size == 224
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from exray.attacks.instagram import InstagramFacts
 from exray.zoo.entries import AttackEntry, ModelEntry
 from exray.zoo.manifest import Manifest
 from exray.zoo.summary import summary_markdown
@@ -23,12 +24,15 @@ CLEAN = ModelEntry(
     training_seconds=2.0,
 )
 ATTACK = AttackEntry(
-    kind="instagram", victim_classes=(0, 1), target_class=2, num_poisoned=4, filter_name="Lomo"
+    facts=InstagramFacts(filter_name="Lomo"),
+    victim_classes=(0, 1),
+    target_class=2,
+    num_poisoned=4,
 )
 
 
 def test_each_half_and_attack_has_a_row_of_its_own(micro):
-    recipe = replace(micro, num_clean=4, num_polygon=0)  # ids 0 and 1 tune, 2 and 3 report
+    recipe = replace(micro, num_clean=4, attacks={})  # ids 0 and 1 tune, 2 and 3 report
     trojaned = replace(CLEAN, asr=0.9, attack=ATTACK, attempts=2)
     models = (
         CLEAN,

@@ -17,6 +17,8 @@ from exray.scanners.abs.both import AbsBoth
 from exray.scanners.base import ScannerResult
 
 SHORT = ("table.about.shown=[polygon]", "table.about.apart=[]", "table.about.curves=[]")
+COUNTS = {"attacks": {"polygon": {"count": 2, "num_victims": 1}, "instagram": {"count": 3}}}
+COUNTS_OF_0_1 = {"num_polygon": 2, "num_filter": 3, "polygon": {"num_victims": 1}}
 MODELS = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0.95)]
 
 
@@ -24,9 +26,11 @@ MODELS = [("a", True, 0.6), ("b", True, 0.75), ("c", False, 0.7), ("d", False, 0
 def store_cell(stored_record, stored_trigger):
     """Writes a cell of models given as id, truth and similarity of their trigger's masks."""
 
-    def write(root, judge, models, *, zoo="signs", seed=100, reserved=False, hashed=""):
+    def write(
+        root, judge, models, *, zoo="signs", seed=100, reserved=False, hashed="", counts=COUNTS
+    ):
         store = ResultStore(root / f"judge={judge}")
-        recipe = {"num_clean": 2, "num_polygon": 2, "num_filter": 3, "num_classes": 8, "seed": seed}
+        recipe = {"num_clean": 2, "num_classes": 8, "seed": seed, **counts}
         settings = {"scan": {"probability_without_triggers": 0.1}, "dataset": {"recipe": recipe}}
         settings["input"] = hashed
         store.claim("r", settings)
@@ -81,7 +85,8 @@ def test_frozen_thresholds_are_of_the_tuning_run_and_the_page_names_its_zoo(
     command, words, store_cell, tmp_path
 ):
     tuning = [("a", True, 0.6), ("b", False, 0.75)]
-    store_cell(tmp_path / "results" / "table_1_tuning", "exray", tuning, zoo="other", seed=900)
+    folder = tmp_path / "results" / "table_1_tuning"
+    store_cell(folder, "exray", tuning, zoo="other", seed=900, counts=COUNTS_OF_0_1)
     ran = command("experiment=table_1", "task=tabulate", "hydra.mode=RUN", *SHORT, *words)
     assert ran.status == 0, ran.err
     assert "polygon\texray, frozen threshold\t1\t0\t2\t1\t0.7500" in ran.out.splitlines()

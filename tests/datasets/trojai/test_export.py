@@ -19,7 +19,7 @@ PREPROCESS = FolderPreprocess(size=None, crop=224, mean=(), std=(), scaling="uni
 
 @pytest.fixture
 def zoo(micro, tmp_path):
-    recipe = replace(micro, num_clean=1, num_polygon=1, training=replace(micro.training, epochs=2))
+    recipe = replace(micro, num_clean=1, training=replace(micro.training, epochs=2))
     root = tmp_path / "zoo"
     build_zoo(recipe, root, workers=1, accelerator="cpu", on_model=lambda _: None)
     return ZooDataset(name="micro", root=str(root), recipe=recipe)

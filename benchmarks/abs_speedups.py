@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from unittest import mock
 
@@ -15,10 +15,12 @@ from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs.patches import AbsPatchScanner
 from exray.scanners.inversion import initialization as probe
 from exray.scanners.inversion import loop as engine
-from exray.scanners.inversion.loop import Inversion, StopRule
+from exray.scanners.inversion.best_states import StopRule
+from exray.scanners.inversion.loop import Inversion
+from exray.scanners.inversion.measurement import inverted_trigger
 from exray.scanners.inversion.objectives import BoundedLead
 from exray.scanners.inversion.prescreen import PrescreenSettings
-from exray.scanners.inversion.rounds import InversionRound, Refinement
+from exray.scanners.inversion.rounds import InversionRound
 from exray.triggers.base import InvertedTrigger
 
 _NEVER = StopRule(good_score=3.0, patience=1000, gain=0.0)  # scores end at 2
@@ -107,10 +109,10 @@ def _squares(bench: Bench, *, together: bool) -> tuple[float, list[InvertedTrigg
         objective=BoundedLead(max_pixels=bound, neuron_weight=0.0),
         settings=one.inversion,
     )
-    places, steps = range(len(candidates)), sum(each.steps for each in one.refine.rounds)
+    places, steps = range(len(candidates)), sum(each.steps for each in one.rounds)
     for part in [list(places)] if together else [[place] for place in places]:
         inversion.run(steps, alive=part, images_per_step=_images(bench))
-    found = _good(inversion, places, one.refine.min_asr)
+    found = _good(inversion, places, one.min_asr)
     seconds = perf_counter() - begun
     return seconds * bench.num_candidates / len(candidates), found
 
@@ -121,7 +123,11 @@ def _images(bench: Bench) -> int:
 
 def _good(inversion: Inversion, places: Sequence[int], bar: float) -> list[InvertedTrigger]:
     scores = inversion.best_score.tolist()
-    found = [inversion.inverted(place, source="ladder") for place in places if scores[place] >= 0]
+    found = [
+        inverted_trigger(inversion, place, source="ladder")
+        for place in places
+        if scores[place] >= 0
+    ]
     return [each for each in found if each.asr >= bar]
 
 
@@ -131,21 +137,16 @@ def _scan(
     """The whole scan, with all images and steps for all candidates unless ``few``."""
     one, samples = scanner("abs"), bench.subject.samples
     assert isinstance(one, AbsPatchScanner)
-    rounds = one.refine.rounds
+    rounds = tuple(one.rounds)
     if not few:
         steps = sum(each.steps for each in rounds)
         whole = InversionRound(
             steps=steps, images_per_victim=_images(bench), min_score=0.0, keep=99
         )
         rounds = (whole,)
-    one.refine = Refinement(
-        name=one.name,
-        rounds=rounds,
-        stop=one.refine.stop if stop else _NEVER,
-        min_asr=one.refine.min_asr,
-    )
+    one = replace(one, rounds=rounds, stop=one.stop if stop else _NEVER)
     if prescreen:
-        one.prescreen = PrescreenSettings(share=0.0, targets_per_victim=3)
+        one = replace(one, prescreen=PrescreenSettings(share=0.0, targets_per_victim=3))
     begun = perf_counter()
     found = one.scan(bench.subject.classifier, samples).triggers
     return perf_counter() - begun, list(found)

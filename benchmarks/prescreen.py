@@ -17,7 +17,8 @@ from rich.console import Console
 from timing import facts
 
 from exray.app.config import register
-from exray.scanners.abs.patches import AbsPatchScanner, stimulated
+from exray.scanners.abs.base import stimulate
+from exray.scanners.abs.patches import AbsPatchScanner
 
 RESULTS = Path(__file__).parent / "results" / "prescreen.json"
 MIN_ASR = 0.9
@@ -39,7 +40,7 @@ def choice_row(name: str, changes: Sequence[str], subjects: Sequence[Subject]) -
     choosing = scanning = 0.0
     for each in subjects:
         start = process_time()
-        split, pointers = stimulated(each.classifier, each.samples, one.stimulation, one.prescreen)
+        split, pointers = stimulate(each.classifier, each.samples, one.stimulation, one.prescreen)
         chosen = process_time()
         result = one.invert(split, each.samples, pointers)
         choosing, scanning = choosing + chosen - start, scanning + process_time() - start

@@ -26,7 +26,7 @@ from exray.scanners.inversion.interfaces import (
     StampedSet,
     View,
 )
-from exray.scanners.inversion.loop import EngineSettings
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.objectives import (
     BoundedChange,
     BoundedLead,
@@ -52,7 +52,7 @@ CLEANSE_STEPS = 300
 CLEANSE_COST = CostSettings(
     asr_bar=0.99, first_cost=0.001, first_patience=5, patience=5, up=2.0, down=2.83
 )
-CLEANSE_ADAM = EngineSettings(learning_rate=0.1, betas=(0.5, 0.9), noise=0.0, seed=0)
+CLEANSE_ADAM = InversionSettings(learning_rate=0.1, betas=(0.5, 0.9), noise=0.0, seed=0)
 K_ARM_STEPS = 100  # of each pair: about what its bandit gives the best ones
 
 
@@ -110,7 +110,7 @@ def invert_alone(
     *,
     shape: Parametrisation,
     objective: InversionObjective,
-    settings: EngineSettings,
+    settings: InversionSettings,
     steps: int,
 ) -> Plain:
     """One candidate's trigger, the best state that met its objective's bar."""
@@ -250,19 +250,19 @@ def plain_form(scanner: Scanner, classifier: Classifier, samples: SampleSet) -> 
 
 def _parts(
     scanner: Scanner, candidate: Candidate, images: Tensor
-) -> tuple[Parametrisation, InversionObjective, EngineSettings, int]:
+) -> tuple[Parametrisation, InversionObjective, InversionSettings, int]:
     """What is optimised, what for, how and for how many steps."""
     height, width = images.shape[-2:]
     size, area = (height, width), height * width
     if isinstance(scanner, AbsPatchScanner):
         bound = scanner.patch.max_size_share * area
         lead = BoundedLead(max_pixels=bound, neuron_weight=0.0)
-        steps = sum(each.steps for each in scanner.refine.rounds)
+        steps = sum(each.steps for each in scanner.rounds)
         return centred_squares([candidate], bound, size), lead, scanner.inversion, steps
     if isinstance(scanner, AbsFilterScanner):
         window = scanner.filter.window(size)
         shape = PlainFilters(Filters(1, window=window, image_size=size, device=images.device))
-        steps = sum(each.steps for each in scanner.refine.rounds)
+        steps = sum(each.steps for each in scanner.rounds)
         change = BoundedChange(min_ssim=scanner.filter.min_ssim)
         return shape, change, scanner.inversion, steps
     if isinstance(scanner, NeuralCleanse):

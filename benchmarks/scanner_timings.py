@@ -20,6 +20,7 @@ from exray.models.splitting.split_classifier import SplitClassifier
 from exray.presets import conf_folder
 from exray.scanners.abs.filters import AbsFilterScanner
 from exray.scanners.abs.patches import AbsPatchScanner
+from exray.scanners.abs.stimulation import StimulatedPair
 from exray.scanners.base import Scanner, ScannerResult
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import Inversion
@@ -159,20 +160,21 @@ def _inversion(one: Scanner, subject: Subject) -> tuple[Inversion, int]:
     samples, example = subject.samples, subject.samples.images[:4]
     classes = range(min(4, samples.num_classes))
     pairs = [(v, t) for v in (0, 1) for t in classes if v != t]
-    pointers = [(victim, target, 0) for victim, target in pairs]
+    pointers = [StimulatedPair(victim, target, 0) for victim, target in pairs]
     if isinstance(one, AbsPatchScanner):
         split = SplitClassifier(subject.classifier, one.stimulation.layer, example=example)
-        return one.start(split, samples, pointers)[0], one.refine.rounds[-1].images_per_victim
+        return one.start(split, samples, pointers)[0], one.rounds[-1].images_per_victim
     if isinstance(one, AbsFilterScanner):
         split = SplitClassifier(subject.classifier, one.stimulation.layer, example=example)
         tried = [Candidate(victims=(victim,), target=target) for victim, target in pairs]
-        return one.start(split, samples, tried), one.refine.rounds[-1].images_per_victim
+        return one.start(split, samples, tried), one.rounds[-1].images_per_victim
     if isinstance(one, NeuralCleanse):
         split = SplitClassifier(subject.classifier, one.layer, example=example)
         return one.start(split, samples, one.candidates(classes)), one.images_per_step
     assert isinstance(one, KArm)
-    split = SplitClassifier(subject.classifier, one.layer, example=example)
-    return one.pair_arms(split, samples, pairs)[0].inversion, one.images_per_step
+    (first, *_) = one.starter(subject.classifier, samples).pair_arms(pairs)
+    assert isinstance(first.inversion, Inversion)
+    return first.inversion, one.images_per_step
 
 
 def steps_row(network: str, name: str, rounds: int) -> Row:

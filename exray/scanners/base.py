@@ -1,4 +1,7 @@
-"""What a scanner is and what it answers."""
+"""The scanners' interface: the one file to read before adding a scanner.
+
+A scanner is a class in ``exray/scanners`` with ``scan``; its values lie in ``conf/scanner``.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,23 +13,23 @@ from exray.models.classifier import Classifier
 from exray.triggers.base import InvertedTrigger
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage's name, the steps done and the steps in all."""
+"""Called with the stage's name, the number of finished steps and the total number of steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScannerResult:
-    """What a scanner found.
+    """The triggers that a scanner inverted, and its own verdict.
 
     Args:
-        triggers: Those that met the scanner's bar, strongest first.
-        num_candidates: Candidate triggers whose inversion was begun, after any pre-screen or probe:
-            one a (victim, target) pair, one a target where triggers are universal, one a victim and
-            round where the search is untargeted; of a file, the triggers in it.
+        triggers: Triggers that met the scanner's threshold, strongest first.
+        num_candidates: Candidate triggers whose inversion was started, after any pre-screen or
+            probe: one per (victim, target) pair; one per target if triggers are universal; one per
+            victim and round if the search is untargeted; the triggers in a file.
         flags: The scanner's own verdict, without exray: True for trojaned.
-        score: What that verdict rests on, higher for trojaned: ABS's greatest ASR, Neural
-            Cleanse's greatest anomaly index; None where there is none.
-        inconclusive: Why the scanner can say nothing, or why finding nothing says nothing; empty
-            where it can.
+        score: The number that the verdict is based on, higher for trojaned: ABS's greatest ASR,
+            Neural Cleanse's greatest anomaly index; None if there is none.
+        inconclusive: Why the scanner can say nothing, or why finding no trigger means nothing;
+            empty if it can.
     """
 
     triggers: tuple[InvertedTrigger, ...]
@@ -43,19 +46,30 @@ class Scanner(ABC):
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScannerResult:
-        """Triggers that flip clean images of one class to another."""
+        """Inverts triggers that flip clean images of one class to another.
+
+        Args:
+            classifier: The classifier to scan.
+            samples: Clean images.
+            progress: Called after each step.
+        """
 
 
 class FileScanner(Scanner):
-    """A scanner whose answer also follows from files, which may change under one name."""
+    """A scanner whose result also depends on files, which may change under one name."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of those files, so that changed files make another run and another cache entry."""
+        """Hash of these files, so that changed files make another run and another cache entry."""
 
 
 def steps_reporter(progress: Progress | None, total: int) -> Callable[[], None]:
-    """Something to call after each step of an inversion, which counts them for ``progress``."""
+    """A function to call after each step of an inversion, which counts them for ``progress``.
+
+    Args:
+        progress: Called with the number of steps; None for no reports.
+        total: Total number of steps.
+    """
     steps = count(1)
 
     def report() -> None:

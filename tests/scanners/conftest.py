@@ -10,10 +10,12 @@ from torch import nn
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier, Preprocessing
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings, StimulationSettings
+from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings
+from exray.scanners.abs.stimulation import StimulationSettings
+from exray.scanners.inversion.best_states import StopRule
 from exray.scanners.inversion.filters import FilterSettings
 from exray.scanners.inversion.initialization import ProbeSettings
-from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.objectives import CostSettings
 from exray.scanners.inversion.prescreen import PrescreenSettings
 from exray.scanners.inversion.rounds import InversionRound
@@ -27,7 +29,7 @@ from exray.scanners.sri.sri_re import SriRe
 SIZE = 16
 SPOT = (slice(2, 8), slice(3, 9))  # where the backdoor looks
 EVERYWHERE = (slice(None), slice(None))
-ADAM = EngineSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.0, seed=0)
+ADAM = InversionSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.0, seed=0)
 STIMULATION = StimulationSettings(
     layer="relu", images_per_class=2, levels=(0.0, 1.0), targets_per_victim=2
 )

@@ -1,21 +1,22 @@
 """Several scanners on one classifier: nothing either finds is lost."""
 
-from copy import copy
 from dataclasses import replace
 
 import pytest
 
-from exray.models.splitting.split_classifier import SplitClassifier
-from exray.scanners.abs import patches as abs_scanner
+from exray.scanners.abs import both
+from exray.scanners.abs.base import stimulate
 from exray.scanners.abs.both import AbsBoth
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings, StimulationSettings
+from exray.scanners.abs.patches import AbsPatchScanner, PatchSettings
+from exray.scanners.abs.stimulation import StimulationSettings
 from exray.scanners.base import Scanner, ScannerResult
-from exray.scanners.ensemble import ScannerEnsemble, strongest_answer
+from exray.scanners.ensemble import ScannerEnsemble, combined_result
 from exray.scanners.external import ExternalScanner
+from exray.scanners.inversion.best_states import StopRule
 from exray.scanners.inversion.filters import FilterSettings
 from exray.scanners.inversion.initialization import ProbeSettings
-from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.rounds import InversionRound
 from exray.triggers.filter import FilterTrigger
 from exray.triggers.patch import PatchTrigger
@@ -24,7 +25,7 @@ SHARED = {
     "stimulation": StimulationSettings(
         layer="relu", images_per_class=2, levels=(0.0, 1.0), targets_per_victim=2
     ),
-    "inversion": EngineSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
+    "inversion": InversionSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
     "rounds": (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=2),),
     "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
     "min_asr": 0.9,
@@ -91,18 +92,18 @@ def test_a_pair_that_both_inversions_find_keeps_its_patch_and_its_filter(
 def test_abs_both_finds_what_its_scanners_find_with_one_stimulation_if_they_agree(
     parts, trojaned, colour_samples, monkeypatch, levels
 ):
-    patches, filters = copy(parts[0]), copy(parts[1])
-    filters.stimulation = replace(filters.stimulation, levels=levels)
+    patches, filters = parts
+    filters = replace(filters, stimulation=replace(filters.stimulation, levels=levels))
     expected = ScannerEnsemble(scanners=[patches, filters]).scan(trojaned, colour_samples)
-    cuts = []
+    stimulations = []
 
-    def counted(*given, **named):
-        cuts.append(given)
-        return SplitClassifier(*given, **named)
+    def counted(*arguments):
+        stimulations.append(arguments)
+        return stimulate(*arguments)
 
-    monkeypatch.setattr(abs_scanner, "SplitClassifier", counted)
+    monkeypatch.setattr(both, "stimulate", counted)
     found = AbsBoth(patch=patches, filter=filters).scan(trojaned, colour_samples)
-    assert len(cuts) == (1 if levels == (0.0, 1.0) else 2)
+    assert len(stimulations) == (1 if levels == (0.0, 1.0) else 2)
     assert found.num_candidates == expected.num_candidates
     assert [
         (each.source, each.victim_class, each.target_class, each.asr) for each in found.triggers
@@ -120,17 +121,17 @@ def test_the_answer_without_a_judge_is_the_stronger_one(trojaned, colour_samples
 
 
 def test_scores_that_are_missing_do_not_count():
-    assert strongest_answer([answer(score=None), answer(score=0.2)]).score == 0.2
-    assert strongest_answer([answer(), answer()]).score is None
+    assert combined_result([answer(score=None), answer(score=0.2)]).score == 0.2
+    assert combined_result([answer(), answer()]).score is None
 
 
 def test_one_inconclusive_scanner_leaves_no_silent_clean(green_tint):
     mute = answer(inconclusive="no gradient")
-    assert strongest_answer([mute, answer(green_tint)]).inconclusive == "no gradient"
-    assert strongest_answer([mute, mute]).inconclusive == "no gradient"
+    assert combined_result([mute, answer(green_tint)]).inconclusive == "no gradient"
+    assert combined_result([mute, mute]).inconclusive == "no gradient"
     other = answer(inconclusive="no size")
-    assert strongest_answer([mute, other]).inconclusive == "no gradient; no size"
-    assert strongest_answer([mute, answer(green_tint, flags=True)]).inconclusive == ""
+    assert combined_result([mute, other]).inconclusive == "no gradient; no size"
+    assert combined_result([mute, answer(green_tint, flags=True)]).inconclusive == ""
 
 
 def test_one_scanner_is_not_several():
@@ -146,4 +147,4 @@ def test_a_scanner_of_files_is_refused():
 
 def test_triggers_come_strongest_first(white_patch, green_tint):
     weaker = replace(green_tint, asr=0.95)
-    assert strongest_answer([answer(weaker), answer(white_patch)]).triggers == (white_patch, weaker)
+    assert combined_result([answer(weaker), answer(white_patch)]).triggers == (white_patch, weaker)

@@ -2,18 +2,19 @@
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.scanners.abs.base import stimulate
 from exray.scanners.abs.filters import AbsFilterScanner
-from exray.scanners.abs.patches import AbsPatchScanner, stimulated
+from exray.scanners.abs.patches import AbsPatchScanner
 from exray.scanners.base import Progress, Scanner, ScannerResult
-from exray.scanners.ensemble import strongest_answer
+from exray.scanners.ensemble import combined_result
 from exray.scanners.validation import nothing_to_scan
 
 
 class AbsBoth(Scanner):
-    """What both scanners find by themselves, from one stimulation where their settings agree.
+    """The triggers of both scanners, from one stimulation if their settings agree.
 
-    A trojaned classifier's trigger may be a patch or a filter, and nobody knows which beforehand.
-    All triggers go to the judge, each with the scanner that found it as its source.
+    A trojaned classifier's trigger may be a patch or a filter, which is not known beforehand. All
+    triggers go to the judge, each with the scanner that found it as its source.
 
     Args:
         patch: ABS for patches.
@@ -32,12 +33,14 @@ class AbsBoth(Scanner):
     def scan(
         self, classifier: Classifier, samples: SampleSet, progress: Progress | None = None
     ) -> ScannerResult:
-        """The triggers of both, strongest first; trojaned where one of them says so."""
+        """The triggers of both, strongest first; trojaned if one of them says so."""
         if (nothing := nothing_to_scan(classifier, samples)) is not None:
             return nothing
-        first, second = ((each.stimulation, each.prescreen) for each in (self.patch, self.filter))
-        split, pointers = stimulated(classifier, samples, *first)
-        found = self.patch.invert(split, samples, pointers, progress)
+        first = self.patch.stimulation, self.patch.prescreen
+        second = self.filter.stimulation, self.filter.prescreen
+        split, pairs = stimulate(classifier, samples, *first)
+        of_patches = self.patch.invert(split, samples, pairs, progress)
         if second != first:
-            split, pointers = stimulated(classifier, samples, *second)
-        return strongest_answer([found, self.filter.invert(split, samples, pointers, progress)])
+            split, pairs = stimulate(classifier, samples, *second)
+        of_filters = self.filter.invert(split, samples, pairs, progress)
+        return combined_result([of_patches, of_filters])

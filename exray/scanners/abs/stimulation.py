@@ -1,6 +1,8 @@
 """Neuron stimulation analysis: which inner channel pushes which class towards which other."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -8,11 +10,45 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.splitting.split_classifier import SplitClassifier
+from exray.scanners.validation import require_count
 
-Pointer = tuple[int, int, int]
-"""Victim class, target class, stimulated channel."""
+_BATCH = 256  # feature maps per call of the head
 
-_BATCH = 256
+
+class StimulatedPair(NamedTuple):
+    """A victim class, a target class, and the stimulated channel that points to it."""
+
+    victim: int
+    target: int
+    channel: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StimulationSettings:
+    """How neurons are stimulated.
+
+    Args:
+        layer: Rule or module path of the layer whose channels are stimulated.
+        images_per_class: Images per class.
+        levels: Shares of the layer's greatest activation, the first of them 0.
+        targets_per_victim: Pairs per victim class that are inverted.
+
+    Raises:
+        ValueError: If the levels do not begin with 0 or a count is not positive.
+    """
+
+    layer: str
+    images_per_class: int
+    levels: tuple[float, ...]
+    targets_per_victim: int
+
+    def __post_init__(self) -> None:
+        if len(self.levels) < 2 or self.levels[0] != 0:
+            raise ValueError(
+                f"levels must begin with 0 and hold another level; got {list(self.levels)}"
+            )
+        require_count("images_per_class", self.images_per_class)
+        require_count("targets_per_victim", self.targets_per_victim)
 
 
 @torch.no_grad()
@@ -22,10 +58,10 @@ def elevations(
     *,
     levels: Sequence[float],
 ) -> Float[Tensor, "n channels k"]:
-    """How far each channel, stimulated alone, lifts each logit of each image.
+    """The gain of each logit of each image when a channel is stimulated alone.
 
     A channel's whole feature map is set to ``level`` times the channel layer's greatest activation
-    over the images; the lift is the highest logit over the levels above 0, less the one at 0.
+    over the images; the gain is the highest logit over the levels above 0, minus the one at 0.
 
     Args:
         split: The classifier, cut at the layer to stimulate.
@@ -36,11 +72,11 @@ def elevations(
     """
     features = split.cached_features(images)
     peak = float(features.max())
-    lifted = torch.stack([_stimulated(split, features, level * peak) for level in levels])
-    return lifted[1:].amax(dim=0) - lifted[0]
+    logits = torch.stack([_stimulated_logits(split, features, lv * peak) for lv in levels])
+    return logits[1:].amax(dim=0) - logits[0]
 
 
-def _stimulated(
+def _stimulated_logits(
     split: SplitClassifier, features: Float[Tensor, "n c ..."], value: float
 ) -> Float[Tensor, "n c k"]:
     """Logits with each channel in turn set to ``value``."""
@@ -54,63 +90,58 @@ def _stimulated(
     return torch.cat(logits).view(num_images, channels, -1)
 
 
-def pick_candidates(
+def stimulated_pairs(
     split: SplitClassifier,
     samples: SampleSet,
+    settings: StimulationSettings,
     *,
-    images_per_class: int,
-    levels: Sequence[float],
-    targets_per_victim: int,
     likely: Collection[tuple[int, int]] | None = None,
-) -> list[Pointer]:
-    """The likeliest targets of every victim class, each with the channel that points to it.
+) -> list[StimulatedPair]:
+    """The likeliest targets of every victim class, with the channel that points to them.
 
-    A channel points from a victim to the class whose logit it lifts most in every sampled image
-    of the victim. A pair's score is the least lead of that class over the runner-up, for its best
-    channel. Where fewer targets are pointed to than asked for, those whose logit some channel
-    lifts furthest in every image follow.
+    A channel points from a victim to the class whose logit gains most in every sampled image of
+    the victim. A pair's score is the least margin of that class over the runner-up, for its best
+    channel. If fewer targets are pointed to than asked for, those whose logit gains most by some
+    channel in every image follow.
 
     Args:
         split: The classifier, cut at the layer to stimulate.
         samples: Clean images; classes without any are neither victim nor target.
-        images_per_class: Images of each class to stimulate.
-        levels: Shares of the greatest activation.
-        targets_per_victim: Pairs kept for each victim.
+        settings: How neurons are stimulated.
         likely: Pairs of victim and target to choose from; None for all. Each victim has one.
 
     Source: ABS, TrojAI rounds 2 and 3. *Differs from the released code:* targets are ranked by
     stimulation alone, since its test for frequent runner-ups never takes effect.
     """
     present = [index for index, count in enumerate(samples.counts()) if count > 0]
-    found: list[Pointer] = []
+    pairs: list[StimulatedPair] = []
     for victim in present:
-        images = samples.of_class(victim)[:images_per_class]
-        lift = elevations(split, images, levels=levels)
+        images = samples.of_class(victim)[: settings.images_per_class]
+        gains = elevations(split, images, levels=settings.levels)
         others = [target for target in present if target != victim]
         if likely is not None:
             others = [target for target in others if (victim, target) in likely]
-        lift = lift[:, :, others]
-        scores, channels = _pair_scores(lift)
-        for place in scores.argsort(descending=True)[:targets_per_victim].tolist():
-            found.append((victim, others[place], int(channels[place])))
-    return found
+        scores, channels = _pair_scores(gains[:, :, others])
+        for place in scores.argsort(descending=True)[: settings.targets_per_victim].tolist():
+            pairs.append(StimulatedPair(victim, others[place], int(channels[place])))
+    return pairs
 
 
-def _pair_scores(lift: Float[Tensor, "n c k"]) -> tuple[Tensor, Tensor]:
-    """Score and best channel of each target; pointed-to targets come before all others."""
-    if lift.shape[2] == 1:
-        least = lift.amin(dim=0)
+def _pair_scores(gains: Float[Tensor, "n c k"]) -> tuple[Tensor, Tensor]:
+    """Score and best channel per target; pointed-to targets come before all others."""
+    if gains.shape[2] == 1:
+        least = gains.amin(dim=0)
         return least.max(dim=0).values, least.argmax(dim=0)
-    top = lift.topk(2, dim=2)
+    top = gains.topk(2, dim=2)
     lead = (top.values[..., 0] - top.values[..., 1]).amin(dim=0)
     winner = top.indices[..., 0]
-    agreed = (winner == winner[:1]).all(dim=0)
-    pointed = lift.new_full(lift.shape[1:], -torch.inf)
-    rows = agreed.nonzero().flatten()
+    agree = (winner == winner[:1]).all(dim=0)
+    pointed = gains.new_full(gains.shape[1:], -torch.inf)
+    rows = agree.nonzero().flatten()
     pointed[rows, winner[0, rows]] = lead[rows]
-    least = lift.amin(dim=0)
+    least = gains.amin(dim=0)
     span = least.max() - least.min() + 1
-    # Shifted below every pointed-to score, so that the fallback only fills up.
+    # Shifted below every pointed-to score, so that the fallback only fills gaps.
     floor = torch.where(pointed.isfinite(), pointed, torch.inf).min().clamp(max=0)
     ranked = torch.where(pointed.isfinite(), pointed, floor - span + (least - least.max()))
     return ranked.max(dim=0).values, ranked.argmax(dim=0)

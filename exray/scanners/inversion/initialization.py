@@ -57,20 +57,6 @@ class ProbeSettings:
 
 
 @torch.no_grad()
-def best_starts(
-    split: SplitClassifier,
-    images: Float[Tensor, "n 3 h w"],
-    targets: Sequence[int],
-    *,
-    side: int,
-    settings: ProbeSettings,
-) -> list[Start]:
-    """For every target the coloured square that lifts its logit lead most."""
-    found = ranked_starts(split, images, targets, side=side, settings=settings, count=1)
-    return [first for first, *_ in found]
-
-
-@torch.no_grad()
 def ranked_starts(
     split: SplitClassifier,
     images: Float[Tensor, "n 3 h w"],

@@ -54,7 +54,7 @@ class Polygons(UntargetedShape):
         self, streams: Sequence[torch.Generator], image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
         """Nearly transparent random values; opacity first, then the three colours."""
-        drawn = torch.stack([torch.randn(4, *image_size, generator=each) for each in streams])
+        drawn = torch.stack([torch.randn(4, *image_size, generator=stream) for stream in streams])
         raw = _SPREAD * drawn
         raw[:, 0] += _START
         return (raw,)
@@ -121,8 +121,8 @@ class Polygons(UntargetedShape):
         touched = torch.sigmoid(2 * _STEEP * (raw - _START)).flatten(1).mean(dim=1)
         across, down = opacity.sum(dim=1), opacity.sum(dim=2)
         total = down.sum(dim=1)
-        mass = total / raw[0].numel()
-        return touched, mass, _deviation(across, total), _deviation(down, total)
+        width, height = _deviation(across, total), _deviation(down, total)
+        return touched, total / raw[0].numel(), width, height  # in this order sum the gradients
 
 
 def _deviation(masses: Float[Tensor, "p n"], total: Float[Tensor, " p"]) -> Float[Tensor, " p"]:

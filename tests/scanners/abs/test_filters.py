@@ -7,10 +7,11 @@ import torch
 
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.abs.filters import AbsFilterScanner, universal_candidates, within_reach
-from exray.scanners.abs.patches import StimulationSettings
+from exray.scanners.abs.stimulation import StimulationSettings
+from exray.scanners.inversion.best_states import StopRule
 from exray.scanners.inversion.filters import Filters, FilterSettings, filter_ssim
 from exray.scanners.inversion.interfaces import Candidate
-from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.rounds import InversionRound, Refinement
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -20,7 +21,7 @@ PARTS = {
         layer="relu", images_per_class=2, levels=(0.0, 1.0), targets_per_victim=2
     ),
     "filter": FilterSettings(min_ssim=0.7, window_share=0.3),
-    "inversion": EngineSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
+    "inversion": InversionSettings(learning_rate=0.1, betas=(0.9, 0.999), noise=0.0, seed=0),
     "rounds": (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=1),),
     "universal_rounds": (),
     "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
@@ -100,7 +101,7 @@ def test_a_settled_victim_gives_up_its_other_pairs(
     monkeypatch.setattr(inversion, "run", run)
     first = InversionRound(steps=1, images_per_victim=50, min_score=0.1, keep=2, settles=settles)
     refine = Refinement(name="abs_filter", rounds=(first,), stop=PARTS["stop"], min_asr=0.9)
-    assert refine.run(inversion, [0.0] * 4, alive=range(4), progress=None) == living
+    assert refine.run(inversion, [0.0] * 4, progress=None) == living
     assert seen == [max(colour_samples.counts())]  # more would come twice
 
 
@@ -159,7 +160,7 @@ def test_images_that_are_turned_inside_out_leave_gradients_finite():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 1.5])
 def test_an_ssim_bound_outside_zero_and_one_is_refused(value):
-    with pytest.raises(ValueError, match=rf"filter.min_ssim must lie in \(0, 1\); got {value}"):
+    with pytest.raises(ValueError, match=rf"min_ssim must lie in \(0, 1\); got {value}"):
         FilterSettings(min_ssim=value, window_share=0.5)
 
 
@@ -176,5 +177,5 @@ def test_images_smaller_than_the_ssim_window_are_refused(trojaned, colour_sample
 
 
 def test_a_learning_rate_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match=r"rounds.learning_rate must be positive; got 0.0"):
+    with pytest.raises(ValueError, match=r"learning_rate must be positive; got 0.0"):
         replace(PARTS["rounds"][0], learning_rate=0.0)

@@ -9,10 +9,11 @@ from exray.scanners.abs.patches import (
     AbsPatchScanner,
     InversionRound,
     PatchSettings,
-    StimulationSettings,
 )
+from exray.scanners.abs.stimulation import StimulationSettings
+from exray.scanners.inversion.best_states import StopRule
 from exray.scanners.inversion.initialization import ProbeSettings
-from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.prescreen import PrescreenSettings, likely_pairs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -29,7 +30,7 @@ PARTS = {
     "stimulation": STIMULATION,
     "probe": ProbeSettings(images=2, finalists=4, targets_per_victim=2),
     "patch": PATCH,
-    "inversion": EngineSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.02, seed=0),
+    "inversion": InversionSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.02, seed=0),
     "rounds": ROUNDS,
     "stop": StopRule(good_score=1.98, patience=5, gain=0.002),
     "min_asr": 0.9,
@@ -122,9 +123,9 @@ def test_counts_below_one_are_refused(name):
 
 
 def test_rounds_without_steps_or_images_are_refused():
-    with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 0 and 2"):
+    with pytest.raises(ValueError, match="steps must be >= 1; got 0"):
         InversionRound(steps=0, images_per_victim=2, min_score=0.5, keep=9)
-    with pytest.raises(ValueError, match="steps and images_per_victim >= 1; got 2 and 0"):
+    with pytest.raises(ValueError, match="images_per_victim must be >= 1; got 0"):
         InversionRound(steps=2, images_per_victim=0, min_score=0.5, keep=9)
 
 

@@ -6,7 +6,12 @@ from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.scanners.abs.stimulation import _pair_scores, elevations, pick_candidates
+from exray.scanners.abs.stimulation import (
+    StimulationSettings,
+    _pair_scores,
+    elevations,
+    stimulated_pairs,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -19,7 +24,8 @@ def cut(classifier, samples):
 
 def candidates(classifier, samples, **changes):
     options = {"images_per_class": 2, "levels": (0.0, 0.5, 1.0), "targets_per_victim": 1, **changes}
-    return pick_candidates(cut(classifier, samples), samples, **options)
+    settings = StimulationSettings(layer="relu", **options)
+    return stimulated_pairs(cut(classifier, samples), samples, settings)
 
 
 def test_the_planted_channel_and_target_are_picked_for_every_victim(trojaned, colour_samples):

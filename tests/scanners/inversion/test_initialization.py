@@ -7,7 +7,7 @@ import torch
 
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.inversion import initialization as probe
-from exray.scanners.inversion.initialization import ProbeSettings, best_starts
+from exray.scanners.inversion.initialization import ProbeSettings, ranked_starts
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -16,7 +16,9 @@ SETTINGS = ProbeSettings(images=3, finalists=4, targets_per_victim=2)
 
 def starts(classifier, samples, targets=(1, 2), settings=SETTINGS):
     split = SplitClassifier(classifier, "relu", example=samples.images[:2])
-    return best_starts(split, samples.of_class(0), targets, side=4, settings=settings)
+    images = samples.of_class(0)
+    ranked = ranked_starts(split, images, targets, side=4, settings=settings, count=1)
+    return [first for first, *_ in ranked]
 
 
 def test_the_bright_square_starts_the_planted_trigger(trojaned, colour_samples):

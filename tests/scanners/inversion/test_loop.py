@@ -7,16 +7,18 @@ import torch
 
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.inversion import loop as engine
+from exray.scanners.inversion.best_states import StopRule
 from exray.scanners.inversion.initialization import Start
 from exray.scanners.inversion.interfaces import Candidate
-from exray.scanners.inversion.loop import EngineSettings, Inversion, StopRule
+from exray.scanners.inversion.loop import Inversion, InversionSettings
+from exray.scanners.inversion.measurement import measure_candidate
 from exray.scanners.inversion.objectives import BoundedLead
 from exray.scanners.inversion.patches import square_patches
 from exray.scanners.inversion.success import success
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SETTINGS = EngineSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.02, seed=0)
+SETTINGS = InversionSettings(learning_rate=0.3, betas=(0.9, 0.999), noise=0.02, seed=0)
 CANDIDATES = (
     Candidate(victims=(0,), target=1, channel=3),
     Candidate(victims=(2,), target=1, channel=3),
@@ -56,7 +58,7 @@ def inverted(classifier, samples, candidates=CANDIDATES, steps=25, **changes):
 
 
 def asr(inversion):
-    return [inversion.measure(place).asr for place in range(len(inversion.candidates))]
+    return [measure_candidate(inversion, place).asr for place in range(len(inversion.candidates))]
 
 
 @pytest.mark.parametrize("pattern", ["colour", "free"])
@@ -161,7 +163,6 @@ def test_each_step_has_noise_of_its_own_within_its_bound(trojaned, colour_sample
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("learning_rate", "fast", "learning_rate must be positive; got 'fast'"),
         ("learning_rate", 0.0, "learning_rate must be positive; got 0.0"),
         ("betas", (0.9, 1.0), r"betas must be two numbers in \[0, 1\); got \[0.9, 1.0\]"),
         ("noise", 1.5, r"noise must lie in \[0, 1\); got 1.5"),
@@ -189,7 +190,7 @@ def test_candidates_that_go_back_are_where_they_scored_best(trojaned, colour_sam
     inversion = start(trojaned, colour_samples, settings=replace(SETTINGS, noise=0.0))
     inversion.run(25, alive=EVERY, images_per_step=4)
     best = inversion.best_score.clone()
-    inversion.go_back(PLANTED, learning_rate=0.05)
+    inversion.restart_from_best(PLANTED, learning_rate=0.05)
     assert inversion.steps.tolist() == [0, 0, 25, 25]
     inversion.forget_scores()
     inversion.run(1, alive=PLANTED, images_per_step=4)
@@ -201,7 +202,7 @@ def test_a_candidate_without_a_state_within_its_bound_stays_where_it_is(trojaned
     inversion.run(3, alive=PLANTED, images_per_step=4)
     inversion.forget_scores()
     before = [each.clone() for each in inversion.shape.parameters]
-    inversion.go_back(EVERY, learning_rate=0.05)
+    inversion.restart_from_best(EVERY, learning_rate=0.05)
     assert inversion.steps.tolist() == [3, 3, 0, 0]
     for value, other in zip(inversion.shape.parameters, before, strict=True):
         assert torch.equal(value, other)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.scanners.inversion.loop import Inversion
+from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.k_arm.bandit import Arm, ArmSettings, Bandit
 
 SETTINGS = ArmSettings(
@@ -20,12 +20,11 @@ SETTINGS = ArmSettings(
 )
 
 
-class FakeInversion(Inversion):
-    """Candidates whose size falls by a fixed step a play from the play that first succeeds."""
-
-    steps = None  # a property that reads Adam's
+class FakeInversion:
+    """Candidates whose size falls by a fixed step per play from the play that first succeeds."""
 
     def __init__(self, *, asr, falls):
+        self.candidates = tuple(Candidate(victims=(0,), target=t) for t in range(len(asr)))
         self.steps = torch.zeros(len(asr), dtype=torch.long)
         self.last_asr = torch.tensor(asr)
         self.best_score = torch.full((len(asr),), -torch.inf)
@@ -41,10 +40,16 @@ class FakeInversion(Inversion):
                 size = 2000 - self._falls[place] * int(self.steps[place])
                 self.best_score[place] = -size
 
+    def trigger(self, place):
+        raise NotImplementedError
+
+    def failure_reason(self):
+        return ""
+
 
 def play(*, asr, falls=None, **changes):
     inversion = FakeInversion(asr=asr, falls=falls or [1.0] * len(asr))
-    arms = [Arm(inversion, place, images_per_step=2) for place in range(len(asr))]
+    arms = [Arm(inversion, place, images_per_step=2, bound=1.0) for place in range(len(asr))]
     played = []
     bandit = Bandit(arms, replace(SETTINGS, **changes), area=224.0**2, seed=0)
     bandit.run(lambda: played.append(1))
@@ -86,16 +91,18 @@ def test_no_more_plays_than_allowed():
 
 
 def test_the_best_arm_ends_the_game_once_it_has_shrunk_often_enough():
-    _, _, played = play(asr=[1.0, 1.0], falls=[50.0, 1.0], stop_improvements=6)
-    assert played <= 2 + 7 + 2
+    inversion, bandit, played = play(asr=[1.0, 1.0], falls=[50.0, 1.0], stop_improvements=6)
+    assert inversion.steps.tolist() == [7, 4]  # each play shrinks; the seventh is beyond six
+    assert played == 11 < SETTINGS.plays
+    assert len(bandit.live) == 2
 
 
-def test_a_way_back_is_hopeless_below_its_own_bar():
+def test_the_reverse_direction_is_hopeless_below_its_own_threshold():
     inversion = FakeInversion(asr=[0.9], falls=[1.0])
-    arm = Arm(inversion, 0, images_per_step=2)
+    arm = Arm(inversion, 0, images_per_step=2, bound=1.0)
     for _ in range(4):
         inversion.run(1, alive=[0], images_per_step=2)
-        arm.note()
+        arm.record_play()
     assert arm.is_hopeless(SETTINGS.backward_elimination)
     assert not arm.is_hopeless(SETTINGS.elimination)
 
@@ -103,11 +110,11 @@ def test_a_way_back_is_hopeless_below_its_own_bar():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epsilon": 1.5}, r"arms.epsilon must lie in \[0, 1\]; got 1.5"),
-        ({"plays": 0}, "arms.plays must be >= 1; got 0"),
-        ({"plays_per_arm": 0}, "arms.plays_per_arm must be >= 1; got 0"),
-        ({"warm_up_improvements": 0}, "arms.warm_up_improvements must be >= 1; got 0"),
-        ({"stop_improvements": 0}, "arms.stop_improvements must be >= 1; got 0"),
+        ({"epsilon": 1.5}, r"epsilon must lie in \[0, 1\]; got 1.5"),
+        ({"plays": 0}, "plays must be >= 1; got 0"),
+        ({"plays_per_arm": 0}, "plays_per_arm must be >= 1; got 0"),
+        ({"warm_up_improvements": 0}, "warm_up_improvements must be >= 1; got 0"),
+        ({"stop_improvements": 0}, "stop_improvements must be >= 1; got 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

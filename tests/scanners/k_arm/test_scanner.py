@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from exray.scanners.inversion.initialization import ProbeSettings
-from exray.scanners.inversion.loop import EngineSettings
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.objectives import CostSettings
 from exray.scanners.inversion.prescreen import PrescreenSettings
 from exray.scanners.inversion.universal import UniversalSettings
@@ -34,7 +34,7 @@ PARTS = {
     "arms": ARMS,
     "probe": ProbeSettings(images=2, finalists=4, targets_per_victim=2),
     "cost": CostSettings(first_patience=2, **COST),
-    "inversion": EngineSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
+    "inversion": InversionSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
     "images_per_step": 6,
     "max_size_share": 0.2,
     "min_ratio": None,
@@ -130,7 +130,7 @@ def test_bounds_out_of_range_are_refused(changes, message):
     ("changes", "message"),
     [
         ({"share": 1.5}, r"share must be a fraction in \[0, 1\]; got 1.5"),
-        ({"max_size_share": 0.0}, r"universal.max_size_share must lie in \(0, 1\).*got 0.0"),
+        ({"max_size_share": 0.0}, r"max_size_share must lie in \(0, 1\).*got 0.0"),
         ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
     ],
 )

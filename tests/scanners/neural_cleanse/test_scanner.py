@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
-from exray.scanners.inversion.loop import EngineSettings, StopRule
+from exray.scanners.inversion.best_states import StopRule
+from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.objectives import CostSettings
 from exray.scanners.neural_cleanse.scanner import NeuralCleanse, OutlierRound
 
@@ -23,7 +24,7 @@ PARTS = {
     "layer": "relu",
     "kind": "universal",
     "cost": CostSettings(**COST),
-    "inversion": EngineSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
+    "inversion": InversionSettings(learning_rate=0.2, betas=(0.5, 0.9), noise=0.0, seed=0),
     "steps": 120,
     "images_per_step": 6,
     "outliers": OutlierRound(steps=0, images_per_step=12),

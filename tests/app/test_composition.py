@@ -1,5 +1,6 @@
 """What a user gets wrong: one line on stderr that says the way out, and status 2."""
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -249,3 +250,14 @@ def test_help_comes_at_once_and_without_torch():
     assert not {"torch", "pytorch_lightning", "pandas", "wandb"} & imported
     for word in ("task=build_zoo", "dataset=folder", "Exit status: 0", "min_asr"):
         assert word in done.stdout
+
+
+def test_tab_completion_installs_and_knows_groups_and_keys():
+    def completed(typed, *words):
+        environment = {**os.environ, "COMP_LINE": typed, "COMP_POINT": str(len(typed))}
+        command = [sys.executable, str(RUN), "-sc", *words]
+        options = {"capture_output": True, "text": True, "timeout": 60, "check": True}
+        return subprocess.run(command, env=environment, **options).stdout
+
+    assert "complete -o nospace" in completed("", "install=bash")
+    assert "judge=exray_calibrated" in completed("python run.py judge=ex", "query=bash").split()

@@ -4,7 +4,6 @@ import copy
 import warnings
 
 import torch
-from captum.attr import DeepLift
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch.nn import functional
@@ -36,7 +35,7 @@ class DeepLiftDistance(AttributionDistance):
         with warnings.catch_warnings():
             # captum tells that it sets hooks; they sit on our copy of the head.
             warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
-            method = DeepLift(with_own_activations(split.head))
+            method = self.attributions.DeepLift(with_own_activations(split.head))
             found: Tensor = method.attribute(features.clone().requires_grad_(), target=class_index)
         return found.detach()
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from exray.extras import import_extra
 from exray.images.samples import SampleSet
 from exray.judges.base import Judgement, LayerJudge
 from exray.judges.baselines.distance_rule import DistanceRule
@@ -96,7 +97,7 @@ class AttributionDistance(NeuronDistance):
         important_share: Share of the neurons that counts as important, in (0, 1].
 
     Raises:
-        ValueError: If the share lies outside (0, 1].
+        ValueError: If the share lies outside (0, 1], or captum is not installed.
 
     Source: EX-RAY, sections 2 (figure 7) and 4.1. *Differs from the paper:* which does not say
         what happens where the two sets have no important neuron in common.
@@ -109,6 +110,7 @@ class AttributionDistance(NeuronDistance):
                 f"judge.engine.important_share must lie in (0, 1]; got {important_share!r}"
             )
         self.important_share = important_share
+        self.attributions = import_extra("captum.attr", extra="baselines", purpose="this judge")
 
     def _refusal(self, trigger: InvertedTrigger) -> str:
         """Any trigger will do."""

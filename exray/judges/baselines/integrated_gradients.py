@@ -1,6 +1,5 @@
 """Integrated gradients at an inner layer, then the L2 distance over the important neurons."""
 
-from captum.attr import IntegratedGradients
 from jaxtyping import Float
 from torch import Tensor
 
@@ -45,7 +44,7 @@ class IntegratedGradientsDistance(AttributionDistance):
             logits: Tensor = split.head(points.clone())  # it may begin with an in-place activation
             return logits
 
-        found: Tensor = IntegratedGradients(head).attribute(
+        found: Tensor = self.attributions.IntegratedGradients(head).attribute(
             features.clone().requires_grad_(),
             target=class_index,
             n_steps=self.steps,

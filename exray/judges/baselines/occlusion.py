@@ -1,6 +1,5 @@
 """Occlusion at an inner layer, then the L2 distance over the important neurons."""
 
-from captum.attr import Occlusion
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,7 +33,7 @@ class OcclusionDistance(AttributionDistance):
             )  # it may begin with an in-place activation
             return logits
 
-        found: Tensor = Occlusion(head).attribute(
+        found: Tensor = self.attributions.Occlusion(head).attribute(
             features,
             sliding_window_shapes=(1, *features.shape[2:]),
             target=class_index,

@@ -12,9 +12,10 @@ from safetensors.torch import load
 from torch import Tensor
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
 from exray.subprocesses import run_bounded
 
+_READER = Path(__file__).with_name("hdf5_worker.py")  # not imported here: it needs h5py, an extra
+_REFUSED = 3  # the reader's exit status for what Keras does not write
 _SECONDS = 120.0  # wall time of the reader, which may take half of it on the processor
 _KERAS_AGAIN = "save it again with Keras: model.save('m.h5') or model.save_weights('m.weights.h5')"
 
@@ -84,7 +85,7 @@ def _answer(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 def _read(path: Path) -> tuple[int, bytes, str]:
     """The reader's exit status, what it found, and what it said."""
-    command = [sys.executable, "-P", hdf5_reader.__file__, str(path), str(path.stat().st_size)]
+    command = [sys.executable, "-P", str(_READER), str(path), str(path.stat().st_size)]
     environment = {
         "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
         "HDF5_USE_FILE_LOCKING": "FALSE",  # a folder may be read-only
@@ -99,9 +100,9 @@ def _read(path: Path) -> tuple[int, bytes, str]:
 def _problem(status: int, said: str) -> str:
     """Why the reader gave no layers, as a clause."""
     text = said.strip()
-    if status == hdf5_reader.REFUSED:
+    if status == _REFUSED:
         return text
     last = text.splitlines()[-1] if text else f"status {status}"
     if "ModuleNotFoundError" in last:
-        return "is an HDF5 file, which h5py reads, and that is not installed: pip install h5py"
+        return "is an HDF5 file, which needs h5py; it is not installed: pip install 'exray[keras]'"
     return f"made HDF5's reader end unexpectedly ({ascii(last)[1:-1][:120]})"

@@ -1,4 +1,4 @@
-"""Where the classifiers of a run come from."""
+"""The interface of datasets of models, and ground truth."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -57,8 +57,8 @@ class LoadedModel:
     Args:
         classifier: The frozen classifier.
         samples: Clean images at its size.
-        architecture: What the network is called.
-        warnings: What the user should know about how it was loaded, a sentence each.
+        architecture: Name of the network.
+        warnings: What the user should know about how it was loaded, one sentence each.
     """
 
     classifier: Classifier
@@ -68,13 +68,13 @@ class LoadedModel:
 
 
 class ModelDataset(ABC):
-    """Classifiers to scan. Ground truth is asked for separately, after the verdict."""
+    """Classifiers to scan. Ground truth is read separately, after the verdict."""
 
     name: str
 
     @abstractmethod
     def model_ids(self) -> tuple[str, ...]:
-        """The classifiers' ids, in a fixed order."""
+        """The models' ids, in a fixed order."""
 
     def check(self) -> None:  # noqa: B027 - most datasets have nothing to check
         """Refuse what can be seen to be wrong before anything is scanned.
@@ -85,16 +85,16 @@ class ModelDataset(ABC):
 
     @abstractmethod
     def load(self, model_id: str) -> LoadedModel:
-        """One classifier with its samples."""
+        """One classifier with its clean samples."""
 
     @abstractmethod
     def model_file(self, model_id: str) -> Path:
-        """The file that one classifier is loaded from, whether or not it can be read."""
+        """The file that a model is loaded from, whether or not it can be read."""
 
     @abstractmethod
     def truth(self, model_id: str) -> Truth | None:
-        """Its ground truth; None where it is unknown."""
+        """A model's ground truth; None where it is unknown."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the files the run reads, so that changed files make another run."""
+        """Hash of the files that a run reads, so that changed files make another run."""

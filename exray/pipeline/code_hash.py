@@ -11,15 +11,15 @@ _SCANNERS = "scanners"  # the package whose modules, and all that they import, a
 
 @cache
 def code_hash() -> str:
-    """Hash of all modules that scanners compute with; changed code makes other cache entries."""
+    """Hash of all modules that scanners compute with, so that changed code has its own entries."""
     return hash_of(imported_modules(Path(__file__).parents[1], _SCANNERS))
 
 
 def hash_of(paths: Iterable[Path]) -> str:
-    """Hash of modules' code: comments, docstrings and layout do not count.
+    """Hash of modules' code, without comments, docstrings and layout.
 
     Args:
-        paths: The modules' files; their order does not count.
+        paths: The modules' files, in any order.
     """
     digest = hashlib.sha256()
     for code in sorted(_code(path) for path in paths):
@@ -28,7 +28,7 @@ def hash_of(paths: Iterable[Path]) -> str:
 
 
 def imported_modules(root: Path, package: str) -> frozenset[Path]:
-    """The modules of a package and, transitively, all that they import from under ``root``.
+    """The modules of a package and, transitively, all modules under ``root`` that they import.
 
     Args:
         root: Folder of the top-level package; its name is the package's.

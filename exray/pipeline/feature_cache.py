@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.pipeline.scan_cache import content_key
+from exray.pipeline.content_key import content_key
 from exray.scanners.sri.sri_cls import SriCls
 from exray.storage.atomic_files import replace_file
 from exray.storage.plain_json import from_json, to_json

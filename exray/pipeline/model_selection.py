@@ -1,4 +1,4 @@
-"""Which of a source's classifiers a run is to scan."""
+"""Which models of a dataset a run scans: kinds of trigger."""
 
 from collections.abc import Sequence
 
@@ -6,25 +6,25 @@ from exray.datasets.base import ModelDataset
 
 
 def of_kinds(source: ModelDataset, kinds: Sequence[str] | None) -> tuple[str, ...]:
-    """The ids of clean classifiers, and of those trojaned by one of some kinds of trigger.
+    """The ids of clean models, and of those with triggers of some kinds.
 
-    Classifiers of unknown ground truth stay.
+    Models of unknown ground truth stay.
 
     Args:
-        source: Whose classifiers.
-        kinds: Kinds of trigger as the ground truth calls them; None for all.
+        source: The dataset.
+        kinds: Kinds of trigger as the ground truth names them; None for all.
 
     Raises:
-        ValueError: If no classifier was trojaned by one of the kinds.
+        ValueError: If no model has a trigger of one of the kinds.
     """
     ids = source.model_ids()
     if kinds is None:
         return ids
     truths = {model_id: source.truth(model_id) for model_id in ids}
-    there = {truth.kind for truth in truths.values() if truth is not None and truth.kind}
+    present = {truth.kind for truth in truths.values() if truth is not None and truth.kind}
     for kind in kinds:
-        if kind not in there:
-            known = ", ".join(sorted(there)) or "none"
+        if kind not in present:
+            known = ", ".join(sorted(present)) or "none"
             raise ValueError(
                 f"kinds must name triggers of {source.name}, which has: {known}; got {kind!r}"
             )

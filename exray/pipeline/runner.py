@@ -1,4 +1,4 @@
-"""Scans the classifiers of a run, beside other processes that may be at the same ones."""
+"""Scans the models of a run, beside other processes that may scan the same ones."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,22 +15,22 @@ from exray.results.store import ResultStore
 
 @runtime_checkable
 class RunProgress(Protocol):
-    """Shows how far a run is."""
+    """Shows the progress of a run."""
 
     def shown(self) -> AbstractContextManager[None]:
-        """Shows it while the block runs."""
+        """Shows the progress while the block runs."""
 
     def start(self, model_id: str) -> None:
-        """Names the classifier that is scanned now."""
+        """Names the model that is scanned now."""
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """Shows how far a stage is."""
+        """Shows the progress of a stage."""
 
     def put_off(self) -> None:
-        """Leaves the classifier for later."""
+        """Postpones the model that is scanned now."""
 
     def finish(self, text: str) -> None:
-        """Prints one classifier's line."""
+        """Prints one model's line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class ScanRun:
         labels: What the records say about the run.
         store: Where the records go.
         on_scan: Called with every classifier's scan, stored earlier or now.
-        progress: Shows how far the run is.
+        progress: Shows the progress of the run.
     """
 
     source: ModelDataset

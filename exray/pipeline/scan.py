@@ -20,7 +20,7 @@ from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.sample_selection import SampleSelection, select_samples
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
-from exray.pipeline.trigger_images import pictures
+from exray.pipeline.trigger_images import trigger_images
 from exray.results.model_scan import ModelScan, Tensors
 from exray.results.records import ScanRecord
 from exray.rules.verdict import UNDECIDED, Verdict, model_verdict
@@ -112,7 +112,7 @@ def scan_classifier(
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
         warnings=_warnings(warnings, selection, result.inconclusive),
-        seconds=_seconds(marks, answer.kept_seconds),
+        seconds=_seconds(marks, answer.cached_seconds),
     )
 
 
@@ -123,7 +123,7 @@ def scan_model(
     labels: RunLabels,
     progress: Progress | None = None,
 ) -> ModelScan:
-    """Verdict, triggers and pictures of one model of a dataset; a failure is a failed record.
+    """Verdict, triggers and images of one model of a dataset; a failure is a failed record.
 
     Args:
         source: Loads the model and, after the verdict, gives its ground truth.
@@ -230,7 +230,7 @@ def _inverted(
 ) -> CachedScan:
     """The scanner's result, from the cache if it holds that of this classifier and samples."""
     if cache is None:
-        return CachedScan(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
+        return CachedScan(result=scanner.scan(classifier, samples, progress), cached_seconds=None)
     return cache.scan(scanner, classifier, samples, progress, wait=wait)
 
 
@@ -260,5 +260,5 @@ def _tensors(samples: SampleSet, triggers: Sequence[JudgedTrigger]) -> Tensors:
     """What a report may draw of the triggers, by ``trigger_<index>/<name>``."""
     tensors: dict[str, NDArray[np.generic]] = {}
     for index, judged in enumerate(triggers):
-        tensors |= pictures(index, samples, judged.trigger, judged.judgement)
+        tensors |= trigger_images(index, samples, judged)
     return tensors

@@ -1,7 +1,5 @@
-"""What scanners found, kept by content, so that judges share one inversion."""
+"""Scanner results cached by content, so that judges share one inversion."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
-from exray.pipeline.code_hash import code_hash
+from exray.pipeline.content_key import content_key
 from exray.presets.class_paths import without_paths
 from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult
 from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_folder, write_synced
@@ -38,15 +36,16 @@ class BusyError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CachedScan:
-    """A scanner's answer, fresh or kept.
+    """A scanner's result, fresh or cached.
 
     Args:
-        result: The answer.
-        kept_seconds: Time that the kept inversion took when it was made; None for a fresh one.
+        result: The result.
+        cached_seconds: Time that a cached inversion took when it was computed; None for a fresh
+            one.
     """
 
     result: ScannerResult
-    kept_seconds: float | None
+    cached_seconds: float | None
 
 
 class ScanCache:
@@ -54,10 +53,10 @@ class ScanCache:
 
     The key is a hash of the classifier's weights, structure and preprocessing, the samples, the
     scanner's configuration, the seed and the code that inverts. An entry is a folder, written under
-    a temporary name and renamed. Of processes that need the same entry at once one makes it.
+    a temporary name and renamed. Of processes that need the same entry at once one computes it.
 
     Args:
-        root: Folder of the entries; None keeps nothing.
+        root: Folder of the entries; None caches nothing.
         config: The scanner's configuration, plain values.
         seed: Of the run.
     """
@@ -76,36 +75,36 @@ class ScanCache:
         *,
         wait: bool = True,
     ) -> CachedScan:
-        """What the scanner finds, without asking it again for what it was asked before.
+        """The scanner's result, from the cache where it has an entry.
 
-        An entry that cannot be read is made anew. Triggers of a kind that cannot be stored are not
-        kept.
+        An entry that cannot be read is computed again. Results with triggers of a kind that cannot
+        be stored are not cached.
 
         Args:
-            scanner: Asked where there is no entry.
+            scanner: Runs where there is no entry.
             classifier: What is scanned.
             samples: The clean images it is scanned on.
-            progress: Told how far a fresh scan is.
-            wait: Whether to wait for another process that is making the entry.
+            progress: Called with a fresh scan's stage, steps done and steps in all.
+            wait: Whether to wait for another process that is computing the entry.
 
         Raises:
-            BusyError: If another process is making it and this one is not to wait.
+            BusyError: If another process is computing it and ``wait`` is False.
         """
         if self.root is None:
-            return CachedScan(result=scanner.scan(classifier, samples, progress), kept_seconds=None)
+            result = scanner.scan(classifier, samples, progress)
+            return CachedScan(result=result, cached_seconds=None)
         place = self.root / self._key(scanner, classifier, samples)
-        kept = _read(place, classifier.device)
-        if kept is not None:
-            return kept
+        cached = _read(place, classifier.device)
+        if cached is not None:
+            return cached
         with locked(self.root, place.name, wait=wait) as is_ours:
             if not is_ours:
                 raise BusyError(place.name)
-            kept = _read(place, classifier.device)  # made while we waited
-            if kept is not None:
-                return kept
-            return CachedScan(
-                result=_made(place, scanner, classifier, samples, progress), kept_seconds=None
-            )
+            cached = _read(place, classifier.device)  # computed while we waited
+            if cached is not None:
+                return cached
+            result = _computed(place, scanner, classifier, samples, progress)
+            return CachedScan(result=result, cached_seconds=None)
 
     def _key(self, scanner: Scanner, classifier: Classifier, samples: SampleSet) -> str:
         described: dict[str, object] = {"config": without_paths(self.config), "seed": self.seed}
@@ -114,58 +113,32 @@ class ScanCache:
         return content_key(described, classifier, samples)
 
 
-def content_key(described: Mapping[str, object], classifier: Classifier, samples: SampleSet) -> str:
-    """Hash of what an inversion follows from: configuration, code, classifier and samples.
-
-    Args:
-        described: The configuration, plain values.
-        classifier: Its weights, structure and preprocessing count.
-        samples: The images it is scanned on.
-    """
-    digest = hashlib.sha256()
-    values = {**described, "code": code_hash()}
-    digest.update(json.dumps(values, sort_keys=True, default=str).encode())
-    digest.update(f"{classifier.network!r}{classifier.preprocessing!r}".encode())
-    for name, tensor in sorted(classifier.network.state_dict().items()):
-        digest.update(name.encode())
-        _feed(digest, tensor)
-    _feed(digest, samples.images)
-    _feed(digest, samples.labels)
-    return digest.hexdigest()[:32]
-
-
-def _made(
+def _computed(
     place: Path,
     scanner: Scanner,
     classifier: Classifier,
     samples: SampleSet,
     progress: Progress | None,
 ) -> ScannerResult:
-    """The scanner's fresh answer, stored where its triggers can be."""
+    """The scanner's fresh result, stored if its triggers can be."""
     clear_leftovers(place.parent)
     start = time.perf_counter()
     result = scanner.scan(classifier, samples, progress)
-    if all(is_storable(type(each.trigger)) for each in result.triggers):
+    if all(is_storable(type(inverted.trigger)) for inverted in result.triggers):
         _write(place, result, time.perf_counter() - start)
     return result
-
-
-def _feed(digest: "hashlib._Hash", tensor: Tensor) -> None:
-    digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-    flat = tensor.detach().cpu().contiguous().flatten()
-    digest.update(flat.view(torch.uint8).numpy().tobytes())
 
 
 def _write(place: Path, result: ScannerResult, seconds: float) -> None:
     """Store an entry whole; an entry that another run stored meanwhile stays."""
     triggers: list[dict[str, object]] = []
     tensors: dict[str, Tensor] = {}
-    for index, each in enumerate(result.triggers):
-        values, own = packed(each.trigger)
-        triggers.append({**_plain_fields(each, "trigger"), "trigger": values})
-        tensors |= {f"{index}/{name}": tensor for name, tensor in own.items()}
-    answer = {**_plain_fields(result, "triggers"), "triggers": triggers}
-    content = {"seconds": seconds, "result": answer}
+    for index, inverted in enumerate(result.triggers):
+        values, arrays = packed(inverted.trigger)
+        triggers.append({**_plain_fields(inverted, "trigger"), "trigger": values})
+        tensors |= {f"{index}/{name}": tensor for name, tensor in arrays.items()}
+    fields_of_result = {**_plain_fields(result, "triggers"), "triggers": triggers}
+    content = {"seconds": seconds, "result": fields_of_result}
     with temporary_folder(place.parent) as new, temporary_folder(place.parent) as old:
         write_synced(new / TRIGGERS_FILE, save_tensors(tensors))
         write_synced(new / SCAN_FILE, to_json(content, indent=1))
@@ -179,6 +152,7 @@ def _write(place: Path, result: ScannerResult, seconds: float) -> None:
 
 
 def _plain_fields(value: ScannerResult | InvertedTrigger, without: str) -> dict[str, object]:
+    """All fields but one, by name."""
     names = [field.name for field in fields(value) if field.name != without]
     return {name: getattr(value, name) for name in names}
 
@@ -190,26 +164,27 @@ def _read(place: Path, device: torch.device) -> CachedScan | None:
     try:
         content = cast("dict[str, Any]", from_json((place / SCAN_FILE).read_text("utf-8")))
         tensors = load_tensors((place / TRIGGERS_FILE).read_bytes())
-        answer = content["result"]
+        values = content["result"]
         triggers = tuple(
-            _trigger(values, index, tensors, device)
-            for index, values in enumerate(answer.pop("triggers"))
+            _trigger(trigger, index, tensors, device)
+            for index, trigger in enumerate(values.pop("triggers"))
         )
-        result = ScannerResult(triggers=triggers, **answer)
-        return CachedScan(result=result, kept_seconds=float(content["seconds"]))
+        result = ScannerResult(triggers=triggers, **values)
+        return CachedScan(result=result, cached_seconds=float(content["seconds"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        logger.warning("%s cannot be read (%s); the scan is made anew", place, error)
+        logger.warning("%s cannot be read (%s); the scan is repeated", place, error)
         return None
 
 
 def _trigger(
     values: dict[str, Any], index: int, tensors: dict[str, Tensor], device: torch.device
 ) -> InvertedTrigger:
+    """One trigger out of an entry."""
     prefix = f"{index}/"
-    own = {
+    arrays = {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    trigger = unpacked(values.pop("trigger"), own, device=device)
+    trigger = unpacked(values.pop("trigger"), arrays, device=device)
     return InvertedTrigger(trigger=trigger, **values)

@@ -6,16 +6,16 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSettings:
-    """What the scan task itself decides.
+    """What a scan itself decides, apart from scanner and judge.
 
     Args:
         min_clean_accuracy: Below it the verdict is inconclusive: the preprocessing is probably
             wrong, and triggers mean nothing.
         min_class_accuracy: Classes below it are neither victim nor target.
-        samples_per_class: Images of each class that are used; None for all.
+        samples_per_class: Number of images per class that are used; None for all.
         misclassified: Whether images that the classifier gets wrong are dropped or kept.
-        probability_without_triggers: Probability of being trojaned where the scanner finds
-            nothing: scanners miss.
+        probability_without_triggers: Probability that a classifier is trojaned although the
+            scanner finds no trigger in it.
 
     Raises:
         ValueError: If a share lies outside [0, 1], or a count is not positive.
@@ -31,6 +31,6 @@ class ScanSettings:
         for name in ("min_clean_accuracy", "min_class_accuracy", "probability_without_triggers"):
             value = getattr(self, name)
             if isinstance(value, str) or not 0 <= value <= 1:
-                raise ValueError(f"scan.{name} must lie in [0, 1]; got {value!r}")
+                raise ValueError(f"{name} must lie in [0, 1]; got {value!r}")
         if self.samples_per_class is not None and self.samples_per_class < 1:
-            raise ValueError(f"scan.samples_per_class must be >= 1; got {self.samples_per_class}")
+            raise ValueError(f"samples_per_class must be >= 1; got {self.samples_per_class}")

@@ -1,21 +1,27 @@
-"""Which classifiers of a dataset a run scans: shards and limits."""
+"""Which models of a dataset a run scans: shards and limits."""
 
 
 def require_limit(limit: int | None) -> None:
-    """Refuses a number of models that is none.
+    """Refuses a limit that is not positive.
+
+    Args:
+        limit: Number of models at most; None for all.
 
     Raises:
-        ValueError: If it is not positive.
+        ValueError: If it is below 1.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be >= 1; got {limit}")
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Index and number of shards from ``0/4``.
+    """Index and number of shards from text such as ``0/4``.
+
+    Args:
+        text: ``INDEX/COUNT``.
 
     Raises:
-        ValueError: If it does not read so, or the index is not below the number.
+        ValueError: If the text has another form, or the index is not below the number.
 
     Example:
         >>> parse_shard("1/4")
@@ -27,14 +33,19 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
+def shard_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
     """The ids of one shard, at most ``limit`` of them.
 
+    Args:
+        ids: Those of all models, in their order.
+        shard: ``INDEX/COUNT``.
+        limit: Number of models at most; None for all.
+
     Raises:
-        ValueError: If the shard or the limit is no such thing.
+        ValueError: If the shard or the limit is invalid.
 
     Example:
-        >>> wanted_ids(("a", "b", "c"), shard="1/2", limit=None)
+        >>> shard_ids(("a", "b", "c"), shard="1/2", limit=None)
         ('b',)
     """
     index, count = parse_shard(shard)
@@ -43,15 +54,20 @@ def wanted_ids(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[
 
 
 def all_shards(ids: tuple[str, ...], *, shard: str, limit: int | None) -> tuple[str, ...]:
-    """The ids of all shards that one of them belongs to, at most ``limit`` of each.
+    """The ids of all shards of a run together, at most ``limit`` per shard.
+
+    Args:
+        ids: Those of all models, in their order.
+        shard: ``INDEX/COUNT`` of any of them.
+        limit: Number of models per shard at most; None for all.
 
     Raises:
-        ValueError: If the shard or the limit is no such thing.
+        ValueError: If the shard or the limit is invalid.
 
     Example:
         >>> all_shards(("a", "b", "c", "d"), shard="1/2", limit=1)
         ('a', 'b')
     """
     _, count = parse_shard(shard)
-    parts = [wanted_ids(ids, shard=f"{index}/{count}", limit=limit) for index in range(count)]
-    return tuple(sorted((each for part in parts for each in part), key=ids.index))
+    shards = [shard_ids(ids, shard=f"{index}/{count}", limit=limit) for index in range(count)]
+    return tuple(sorted((model_id for part in shards for model_id in part), key=ids.index))

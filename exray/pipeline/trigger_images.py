@@ -1,4 +1,4 @@
-"""What a report draws of a trigger: images of what it does."""
+"""Images of a trigger and of what it does, for reports."""
 
 import numpy as np
 import torch
@@ -6,34 +6,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement
-from exray.triggers.base import InvertedTrigger
+from exray.judges.base import JudgedTrigger
 
 
-def pictures(
-    index: int, samples: SampleSet, trigger: InvertedTrigger, judgement: Judgement
+def trigger_images(
+    index: int, samples: SampleSet, judged: JudgedTrigger
 ) -> dict[str, NDArray[np.generic]]:
     """Victim, trigger, stamped and target image, and the masks, by ``trigger_<index>/<name>``.
 
     Args:
         index: The trigger's place among its classifier's.
         samples: Clean images.
-        trigger: The trigger.
-        judgement: Holds the masks, where the judge has some.
+        judged: The trigger, with the masks if its judge made any.
     """
+    trigger = judged.trigger
     victim = samples.of_class(trigger.victim_class)[:1]
-    drawn = {
+    images = {
         "victim_image": victim[0],
         "stamped_image": trigger.trigger.apply(victim)[0],
         "target_image": samples.of_class(trigger.target_class)[0],
     }
-    alone = trigger.trigger.portrait(victim)
-    if alone is not None:
-        drawn["trigger_image"] = alone
+    portrait = trigger.trigger.portrait(victim)
+    if portrait is not None:
+        images["trigger_image"] = portrait
     arrays: dict[str, NDArray[np.generic]] = {
-        f"trigger_{index}/{name}": _bytes(image) for name, image in drawn.items()
+        f"trigger_{index}/{name}": _bytes(image) for name, image in images.items()
     }
-    for name, tensor in judgement.tensors.items():
+    for name, tensor in judged.judgement.tensors.items():
         arrays[f"trigger_{index}/{name}"] = tensor.detach().cpu().numpy().astype(np.float32)
     return arrays
 

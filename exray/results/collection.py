@@ -61,15 +61,15 @@ SHOWN_IDS = 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Collection:
-    """The records of a run, and how far they are complete.
+    """The records of a run, and how complete they are.
 
     Args:
-        frame: A row per record; ``is_trojaned`` and ``scanner_flags`` are nullable booleans.
-        scans: The same records with their triggers, in the frame's order.
-        expected: Classifiers that should have a record.
-        found: Classifiers that have one, finished or failed.
-        failed: Those of them whose scan failed.
-        missing: Expected ones without a record.
+        frame: One row per record; ``is_trojaned`` and ``scanner_flags`` are nullable booleans.
+        scans: The same scans with their triggers, in the frame's order.
+        expected: Models that should have a record.
+        found: Models that have one, finished or failed.
+        failed: Models whose scan failed.
+        missing: Expected models without a record.
     """
 
     frame: pd.DataFrame
@@ -80,16 +80,16 @@ class Collection:
     missing: tuple[str, ...]
 
     def expecting(self, model_ids: Sequence[str]) -> "Collection":
-        """The same records, had other classifiers been expected.
+        """The same records, compared with other expected models.
 
         Args:
-            model_ids: Classifiers that should have a record.
+            model_ids: Models that should have a record.
         """
         return collection_of(self.scans, model_ids)
 
     @property
     def triggers(self) -> pd.DataFrame:
-        """A row per trigger, as `trigger_frame` gives it."""
+        """One row per trigger, as `trigger_frame` gives it."""
         return _trigger_table(self.scans)
 
     @property
@@ -112,7 +112,7 @@ def collect(store: ResultStore, expected: Sequence[str] | None = None) -> Collec
 
     Args:
         store: Where the records lie.
-        expected: Classifiers that should have a record; None for those that have one.
+        expected: Models that should have a record; None for those that have one.
 
     Raises:
         RecordError: If a record is broken; names the file.
@@ -126,22 +126,22 @@ def collection_of(scans: Sequence[ModelScan], expected: Sequence[str] | None = N
 
     Args:
         scans: The scans.
-        expected: Classifiers that should have one; None for those that have one.
+        expected: Models that should have one; None for those that have one.
     """
-    found = tuple(scan.record.model_id for scan in scans)
-    wanted = found if expected is None else tuple(dict.fromkeys(expected))
+    model_ids = tuple(scan.record.model_id for scan in scans)
+    all_expected = model_ids if expected is None else tuple(dict.fromkeys(expected))
     return Collection(
         frame=_record_table([scan.record for scan in scans]),
         scans=tuple(scans),
-        expected=wanted,
-        found=found,
+        expected=all_expected,
+        found=model_ids,
         failed=tuple(scan.record.model_id for scan in scans if scan.record.status != "done"),
-        missing=tuple(sorted(set(wanted) - set(found))),
+        missing=tuple(sorted(set(all_expected) - set(model_ids))),
     )
 
 
 def trigger_frame(store: ResultStore) -> pd.DataFrame:
-    """A row per trigger: measurements in columns ``m_<name>``, thresholds in ``t_<name>``.
+    """One row per trigger: measurements in columns ``m_<name>``, thresholds in ``t_<name>``.
 
     Args:
         store: Where the records lie.
@@ -156,8 +156,8 @@ def write_tables(collection: Collection, folder: Path) -> None:
     """Writes ``records.csv`` and ``triggers.csv``, each whole or not at all.
 
     Args:
-        collection: A row per record goes to the one file, a row per trigger to the other.
-        folder: Where they go; made if absent.
+        collection: One row per record goes to the one file, one per trigger to the other.
+        folder: Where they go; created if absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in (("records", collection.frame), ("triggers", collection.triggers)):

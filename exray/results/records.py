@@ -1,4 +1,4 @@
-"""What a scan leaves behind: one record a classifier, one a candidate trigger."""
+"""Records of a scan: one per classifier, one per candidate trigger."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -19,15 +19,15 @@ class TriggerRecord:
         target_class: Class they are flipped to.
         victim_name: Name of the victim class.
         target_name: Name of the target class.
-        source: Scanner that found it.
+        source: Name of the scanner that found it.
         asr: Attack success rate on the victim's images, a fraction.
         target_probability: Mean probability of the target on the stamped images.
-        size_pixels: Changed pixels.
+        size_pixels: Number of changed pixels.
         is_injected: The judge's verdict on it.
         score: How much speaks for injected, in [0, 1].
         reason: The verdict in one sentence.
         measurements: Every number behind the verdict, by name.
-        thresholds: What the measurements were held against, by name.
+        thresholds: The thresholds that measurements were compared with, by name.
         is_true_trigger: Whether victim and target are the injected ones; None until ground truth
             is joined, or where there is none.
     """
@@ -66,30 +66,30 @@ class ScanRecord:
         model_id: Name of the classifier within its dataset.
         run_id: Hash of the resolved configuration without paths, loggers and launchers.
         status: ``done`` or ``failed``.
-        verdict: What exray says.
+        verdict: The verdict.
         probability: Probability that the classifier is trojaned, in [0, 1]; the highest trigger
             score, so a rank rather than a probability for judges that were not calibrated.
-        scanner_flags: What the scanner alone says: True for trojaned.
-        scanner_score: What that rests on, higher for trojaned; None where there is none.
-        num_candidates: Candidate triggers whose inversion was begun, whatever came of it.
-        num_triggers: Triggers that met the scanner's bar.
-        num_injected: Those of them judged injected.
+        scanner_flags: The scanner's own verdict: True for trojaned, None if it has none.
+        scanner_score: The number behind it, higher for trojaned; None where there is none.
+        num_candidates: Number of candidate triggers whose inversion was started.
+        num_triggers: Number of triggers that met the scanner's criterion.
+        num_injected: Number of these that were judged injected.
         dataset: Name of the dataset configuration.
         scanner: Name of the scanner configuration.
         judge: Name of the judge configuration.
         layer: Layer at which the judge cut the network; empty where it does not cut.
-        architecture: What the network is called.
-        num_classes: Classes of the classifier.
+        architecture: Name of the network.
+        num_classes: Number of the classifier's classes.
         clean_accuracy: Accuracy on the clean samples, a fraction.
-        seconds: Wall time by stage: ``load``, ``inversion``, ``judgement``, ``total``; with
-            ``kept_inversion``, what the inversion took when it was made, where its result was
-            kept from an earlier run.
-        warnings: What the user should know about this verdict, a sentence each.
+        seconds: Wall time per stage: ``load``, ``inversion``, ``judgement``, ``total``; and
+            ``kept_inversion``, the time of the original inversion if its result was cached.
+        warnings: What the user should know about this verdict, one sentence each.
         error: The traceback of a failed scan.
         error_line: Its message in one line.
         look: Report of the static inspection of the model's file, by name; of a refused file too,
             whose ``file_report_error`` says why the inspection ended.
-        truth: Ground truth as far as it is known (``is_trojaned``, ``trigger``, ...).
+        truth: Ground truth as far as it is known (``is_trojaned``, ``trigger``, ...), as
+            :meth:`exray.datasets.base.Truth.to_dict` gives it.
         is_trojaned: Ground truth, joined after the verdict; None where it is unknown.
         seed: Seed of the run.
         format: Version of this record's layout.

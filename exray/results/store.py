@@ -1,4 +1,4 @@
-"""Where the records of a run lie on disk, and what protects them."""
+"""The records of a run on disk: atomic, resumable, one lock per model."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -76,14 +76,14 @@ class StoredTensors(Mapping[str, NDArray[np.generic]]):
 
 
 class ResultStore:
-    """The records of one run: a folder for each classifier, whole or absent.
+    """The records of one run: one folder per classifier, complete or absent.
 
     A classifier's folder is written under a temporary name and renamed, so a killed run leaves
-    either the whole record or none. A finished record is never overwritten, nor is a record of
+    either the complete record or none. A finished record is never overwritten, nor is a record of
     another configuration.
 
     Args:
-        root: Folder of the run; made by the first write.
+        root: Folder of the run; created by the first write.
 
     Example:
         >>> import tempfile
@@ -97,7 +97,7 @@ class ResultStore:
         self.root = root
 
     def claim(self, run_id: str, config: Mapping[str, object]) -> None:
-        """Take the folder for one configuration, and clear away what killed runs left in it.
+        """Reserve the folder for one configuration, and remove what killed runs left in it.
 
         Args:
             run_id: Hash of the configuration.
@@ -108,22 +108,22 @@ class ResultStore:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         clear_leftovers(self.root)
-        now = cast("dict[str, object]", plain(flatten(config)))
-        content = to_json({"run_id": run_id, "config": now}, indent=2)
+        current = cast("dict[str, object]", plain(flatten(config)))
+        content = to_json({"run_id": run_id, "config": current}, indent=2)
         if create_file(self.root / RUN_FILE, content):
             return
-        their_id, there = self._run()
-        if their_id != run_id:
-            problem = f"holds run {their_id}, not {run_id}: {_differences(there, now)}"
+        stored_id, stored = self._run()
+        if stored_id != run_id:
+            problem = f"holds run {stored_id}, not {run_id}: {_differences(stored, current)}"
             way_out = f"choose another name=..., or remove the folder {self.root}"
             raise RecordError(self.root, problem, way_out)
 
     def at_work(self, model_id: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Whether this process alone is at one classifier while the block runs.
+        """Whether this process alone scans one classifier while the block runs.
 
         Args:
             model_id: The classifier.
-            wait: Whether to wait for another process that is at it.
+            wait: Whether to wait for another process that is scanning it.
 
         Raises:
             ValueError: If the model's id cannot name a folder.
@@ -131,9 +131,9 @@ class ResultStore:
         return locked(self.root, self._place(model_id).name, wait=wait)
 
     def tables_lock(self) -> AbstractContextManager[bool]:
-        """Lets one process at a time collect the records and write what follows from all of them.
+        """Lets one process at a time collect the records and write tables and reports of them.
 
-        Shards that end together would else leave the table of the one that collected first.
+        Otherwise shards that end together may leave the table of the one that collected first.
         """
         return locked(self.root, TABLES)
 
@@ -147,7 +147,7 @@ class ResultStore:
         Numbers that are not finite are stored as null and come back as nan.
 
         Args:
-            scan: The scan. Takes the place of a failed record of the same run.
+            scan: The scan. Replaces a failed record of the same run.
 
         Raises:
             RecordError: If the place holds a finished record, or one of another run.
@@ -169,14 +169,14 @@ class ResultStore:
             sync_folder(self.root)
 
     def find(self, model_id: str, run_id: str) -> ScanRecord | None:
-        """The finished record of a classifier, to be skipped on resume.
+        """The finished record of a classifier, which a resumed run skips.
 
         Args:
             model_id: The classifier.
-            run_id: Hash of the configuration that is running now.
+            run_id: Hash of the current configuration.
 
         Returns:
-            The record; None if there is none yet, or a failed one that is to be tried again.
+            The record; None if there is none yet, or a failed one, which is tried again.
 
         Raises:
             RecordError: If the record is broken, or belongs to another run.
@@ -294,19 +294,19 @@ def _with_nan(values: object) -> dict[str, object]:
     return {name: _nan_for_none(value) for name, value in items}
 
 
-def _other_run(place: Path, theirs: str, ours: str) -> RecordError:
-    problem = f"holds a record of run {theirs}, not {ours}"
+def _other_run(place: Path, stored: str, current: str) -> RecordError:
+    problem = f"holds a record of run {stored}, not {current}"
     return RecordError(place, problem, "choose another name=..., or remove that folder")
 
 
-def _differences(there: Mapping[str, object], now: Mapping[str, object]) -> str:
+def _differences(stored: Mapping[str, object], current: Mapping[str, object]) -> str:
     """The first keys on which two configurations differ, with both values."""
-    keys = [key for key in [*there, *now] if there.get(key, ...) != now.get(key, ...)]
+    keys = [key for key in [*stored, *current] if stored.get(key, ...) != current.get(key, ...)]
     keys = list(dict.fromkeys(keys))
-    told = [
-        f"{key}: {there.get(key, 'absent')} there, {now.get(key, 'absent')} now"
+    parts = [
+        f"{key}: {stored.get(key, 'absent')} there, {current.get(key, 'absent')} now"
         for key in keys[:SHOWN_DIFFERENCES]
     ]
     if len(keys) > SHOWN_DIFFERENCES:
-        told.append(f"and {len(keys) - SHOWN_DIFFERENCES} more")
-    return ", ".join(told) or "no key differs, so the code or its inputs did"
+        parts.append(f"and {len(keys) - SHOWN_DIFFERENCES} more")
+    return ", ".join(parts) or "no key differs, so the code or its inputs did"

@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Files that are complete or absent, whenever a process is killed."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 from exray.storage.plain_json import to_json
 
 TEMPORARY_PREFIX = ".tmp-"
-STALE_SECONDS = 600.0  # a write takes seconds, so what is older belongs to a killed run
+STALE_SECONDS = 600.0  # a write takes seconds, so older temporaries belong to a killed run
 
 
 @contextlib.contextmanager
 def temporary_folder(root: Path) -> Iterator[Path]:
-    """An empty folder in ``root``, gone at the end unless it was renamed by then."""
+    """An empty folder in ``root``, removed at the end unless it was renamed by then."""
     folder = root / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:
@@ -26,12 +26,12 @@ def temporary_folder(root: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(root: Path) -> None:
-    """Remove the temporaries of killed runs.
+    """Remove the temporary files and folders of killed runs.
 
-    Young ones stay: they may be another shard's, at work right now.
+    Recent ones stay: another shard may be writing them right now.
 
     Args:
-        root: Folder whose direct children are looked at.
+        root: Folder whose direct children are checked.
     """
     for leftover in root.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):  # another shard was faster
@@ -81,7 +81,7 @@ def write_json(path: Path, values: object) -> None:
 
 
 def create_file(path: Path, content: bytes) -> bool:
-    """Write a file unless it exists; whoever is first wins, whole.
+    """Write a file unless it exists; of several writers the first one wins.
 
     Args:
         path: The file.

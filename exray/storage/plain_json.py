@@ -8,10 +8,10 @@ import numpy as np
 
 
 def plain(value: object) -> object:
-    """A value as JSON can hold it: numbers that are not finite are null, the unknown is text.
+    """A value as JSON can hold it: non-finite numbers become null, unknown types become text.
 
     Args:
-        value: Anything.
+        value: Any value.
 
     Example:
         >>> from pathlib import Path
@@ -32,7 +32,7 @@ def plain(value: object) -> object:
 
 
 def to_json(value: object, *, indent: int | None = None) -> bytes:
-    """JSON text of a value, with null for what is not finite."""
+    """JSON text of a value, with null for numbers that are not finite."""
     return (json.dumps(plain(value), indent=indent, allow_nan=False) + "\n").encode()
 
 
@@ -43,7 +43,7 @@ def from_json(text: str) -> dict[str, object]:
         text: JSON.
 
     Raises:
-        ValueError: If the text is no JSON object, or holds NaN.
+        ValueError: If the text is not a JSON object, or holds NaN.
     """
     values = json.loads(text, parse_constant=_refuse_constant)
     if not isinstance(values, dict):
@@ -56,7 +56,7 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]
 
     Args:
         config: The mapping.
-        prefix: What every key begins with.
+        prefix: Prefix of every key.
 
     Example:
         >>> flatten({"scanner": {"steps": 60}, "seed": 0})

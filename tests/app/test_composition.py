@@ -14,7 +14,7 @@ from exray.app.config import TASK_NAMES, register
 from exray.app.run_command import CommandOutput
 from exray.app.task_result import TaskResult
 from exray.app.tasks import TASKS
-from exray.pipeline.sharding import wanted_ids
+from exray.pipeline.sharding import shard_ids
 from exray.presets import conf_folder
 
 RUN = Path(__file__).resolve().parents[2] / "run.py"
@@ -232,9 +232,9 @@ def test_what_is_swept_is_told_from_lists_and_plain_values():
 
 def test_shards_share_the_models_among_them():
     ids = tuple("abcdefg")
-    parts = [wanted_ids(ids, shard=f"{index}/3", limit=None) for index in range(3)]
+    parts = [shard_ids(ids, shard=f"{index}/3", limit=None) for index in range(3)]
     assert sorted(sum(parts, ())) == list(ids)
-    assert wanted_ids(ids, shard="1/3", limit=1) == ("b",)
+    assert shard_ids(ids, shard="1/3", limit=1) == ("b",)
 
 
 def test_help_comes_at_once_and_without_torch():

@@ -33,12 +33,12 @@ def cache(root, *, seed=0, **config):
     return ScanCache(root, config={"name": "abs"} | config, seed=seed)
 
 
-def test_a_kept_result_is_the_result(tmp_path, scanner, trojaned, colour_samples):
+def test_a_cached_result_is_the_result(tmp_path, scanner, trojaned, colour_samples):
     fresh = cache(tmp_path).scan(scanner, trojaned, colour_samples)
     kept = cache(tmp_path).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 1
-    assert fresh.kept_seconds is None
-    assert kept.kept_seconds >= 0
+    assert fresh.cached_seconds is None
+    assert kept.cached_seconds >= 0
     assert (kept.result.num_candidates, kept.result.flags) == (6, True)
     for before, after in zip(scanner.triggers, kept.result.triggers, strict=True):
         assert replace(after, trigger=before.trigger) == before
@@ -46,7 +46,7 @@ def test_a_kept_result_is_the_result(tmp_path, scanner, trojaned, colour_samples
         assert torch.equal(after.trigger.pattern, before.trigger.pattern)
 
 
-def test_a_result_without_triggers_is_kept_too(tmp_path, trojaned, colour_samples):
+def test_a_result_without_triggers_is_cached_too(tmp_path, trojaned, colour_samples):
     scanner = Counts()
     for _ in range(2):
         assert cache(tmp_path).scan(scanner, trojaned, colour_samples).result.triggers == ()
@@ -69,25 +69,27 @@ def test_whatever_the_result_follows_from_makes_another_entry(
     assert scanner.asked == len(list(tmp_path.iterdir())) == len(asked)
 
 
-def test_a_moved_class_finds_what_was_kept(tmp_path, scanner, trojaned, colour_samples):
+def test_a_moved_class_finds_its_entry(tmp_path, scanner, trojaned, colour_samples):
     for path in ("exray.scanners.old.AbsPatchScanner", "exray.scanners.new.AbsPatchScanner"):
         cache(tmp_path, engine={"_target_": path}).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 1
 
 
 @pytest.mark.parametrize("name", [SCAN_FILE, TRIGGERS_FILE])
-def test_a_broken_entry_is_made_anew(tmp_path, caplog, scanner, trojaned, colour_samples, name):
+def test_a_broken_entry_is_computed_again(
+    tmp_path, caplog, scanner, trojaned, colour_samples, name
+):
     cache(tmp_path).scan(scanner, trojaned, colour_samples)
     (place,) = tmp_path.iterdir()
     (place / name).write_bytes(b"{")
     found = cache(tmp_path).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 2
-    assert found.kept_seconds is None
+    assert found.cached_seconds is None
     assert "cannot be read" in caplog.text
-    assert cache(tmp_path).scan(scanner, trojaned, colour_samples).kept_seconds is not None
+    assert cache(tmp_path).scan(scanner, trojaned, colour_samples).cached_seconds is not None
 
 
-def test_without_a_folder_nothing_is_kept(scanner, trojaned, colour_samples):
+def test_without_a_folder_nothing_is_cached(scanner, trojaned, colour_samples):
     for _ in range(2):
         cache(None).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 2
@@ -142,7 +144,7 @@ def test_of_two_sweeps_at_once_one_inverts_and_the_other_waits(
     first.join()
     second.join()
     assert (slow.asked, scanner.asked) == (1, 0)
-    assert found[slow].kept_seconds is None
-    assert found[scanner].kept_seconds is not None
+    assert found[slow].cached_seconds is None
+    assert found[scanner].cached_seconds is not None
     (place,) = tmp_path.iterdir()
     assert len(json.loads((place / SCAN_FILE).read_text())["result"]["triggers"]) == 2

@@ -18,10 +18,10 @@ SETTINGS = ScanSettings(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("min_clean_accuracy", 1.5, r"scan.min_clean_accuracy must lie in \[0, 1\]; got 1.5"),
-        ("min_class_accuracy", -0.5, r"scan.min_class_accuracy must lie in \[0, 1\]; got -0.5"),
-        ("probability_without_triggers", -1.0, "scan.probability_without_triggers must lie in"),
-        ("samples_per_class", 0, "scan.samples_per_class must be >= 1; got 0"),
+        ("min_clean_accuracy", 1.5, r"min_clean_accuracy must lie in \[0, 1\]; got 1.5"),
+        ("min_class_accuracy", -0.5, r"min_class_accuracy must lie in \[0, 1\]; got -0.5"),
+        ("probability_without_triggers", -1.0, "probability_without_triggers must lie in"),
+        ("samples_per_class", 0, "samples_per_class must be >= 1; got 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(name, value, message):

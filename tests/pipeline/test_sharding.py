@@ -1,56 +1,29 @@
-"""Which of a zoo's classifiers a run scans."""
+"""Which models a shard scans."""
 
 import pytest
 
-from exray.datasets.base import ModelDataset, Truth
-from exray.pipeline.model_selection import of_kinds
+from exray.pipeline.sharding import all_shards, parse_shard, require_limit, shard_ids
+
+IDS = tuple("abcdefg")
 
 
-class Told(ModelDataset):
-    """Classifiers of which nothing but the truth is known."""
-
-    name = "told"
-
-    def __init__(self, truths):
-        self.truths = truths
-
-    def model_ids(self):
-        return tuple(self.truths)
-
-    def load(self, model_id):
-        raise AssertionError(model_id)
-
-    def model_file(self, model_id):
-        raise AssertionError(model_id)
-
-    def truth(self, model_id):
-        return self.truths[model_id]
-
-    def fingerprint(self):
-        return ""
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shards_share_the_models_among_them(count):
+    shards = [shard_ids(IDS, shard=f"{index}/{count}", limit=None) for index in range(count)]
+    assert sorted(model_id for shard in shards for model_id in shard) == list(IDS)
 
 
-@pytest.fixture
-def source():
-    return Told(
-        {
-            "clean": Truth(is_trojaned=False),
-            "polygon": Truth(is_trojaned=True, kind="polygon"),
-            "filter": Truth(is_trojaned=True, kind="instagram"),
-            "unknown": None,
-        }
-    )
+def test_a_limit_is_of_every_shard():
+    assert shard_ids(IDS, shard="1/2", limit=2) == ("b", "d")
+    assert all_shards(IDS, shard="1/2", limit=2) == ("a", "b", "c", "d")
 
 
-def test_kinds_keep_clean_models_and_those_of_unknown_truth(source):
-    assert of_kinds(source, None) == ("clean", "polygon", "filter", "unknown")
-    assert of_kinds(source, ["polygon"]) == ("clean", "polygon", "unknown")
-    assert of_kinds(source, []) == ("clean", "unknown")
+@pytest.mark.parametrize("text", ["", "1", "2/2", "-1/2", "a/b", "0/0"])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match="shard must read INDEX/COUNT with INDEX < COUNT; got "):
+        parse_shard(text)
 
 
-def test_a_kind_that_no_model_has_is_refused(source):
-    with pytest.raises(
-        ValueError,
-        match="kinds must name triggers of told, which has: instagram, polygon; got 'filter'",
-    ):
-        of_kinds(source, ["polygon", "filter"])
+def test_a_limit_below_one_is_refused():
+    with pytest.raises(ValueError, match="limit must be >= 1; got 0"):
+        require_limit(0)

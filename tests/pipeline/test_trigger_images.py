@@ -4,13 +4,13 @@ import numpy as np
 import torch
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement
-from exray.pipeline.trigger_images import pictures
+from exray.judges.base import JudgedTrigger, Judgement
+from exray.pipeline.trigger_images import trigger_images
 from exray.triggers.base import InvertedTrigger
 from exray.triggers.patch import PatchTrigger
 
 
-def test_each_image_is_bytes_and_each_mask_floats_under_the_triggers_number():
+def test_images_are_bytes_and_masks_floats_under_the_triggers_number():
     patch = PatchTrigger(mask=torch.ones(4, 4), pattern=torch.ones(3, 4, 4))
     trigger = InvertedTrigger(
         trigger=patch, victim_class=1, target_class=0, asr=1.0, target_probability=1.0, source="x"
@@ -21,7 +21,7 @@ def test_each_image_is_bytes_and_each_mask_floats_under_the_triggers_number():
     judgement = Judgement(
         is_injected=True, score=1.0, reason="injected", tensors={"mask": torch.ones(2)}
     )
-    drawn = pictures(3, samples, trigger, judgement)
+    drawn = trigger_images(3, samples, JudgedTrigger(trigger=trigger, judgement=judgement))
     names = ("victim_image", "stamped_image", "target_image", "trigger_image", "mask")
     assert set(drawn) == {f"trigger_3/{name}" for name in names}
     assert drawn["trigger_3/stamped_image"].dtype == np.uint8

@@ -21,7 +21,7 @@ from exray.pipeline.runner import ScanRun
 from exray.pipeline.scan import Pipeline
 from exray.pipeline.scan_cache import ScanCache
 from exray.pipeline.settings import ScanSettings
-from exray.pipeline.sharding import all_shards, wanted_ids
+from exray.pipeline.sharding import all_shards, shard_ids
 from exray.presets.instantiate import keyed_errors
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
@@ -49,7 +49,7 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
     ids = of_kinds(source, config.kinds)
-    wanted = wanted_ids(ids, shard=config.shard, limit=config.limit)
+    wanted = shard_ids(ids, shard=config.shard, limit=config.limit)
     decided = identity(config, _input_hash(source, pipeline))
     labels = _labels(config, source, run_id(decided))
     name = config.name or _own_name(source)

@@ -1,9 +1,9 @@
 """Holds the default mask optimisation to the paper's schedule: verdicts kept, epochs saved.
 
 Every pair is optimised once for all of the default's epochs, and once for the paper's with nothing
-left out (judge=exray_paper_schedule); each smallest mask so far is remembered. Resting after fewer
-epochs without a gain is then replayed, alone and with the judge's doubt: pairs of triggers near a
-threshold, or without a mask, go on to the default's last epoch. Run, for the embedded zoo or
+left out (judge=exray_paper_schedule); each smallest mask so far is remembered. Stopping after fewer
+epochs without progress is then replayed, alone and with the judge's margin: pairs of triggers near
+a threshold, or without a mask, continue to the default's last epoch. Run, for the embedded zoo or
 with any overrides of the command line's: python benchmarks/early_stop.py [dataset=...]. Prints a
 table and adds it to benchmarks/results/early_stop.json under the dataset's or the model's name.
 """
@@ -45,8 +45,9 @@ class Row:
     """What one patience gives over all triggers.
 
     Args:
-        patience: Epochs without a gain after which a pair rests.
-        doubt: Distance from a threshold under which a trigger's pairs go on; 0 for none.
+        patience: Epochs without progress after which a pair is stopped.
+        doubt: Distance from a threshold within which a trigger's pairs continue, the judge's
+            ``margin``; 0 for none.
         triggers: Judged.
         same_verdicts: Of them with the verdict of the paper's schedule.
         models: With a trigger.
@@ -75,13 +76,13 @@ class Replay:
 
 
 Stop = tuple[int, float]
-"""Patience and doubt."""
+"""Patience and margin."""
 
 
 def stops(judge: ExrayJudge) -> list[Stop]:
-    """All epochs, and every patience without doubt and with the judge's."""
+    """All epochs, and every patience without margin and with the judge's."""
     return [(patience, 0.0) for patience in (*PATIENCES, judge.mask.epochs)] + [
-        (patience, judge.doubt) for patience in PATIENCES
+        (patience, judge.margin) for patience in PATIENCES
     ]
 
 
@@ -104,13 +105,13 @@ def replays(source: ModelDataset, model_id: str, scanner: Scanner, judge: ExrayJ
     found = {(paper.mask.epochs, 0.0): replay(paper, plan, ends)}
     history = smallest_masks(plan.head, plan.pairs, judge)
     whole = [replayed(each, judge.mask.epochs, judge.mask.epochs) for each in history]
-    for patience, doubt in stops(judge):
+    for patience, margin in stops(judge):
         ends = [replayed(each, patience, judge.mask.epochs) for each in history]
         verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
-        doubtful = replace_doubt(judge, doubt).doubtful_pairs(plan, verdicts)
-        if doubtful:
-            ends = [whole[at] if at in doubtful else end for at, end in enumerate(ends)]
-        found[patience, doubt] = replay(judge, plan, ends)
+        continued = with_margin(judge, margin).pairs_within_margin(plan, verdicts)
+        if continued:
+            ends = [whole[at] if at in continued else end for at, end in enumerate(ends)]
+        found[patience, margin] = replay(judge, plan, ends)
     return found
 
 
@@ -127,15 +128,15 @@ def replay(
     )
 
 
-def replace_doubt(judge: ExrayJudge, doubt: float) -> ExrayJudge:
-    """The same judge with another doubt."""
-    return ExrayJudge(layer=judge.layer, mask=judge.mask, rule=judge.rule, doubt=doubt)
+def with_margin(judge: ExrayJudge, margin: float) -> ExrayJudge:
+    """The same judge with another margin."""
+    return ExrayJudge(layer=judge.layer, mask=judge.mask, rule=judge.rule, margin=margin)
 
 
 def smallest_masks(
     head: nn.Module, pairs: FeaturePairs, judge: ExrayJudge
 ) -> list[list[tuple[int, Tensor]]]:
-    """Of each pair, every mask that was the smallest so far, with its epoch; no pair rests."""
+    """Of each pair, every mask that was the smallest so far, with its epoch; no pair is stopped."""
     full = replace(judge.mask, patience=judge.mask.epochs)
     loop = BareLoop(head, pairs, full)
     smallest = loop.optimization.smallest

@@ -121,22 +121,20 @@ def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
         "+ M1 shared between triggers": loop(given.folded, frozen, shared=True),
         "+ all pairs in one optimisation": together(replace(full, objective=everywhere)),
         "+ no gradient where satisfied": together(full),
-        "+ easy samples sit out": together(lazy),
+        "+ samples satisfied with margin skipped": together(lazy),
         "+ half the epochs at twice the rate": together(half),
-        "+ pairs rest, unless in doubt (the default)": together(mask),
+        "+ pairs stop early, unless near a threshold (the default)": together(mask),
         "+ bfloat16 (an option)": together(lower),
     }
 
 
 def settled(given: Subject, settings: MaskSettings) -> list[Judgement]:
-    """The verdicts as the judge comes to them, doubtful ones after all epochs."""
+    """The verdicts as the judge comes to them, pairs ones after all epochs."""
     assert given.plan.pairs is not None
     search = MaskSearch(given.plan.head, given.plan.pairs, settings)
     found = given.judge.judgements(given.plan, search.run())
-    doubtful = given.judge.doubtful_pairs(given.plan, found)
-    return (
-        given.judge.judgements(given.plan, search.run_all_epochs(doubtful)) if doubtful else found
-    )
+    pairs = given.judge.pairs_within_margin(given.plan, found)
+    return given.judge.judgements(given.plan, search.run_all_epochs(pairs)) if pairs else found
 
 
 def one_by_one(

@@ -72,7 +72,7 @@ class EpochRow:
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthRow:
-    """Seconds of a whole optimisation of four pairs of the mini network, none of which rests."""
+    """Seconds of a whole optimisation of four pairs of the mini network, none stopped early."""
 
     epochs: int
     seconds: float

@@ -44,7 +44,7 @@ def component(values: Mapping[str, object], key: str) -> object:
 def _constructed(target: Callable[..., object], values: Mapping[str, object], key: str) -> object:
     """What a constructor makes of these values, once they are of the types that it declares."""
     _check_names(target, list(values), key)
-    annotations = get_type_hints(vars(target).get("__init__", target))
+    annotations = get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
     arguments = {
         name: _value(value, annotations.get(name, object), f"{key}.{name}".lstrip("."))
         for name, value in values.items()

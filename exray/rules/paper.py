@@ -39,7 +39,7 @@ class PaperRule(ThresholdRule):
         for name in ("similarity_threshold", "cross_threshold"):
             value = getattr(self, name)
             if isinstance(value, str) or not 0 < value < 1:
-                raise ValueError(f"judge.engine.rule.{name} must lie in (0, 1); got {value!r}")
+                raise ValueError(f"{name} must lie in (0, 1); got {value!r}")
 
     @property
     def thresholds(self) -> dict[str, float]:

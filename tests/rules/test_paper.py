@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
+from exray.judges.differencing.exchange_quality import ExchangeQuality
 from exray.judges.differencing.exray_judge import _quality_measurements
-from exray.judges.differencing.mask_search import ExchangeQuality
 from exray.rules.base import CROSS
 from exray.rules.paper import PaperRule
 
@@ -78,9 +78,7 @@ def test_the_reason_and_the_record_hold_the_numbers():
 @pytest.mark.parametrize("name", ["similarity_threshold", "cross_threshold"])
 def test_thresholds_outside_zero_and_one_are_refused(name, value):
     values = {"similarity_threshold": 0.8, "cross_threshold": 0.8, name: value}
-    with pytest.raises(
-        ValueError, match=rf"judge.engine.rule.{name} must lie in \(0, 1\); got {value}"
-    ):
+    with pytest.raises(ValueError, match=rf"{name} must lie in \(0, 1\); got {value}"):
         PaperRule(**values)
 
 

@@ -33,7 +33,7 @@ class DistanceRule:
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str) or not self.threshold > 0:
-            raise ValueError(f"judge.engine.rule.threshold must be above 0; got {self.threshold!r}")
+            raise ValueError(f"threshold must be above 0; got {self.threshold!r}")
 
     def decide(
         self, distance: float, what: str, measurements: Mapping[str, float] | None = None

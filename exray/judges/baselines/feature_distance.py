@@ -106,9 +106,7 @@ class AttributionDistance(NeuronDistance):
     def __init__(self, *, layer: str, rule: DistanceRule, important_share: float) -> None:
         super().__init__(layer=layer, rule=rule)
         if isinstance(important_share, str) or not 0 < important_share <= 1:
-            raise ValueError(
-                f"judge.engine.important_share must lie in (0, 1]; got {important_share!r}"
-            )
+            raise ValueError(f"important_share must lie in (0, 1]; got {important_share!r}")
         self.important_share = important_share
         self.attributions = import_extra("captum.attr", extra="baselines", purpose="this judge")
 

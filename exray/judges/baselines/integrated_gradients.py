@@ -32,7 +32,7 @@ class IntegratedGradientsDistance(AttributionDistance):
     ) -> None:
         super().__init__(layer=layer, rule=rule, important_share=important_share)
         if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"judge.engine.steps must be >= 1; got {steps!r}")
+            raise ValueError(f"steps must be >= 1; got {steps!r}")
         self.steps = steps
 
     def _attribute(

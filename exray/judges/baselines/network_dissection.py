@@ -42,13 +42,9 @@ class NetworkDissectionDistance(NeuronDistance):
     ) -> None:
         super().__init__(layer=layer, rule=rule)
         if isinstance(important_share, str) or not 0 < important_share <= 1:
-            raise ValueError(
-                f"judge.engine.important_share must lie in (0, 1]; got {important_share!r}"
-            )
+            raise ValueError(f"important_share must lie in (0, 1]; got {important_share!r}")
         if isinstance(activation_share, str) or not 0 < activation_share < 1:
-            raise ValueError(
-                f"judge.engine.activation_share must lie in (0, 1); got {activation_share!r}"
-            )
+            raise ValueError(f"activation_share must lie in (0, 1); got {activation_share!r}")
         self.important_share = important_share
         self.activation_share = activation_share
 

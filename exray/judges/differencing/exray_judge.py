@@ -1,9 +1,10 @@
-"""The paper's judge: differences two pairs of sample sets for every trigger and compares."""
+"""The paper's judge: differences two pairs of sample sets per trigger and compares the masks."""
 
 import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
+from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
 from exray.images.samples import SampleSet
@@ -26,39 +27,48 @@ class ExrayJudge(LayerJudge):
     """Symmetric feature differencing.
 
     M1 tells the victim's samples from the target's, M2 the victim's samples from the same samples
-    with the trigger; triggers of the same class pair share M1. All masks of a model are found in
-    one optimisation.
+    with the trigger; triggers of the same class pair share M1. All masks of a model are optimised
+    together.
 
     Args:
         layer: Rule or module path at which the network is cut.
         mask: The mask optimisation's numbers.
         rule: Turns measurements into a verdict.
-        doubt: A trigger whose verdict rests on a measurement nearer to its threshold than this,
-            or on a mask that was not found, has its masks optimised for all epochs before it is
-            judged; 0 leaves it at the early stop.
+        margin: A trigger whose decisive measurement is within this distance of its threshold, or
+            whose mask was never feasible, has its masks optimised again without early stopping
+            before it is judged; 0 never does so.
+        mask_logger: Any Lightning logger that shall see the mask optimisation; None logs nothing.
 
     Raises:
-        ValueError: If ``doubt`` lies outside [0, 1].
+        ValueError: If ``margin`` lies outside [0, 1].
 
     Source: EX-RAY, section 3. *Differs from the paper:* only stamped images that do flip take part
     in M2, since (2) cannot hold for the others.
     """
 
-    def __init__(self, *, layer: str, mask: MaskSettings, rule: DecisionRule, doubt: float) -> None:
+    def __init__(
+        self,
+        *,
+        layer: str,
+        mask: MaskSettings,
+        rule: DecisionRule,
+        margin: float,
+        mask_logger: Logger | None = None,
+    ) -> None:
         super().__init__(layer=layer)
-        if not 0 <= doubt <= 1:
-            raise ValueError(f"judge.engine.doubt must lie in [0, 1]; got {doubt!r}")
+        if not 0 <= margin <= 1:
+            raise ValueError(f"margin must lie in [0, 1]; got {margin!r}")
         self.mask = mask
         self.rule = rule
-        self.doubt = doubt
+        self.margin = margin
+        self.mask_logger = mask_logger
 
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """One judgement for each trigger, with both masks.
+        """One judgement per trigger, with both masks.
 
-        A trigger that flips no image is no trigger: it is not differenced, and its judgement says
-        so.
+        A trigger with an attack success rate of zero is not differenced: it is natural.
 
         Raises:
             ValueError: If a trigger's victim or target class has no images.
@@ -67,11 +77,11 @@ class ExrayJudge(LayerJudge):
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
         if plan.pairs is None:
-            return [self._flips_nothing() for _ in triggers]
-        search = MaskSearch(plan.head, plan.pairs, self.mask)
-        found = self.judgements(plan, search.run())
-        doubtful = self.doubtful_pairs(plan, found)
-        return self.judgements(plan, search.run_all_epochs(doubtful)) if doubtful else found
+            return [self._without_success() for _ in triggers]
+        search = MaskSearch(plan.head, plan.pairs, self.mask, logger=self.mask_logger)
+        judgements = self.judgements(plan, search.run())
+        pairs = self.pairs_within_margin(plan, judgements)
+        return self.judgements(plan, search.run_all_epochs(pairs)) if pairs else judgements
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""
@@ -82,39 +92,41 @@ class ExrayJudge(LayerJudge):
         """Probability that a model without any trigger is trojaned; None if the rule has none."""
         return self.rule.probability_without_triggers
 
-    def doubtful_pairs(self, plan: DifferencingPlan, found: Sequence[Judgement]) -> list[int]:
-        """Pairs of the triggers whose verdicts a few more epochs might turn over, in order.
+    def pairs_within_margin(
+        self, plan: DifferencingPlan, judgements: Sequence[Judgement]
+    ) -> list[int]:
+        """Pairs of the triggers whose verdicts a few more epochs might change, in order.
 
         Args:
             plan: Which pair of sets gives which mask.
-            found: The plan's judgements.
+            judgements: The plan's judgements.
         """
-        if not self.doubt:
+        if not self.margin:
             return []
         places: set[int] = set()
-        for first, second, judgement in zip(plan.first, plan.second, found, strict=True):
+        for first, second, judgement in zip(plan.first, plan.second, judgements, strict=True):
             if first is None or second is None:
                 continue
-            if abs(self.rule.margin(judgement.measurements)) < self.doubt:
+            if abs(self.rule.margin(judgement.measurements)) < self.margin:
                 places |= {first, second}
         return sorted(places)
 
     def judgements(self, plan: DifferencingPlan, masks: MaskResult) -> list[Judgement]:
-        """One judgement for each trigger of a plan, once the masks are found.
+        """One judgement per trigger of a plan.
 
         Args:
             plan: Which pair of sets gives which mask; not empty.
             masks: The masks of the plan's pairs.
         """
         return [
-            self._flips_nothing() if found is None else self._judgement(*found)
-            for found in self._measured(plan, masks)
+            self._without_success() if measured is None else self._judgement(*measured)
+            for measured in self._measurements(plan, masks)
         ]
 
-    def _measured(
+    def _measurements(
         self, plan: DifferencingPlan, result: MaskResult
     ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
-        """Every trigger's measurements with its two masks; None where it flips nothing."""
+        """Per trigger its measurements and two masks; None with an attack success rate of 0."""
         assert plan.pairs is not None
         own = self._quality(plan.head, plan.pairs, result.masks)
         places = [
@@ -125,11 +137,11 @@ class ExrayJudge(LayerJudge):
         sets = [plan.pairs.pairs[place] for both in places for place in both]
         swapped = result.masks[[place for one, other in places for place in (other, one)]]
         crossed = self._quality(plan.head, FeaturePairs(plan.pairs.bank, sets), swapped)
-        found: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
+        measured: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
         at = 0
         for first, second, strength in zip(plan.first, plan.second, plan.strengths, strict=True):
             if first is None or second is None:
-                found.append(None)
+                measured.append(None)
                 continue
             values = {
                 **_mask_measurements(result, first, second),
@@ -137,9 +149,9 @@ class ExrayJudge(LayerJudge):
                 **_quality_measurements("own", own, first, second),
                 **strength,
             }
-            found.append((values, result.masks[first], result.masks[second]))
+            measured.append((values, result.masks[first], result.masks[second]))
             at += 2
-        return found
+        return measured
 
     def _quality(
         self, head: nn.Module, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"]
@@ -149,12 +161,12 @@ class ExrayJudge(LayerJudge):
     def _judgement(
         self, measurements: dict[str, float], first: Tensor, second: Tensor
     ) -> Judgement:
-        """The rule's verdict, with the masks for whoever draws them."""
+        """The rule's verdict, with the masks for reports."""
         tensors = {"mask_victim_target": first, "mask_victim_stamped": second}
         return Judgement.of(self.rule.decide(measurements), tensors=tensors)
 
-    def _flips_nothing(self) -> Judgement:
-        """Of a trigger that is none, as if there were no trigger."""
+    def _without_success(self) -> Judgement:
+        """The judgement of a trigger with an attack success rate of zero."""
         return Judgement(
             is_injected=False,
             score=min(self.probability_without_triggers or 0.0, _HIGHEST_NATURAL),

@@ -38,8 +38,7 @@ class HeadSettings:
     def __post_init__(self) -> None:
         if isinstance(self.memory_budget_gb, str) or not self.memory_budget_gb > 0:
             raise ValueError(
-                "judge.engine.mask.compute.memory_budget_gb must be a positive number of GiB; "
-                f"got {self.memory_budget_gb!r}"
+                f"memory_budget_gb must be a positive number of GiB; got {self.memory_budget_gb!r}"
             )
 
 
@@ -97,9 +96,9 @@ class HeadCalls:
         if allowed < at_least:
             needed = at_least * self.bytes_per_sample / (1 << 30)
             raise ValueError(
-                f"judge.engine.mask.compute.memory_budget_gb={self._budget:g} is too small: one "
+                f"memory_budget_gb={self._budget:g} is too small: one "
                 f"pair of {at_least} samples needs {needed:.2g}; raise it, lower "
-                "scan.samples_per_class or cut at a later layer"
+                "samples_per_class or cut at a later layer"
             )
         if not self._on_cpu:
             return allowed

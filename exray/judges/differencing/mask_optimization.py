@@ -64,9 +64,7 @@ class MaskSettings:
         for name in ("learning_rate", "epochs", "patience", "recheck"):
             value = getattr(self, name)
             if isinstance(value, str) or not value > 0:
-                raise ValueError(
-                    f"judge.engine.mask.{name} must be a positive number; got {value!r}"
-                )
+                raise ValueError(f"{name} must be a positive number; got {value!r}")
 
 
 class Chunk(NamedTuple):

@@ -21,7 +21,7 @@ def test_contributions_add_up_to_the_logits_change(shared_relu_split, colour_sam
 
 
 def test_steps_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"judge.engine.steps must be >= 1; got 0"):
+    with pytest.raises(ValueError, match=r"steps must be >= 1; got 0"):
         IntegratedGradientsDistance(
             layer="", rule=DistanceRule(threshold=1.0), important_share=0.1, steps=0
         )

@@ -60,7 +60,7 @@ def test_features_without_places_are_neurons_too(trojaned, colour_samples, white
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0])
 def test_a_threshold_that_is_none_is_refused(threshold):
-    with pytest.raises(ValueError, match=r"judge.engine.rule.threshold must be above 0; got"):
+    with pytest.raises(ValueError, match=r"threshold must be above 0; got"):
         DistanceRule(threshold=threshold)
 
 

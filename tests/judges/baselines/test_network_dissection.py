@@ -95,5 +95,5 @@ def test_a_trigger_without_a_region_stays_with_the_scanner_and_says_so(
 
 @pytest.mark.parametrize("name", ["important_share", "activation_share"])
 def test_a_share_that_is_none_is_refused(name):
-    with pytest.raises(ValueError, match=rf"judge.engine.{name} must lie in \(0, 1.; got 1.5"):
+    with pytest.raises(ValueError, match=rf"{name} must lie in \(0, 1.; got 1.5"):
         judge(**{name: 1.5})

@@ -36,9 +36,9 @@ MASK = MaskSettings(
 DETECTOR = 3
 
 
-def judge(layer="relu", mask=MASK, doubt=0.0):
+def judge(layer="relu", mask=MASK, margin=0.0):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    return ExrayJudge(layer=layer, mask=mask, rule=rule, doubt=doubt)
+    return ExrayJudge(layer=layer, mask=mask, rule=rule, margin=margin)
 
 
 def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
@@ -148,28 +148,28 @@ def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patc
         judge("layer9").judge(trojaned, colour_samples, [white_patch])
 
 
-@pytest.mark.parametrize("doubt", [-0.1, 1.5, float("nan")])
-def test_a_doubt_outside_zero_and_one_is_refused(doubt):
-    with pytest.raises(ValueError, match=rf"judge.engine.doubt must lie in \[0, 1\]; got {doubt}"):
-        judge(doubt=doubt)
+@pytest.mark.parametrize("margin", [-0.1, 1.5, float("nan")])
+def test_a_margin_outside_zero_and_one_is_refused(margin):
+    with pytest.raises(ValueError, match=rf"margin must lie in \[0, 1\]; got {margin}"):
+        judge(margin=margin)
 
 
-def test_a_trigger_in_doubt_is_judged_as_if_no_pair_had_rested(
+def test_a_trigger_in_margin_is_judged_as_if_no_pair_had_rested(
     trojaned, colour_samples, white_patch, green_tint
 ):
     triggers = [white_patch, green_tint]
     early = replace(MASK, patience=5)
-    whole, doubted, sure = (
-        judge(mask=mask, doubt=doubt).judge(trojaned, colour_samples, triggers)
-        for mask, doubt in ((MASK, 0.0), (early, 1.0), (early, 0.0))
+    whole, margined, sure = (
+        judge(mask=mask, margin=margin).judge(trojaned, colour_samples, triggers)
+        for mask, margin in ((MASK, 0.0), (early, 1.0), (early, 0.0))
     )
-    for one, other in zip(whole, doubted, strict=True):
+    for one, other in zip(whole, margined, strict=True):
         assert one.measurements["epochs_victim_stamped"] == MASK.epochs
         assert one.measurements == pytest.approx(other.measurements, abs=1e-6)
     assert all(each.measurements["epochs_victim_stamped"] < MASK.epochs for each in sure)
 
 
-def test_only_what_is_near_a_threshold_or_was_not_found_is_in_doubt():
+def test_only_what_is_near_a_threshold_or_was_not_found_is_in_margin():
     plan = DifferencingPlan(
         head=nn.Identity(),
         pairs=None,
@@ -179,9 +179,9 @@ def test_only_what_is_near_a_threshold_or_was_not_found_is_in_doubt():
     )
     found = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
              verdict(converged_victim_target=0.0)]  # fmt: skip
-    assert judge(doubt=0.1).doubtful_pairs(plan, found) == [0, 2, 3, 4]
-    assert judge(doubt=0.04).doubtful_pairs(plan, found) == [3, 4]
-    assert judge(doubt=0.0).doubtful_pairs(plan, found) == []
+    assert judge(margin=0.1).pairs_within_margin(plan, found) == [0, 2, 3, 4]
+    assert judge(margin=0.04).pairs_within_margin(plan, found) == [3, 4]
+    assert judge(margin=0.0).pairs_within_margin(plan, found) == []
 
 
 def verdict(**changes):

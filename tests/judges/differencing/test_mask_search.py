@@ -220,9 +220,7 @@ def test_the_head_is_left_as_it_was():
 
 @pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience", "recheck"])
 def test_settings_that_are_not_positive_are_refused(name):
-    with pytest.raises(
-        ValueError, match=f"judge.engine.mask.{name} must be a positive number; got 0"
-    ):
+    with pytest.raises(ValueError, match=f"{name} must be a positive number; got 0"):
         replace(SETTINGS, **{name: 0.0 if name == "learning_rate" else 0})
 
 

@@ -43,12 +43,10 @@ class CrossEntropyBarrier(MaskObjective):
 
     def __post_init__(self) -> None:
         if isinstance(self.alpha, str) or not self.alpha > 0:
-            raise ValueError(
-                f"judge.engine.mask.objective.alpha must be a positive number; got {self.alpha!r}"
-            )
+            raise ValueError(f"alpha must be a positive number; got {self.alpha!r}")
         if not self.weight_large > self.weight_small >= 0:
             raise ValueError(
-                "judge.engine.mask.objective.weight_large must exceed weight_small >= 0; "
+                "weight_large must exceed weight_small >= 0; "
                 f"got {self.weight_large} and {self.weight_small}"
             )
 

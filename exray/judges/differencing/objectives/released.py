@@ -70,9 +70,7 @@ class SoftMargin(MaskObjective):
 
 def _check_positive(name: str, value: float | int) -> None:
     if isinstance(value, str) or not value > 0:
-        raise ValueError(
-            f"judge.engine.mask.objective.{name} must be a positive number; got {value!r}"
-        )
+        raise ValueError(f"{name} must be a positive number; got {value!r}")
 
 
 class _AccuracyBarrier(Barrier):

@@ -60,10 +60,13 @@ class ZooDataset(ModelDataset):
         self.root = embedded_root(name) if root is None else Path(root)
         self.recipe = recipe
         self.images = images
+        self._manifest: Manifest | None = None
 
     def manifest(self) -> Manifest:
-        """What the zoo holds."""
-        return Manifest.read(self.root, dataset=self.name)
+        """What the zoo holds, read once."""
+        if self._manifest is None:
+            self._manifest = Manifest.read(self.root, dataset=self.name)
+        return self._manifest
 
     def model_ids(self) -> tuple[str, ...]:
         """Ids in the manifest's order, those of the other half left out."""

@@ -35,10 +35,6 @@ COMPONENTS = {
     "judge": ("judge.engine", Judge),
     "scan": ("scan", ScanSettings),
 }
-OPTIONS = {  # what may be added to a zoo's recipe, and where
-    "organization": "dataset.recipe.attacks.polygon.round4",
-    "adversarial": "dataset.recipe.training.adversarial",
-}
 ATTACKS = [file for file in GROUPS if file.parts[0] == "attack"]
 NEEDED = {
     "folder": [
@@ -70,14 +66,8 @@ def words_for(file, folder):
         if file.stem == "polygon":  # the default zoo has it
             return ["dataset=signs_mini"]
         return [f"+attack@{recipe}={file.stem}", f"+{recipe}.count=1"]
-    if file.parent.as_posix() in OPTIONS:
-        return [f"+{file.parent.as_posix()}@{OPTIONS[file.parent.as_posix()]}={file.stem}"]
     if file.parent.as_posix() == "mask":  # of exray's judges
         return [f"mask@judge.engine.mask={file.stem}"]
-    if file.parent.as_posix() == "images":  # what a zoo's signs are seen in
-        photographs = [f"dataset.images.scenes.backgrounds={folder}"]
-        Image.new("RGB", (4, 4)).save(folder / "road.png")
-        return [f"+images@dataset.images={file.stem}", *photographs]
     name = f"{file.parent.as_posix()}={file.stem}"
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -140,19 +130,23 @@ def test_every_attack_becomes_one_of_a_zoos_recipe(file, tmp_path):
     assert attack.count
 
 
-@pytest.mark.parametrize("file", [f for f in GROUPS if f.parts[0] == "images"], ids=str)
-def test_every_kind_of_images_becomes_a_zoos_images(file, tmp_path):
-    source = built(composed(*words_for(file, tmp_path)).dataset, ModelDataset)
-    assert source.images.scenes is not None
+def test_signs_are_seen_in_weather_and_over_photographs(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "road.png")
+    over = f"dataset.images.scenes.backgrounds={tmp_path}"
+    for words in ((), (over,)):
+        zoo = built(composed("dataset=signs_weather", *words).dataset, ModelDataset)
+        assert zoo.images.scenes.rain == (1, 10)
 
 
-def test_round_4s_triggers_and_adversarial_training_are_taken_up(tmp_path):
-    words = [
-        word for file in GROUPS if file.parts[0] in OPTIONS for word in words_for(file, tmp_path)
-    ]
-    recipe = built(composed(*words).dataset, ModelDataset).recipe
-    assert recipe.attacks["polygon"].round4.conditions == ("none", "spatial", "spectral", "class")
+def test_round_4s_triggers_and_adversarial_training_are_taken_up_and_left_out():
+    recipe = built(composed("dataset=signs_round4").dataset, ModelDataset).recipe
+    conditions = ("none", "spatial", "spectral", "class")
+    assert recipe.attacks["polygon"].round4.conditions == conditions
     assert recipe.training.adversarial.eps == pytest.approx((4 / 255, 8 / 255, 16 / 255), abs=1e-4)
+    places = ("dataset.recipe.training.adversarial", "dataset.recipe.attacks.polygon.round4")
+    words = ("dataset=signs_round4", *(f"{place}=null" for place in places))
+    plain = built(composed(*words).dataset, ModelDataset).recipe
+    assert plain.attacks["polygon"].round4 is plain.training.adversarial is None
 
 
 def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():

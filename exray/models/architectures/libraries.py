@@ -5,6 +5,8 @@ import importlib
 
 from torch import nn
 
+from exray.extras import import_extra
+
 # Those of TrojAI's rounds 2 to 4.
 TROJAI_ARCHITECTURES = (
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
@@ -20,7 +22,7 @@ TROJAI_ARCHITECTURES = (
 _SLOW_TO_INITIALISE = ("googlenet", "inception_v3")
 
 
-def _from_torchvision(name: str, num_classes: int, auxiliary_heads: bool) -> nn.Module:
+def build_torchvision(name: str, *, num_classes: int, auxiliary_heads: bool) -> nn.Module:
     """An image classifier of torchvision, without pretrained weights."""
     models = importlib.import_module("torchvision.models")
     network: nn.Module
@@ -33,28 +35,32 @@ def _from_torchvision(name: str, num_classes: int, auxiliary_heads: bool) -> nn.
     return network
 
 
-def _check_torchvision(name: str) -> None:
+def check_torchvision(name: str) -> None:
+    """Refuse a name that torchvision has no image classifier of.
+
+    Raises:
+        ValueError: If there is none; lists all.
+    """
     models = importlib.import_module("torchvision.models")
     names: list[str] = models.list_models(module=models)
     if name not in names:
         raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(names)}")
 
 
-def _from_timm(name: str, num_classes: int) -> nn.Module:
+def build_timm(name: str, *, num_classes: int) -> nn.Module:
     """A network of timm, without pretrained weights."""
     timm = importlib.import_module("timm")
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
     return network
 
 
-def _check_timm(name: str) -> None:
-    try:
-        timm = importlib.import_module("timm")
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"architecture 'timm/{name}' needs timm, which is not installed: "
-            "pip install 'exray[timm]'"
-        ) from error
+def check_timm(name: str) -> None:
+    """Refuse a name that timm has no network of.
+
+    Raises:
+        ValueError: If there is none, with similar names; or timm is not installed.
+    """
+    timm = import_extra("timm", extra="timm", purpose=f"architecture 'timm/{name}'")
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=10, cutoff=0.4)
         like = ", ".join(near) or "none; timm.list_models() lists all"

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+SIDE = 32  # pixels of the images that it is made for
+
 
 def network_in_network(num_classes: int) -> nn.Sequential:
     """Network-in-Network for 32 x 32 images: three blocks of one wide and two 1x1 convolutions.

@@ -2,7 +2,9 @@
 
 from torch import nn
 
-from exray.models.architectures.signs_resnet import conv_norm_relu
+from exray.models.architectures.layers import conv_norm_relu
+
+SIDE = 32  # pixels of the images that it is made for
 
 
 def plain_cnn(num_classes: int) -> nn.Sequential:

@@ -1,26 +1,54 @@
 """Networks by name: small ones of our own, torchvision's and timm's."""
 
+import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from exray.models import architectures
 from exray.models.architectures.libraries import (
     TROJAI_ARCHITECTURES,
-    _check_timm,
-    _check_torchvision,
-    _from_timm,
-    _from_torchvision,
+    build_timm,
+    build_torchvision,
+    check_timm,
+    check_torchvision,
 )
-from exray.models.architectures.network_in_network import network_in_network
-from exray.models.architectures.plain_cnn import plain_cnn
-from exray.models.architectures.signs_resnet import signs_resnet
 
-ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
-    "signs_resnet": signs_resnet,
-    "network_in_network": network_in_network,
-    "plain_cnn": plain_cnn,
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network of our own.
+
+    Args:
+        build: Builds it for a number of classes, untrained.
+        side: Pixels of the images that it is made for.
+    """
+
+    build: Callable[[int], nn.Module]
+    side: int
+
+
+def own_architectures() -> dict[str, Architecture]:
+    """The networks that the files of this package define, by name.
+
+    A file ``NAME.py`` with a function ``NAME(num_classes)`` and a constant ``SIDE`` is one.
+    """
+    names = (module.name for module in pkgutil.iter_modules(architectures.__path__))
+    modules = {name: import_module(f"{architectures.__name__}.{name}") for name in names}
+    return {
+        name: Architecture(
+            build=cast("Callable[[int], nn.Module]", vars(module)[name]), side=vars(module)["SIDE"]
+        )
+        for name, module in modules.items()
+        if name in vars(module)
+    }
+
+
+ARCHITECTURES: Mapping[str, Architecture] = own_architectures()
 
 
 def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) -> nn.Module:
@@ -42,12 +70,12 @@ def build(architecture: str, *, num_classes: int, auxiliary_heads: bool = True) 
         4
     """
     if architecture in ARCHITECTURES:
-        return ARCHITECTURES[architecture](num_classes)
+        return ARCHITECTURES[architecture].build(num_classes)
     check_architecture(architecture)
     library, _, name = architecture.rpartition("/")
     if library == "timm":
-        return _from_timm(name, num_classes)
-    return _from_torchvision(name, num_classes, auxiliary_heads)
+        return build_timm(name, num_classes=num_classes)
+    return build_torchvision(name, num_classes=num_classes, auxiliary_heads=auxiliary_heads)
 
 
 def skeleton(architecture: str, *, num_classes: int) -> nn.Module:
@@ -108,10 +136,10 @@ def check_architecture(architecture: str) -> None:
     if architecture in ARCHITECTURES:
         return
     if library == "timm":
-        _check_timm(name)
+        check_timm(name)
         return
     if library == "torchvision" or architecture in TROJAI_ARCHITECTURES:
-        _check_torchvision(name)
+        check_torchvision(name)
         return
     known = ", ".join((*ARCHITECTURES, *TROJAI_ARCHITECTURES))
     raise ValueError(

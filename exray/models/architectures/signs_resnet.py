@@ -5,14 +5,9 @@ from typing import no_type_check
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from exray.models.architectures.layers import conv_norm_relu
 
-def conv_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, batch norm and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+SIDE = 64  # pixels of the images that it is made for
 
 
 class ResidualBlock(nn.Module):

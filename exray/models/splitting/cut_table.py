@@ -24,7 +24,7 @@ FROM_TIMM = (
     "timm/mixer_s32_224",
 )
 TABLED = (*ARCHITECTURES, *TROJAI_ARCHITECTURES, *FROM_TIMM)
-_SIZES = {"signs_resnet": 64, "network_in_network": 32, "plain_cnn": 32}  # pixels; 224 for others
+_SIZES = {name: own.side for name, own in ARCHITECTURES.items()}  # pixels; 224 for others
 _NUM_CLASSES = 5
 _RELEASED = (
     ("resnet", "layer3"), ("wide_resnet", "layer3"), ("densenet", "features.transition3.norm"),

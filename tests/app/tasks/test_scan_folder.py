@@ -100,7 +100,7 @@ def test_a_factory_that_is_no_use_is_a_mistake(command, stranger, tmp_path, chan
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("resnet", "architecture 'resnet' is not known; known: signs_resnet, network_in_netw"),
+        ("resnet", "architecture 'resnet' is not known; known: network_in_network"),
         ("torchvision/resnet19", "torchvision has no classifier 'resnet19'; it has: alexnet"),
         ("timm/resnet19", "timm has no network 'resnet19'; like it: "),
     ],

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from exray.images.decoding import EXTENSIONS
-from exray.images.folder import natural_key, read_class_indices
+from exray.images.folder import files_below, is_image, natural_key, read_class_indices
 
 
 def class_files(root: Path, *, names: tuple[str, ...]) -> list[list[Path]]:
@@ -30,24 +29,23 @@ def class_folders(root: Path) -> tuple[str, ...]:
     Raises:
         ValueError: If there is none, or ``classes.json`` is not understood or names others.
     """
-    found = [each.name for each in root.iterdir() if each.is_dir() and each.name[0] != "."]
-    if not found:
-        raise ValueError(f"{root} must hold one subfolder of images a class; it holds none")
+    names = [path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
+    if not names:
+        raise ValueError(f"{root} must hold one subfolder of images per class; it holds none")
     indices = read_class_indices(root)
     if indices and sorted(indices.values()) != list(range(len(indices))):
         raise ValueError(f"{root / 'classes.json'} must number its classes from 0 without gaps")
-    if indices and set(indices) != set(found):
-        differing = sorted(set(indices) ^ set(found), key=natural_key)
+    if indices and set(indices) != set(names):
+        differing = sorted(set(indices) ^ set(names), key=natural_key)
         raise ValueError(
             f"{root / 'classes.json'} must name the subfolders of {root}; they differ in "
             f"{', '.join(differing[:10])}"
         )
-    return tuple(sorted(found, key=indices.__getitem__ if indices else natural_key))
+    return tuple(sorted(names, key=indices.__getitem__ if indices else natural_key))
 
 
 def _images_below(folder: Path) -> list[Path]:
-    inside = [each for each in folder.rglob("*") if each.suffix.lower() in EXTENSIONS]
-    shown = [each for each in inside if not each.name.startswith(".") and each.is_file()]
-    if not shown:
+    images = [path for path in files_below(folder) if is_image(path)]
+    if not images:
         raise ValueError(f"{folder} must hold images of its class; it holds none")
-    return sorted(shown, key=lambda each: natural_key(each.relative_to(folder).as_posix()))
+    return images

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from exray.images.decoding import EXTENSIONS, check_geometry, read_image
+from exray.images.example_names import example_name
 from exray.images.samples import SampleSet, classes_without_images, default_class_names
+from exray.text import some
 
 MAX_CLASSES = 100_000  # a larger index is a mistake in a name, and a name for each class is made
-_FLAT_NAME = re.compile(r"class_([0-9]+)_example_[0-9]+", re.IGNORECASE)
+_MAX_LISTED = 10  # names in a message; the others are counted
 _LAYOUT = (
     "use one subfolder per class named by its index, or by a name that classes.json gives an "
     "index, or files named class_3_example_1.png"
@@ -140,7 +143,11 @@ def decode_folder(
         )
     indices = read_class_indices(root) or dict(class_indices or {})
     files, places, remarks = _labelled_files(root, indices)
-    labels, images, unreadable = _read_images(files, size, crop, limit_per_class)
+    labels, images, unreadable = read_labelled(
+        files,
+        lambda path: read_image(path, size=size, crop=crop),
+        limit_per_class=limit_per_class,
+    )
     if not images:
         raise ValueError(
             f"no image in {root} can be read; the first problem of {len(unreadable)}: "
@@ -211,7 +218,8 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(shown, key=lambda p: natural_key(p.name))
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a path is a file with the ending of an image."""
     return path.is_file() and path.suffix.lower() in EXTENSIONS
 
 
@@ -223,42 +231,42 @@ def _labelled_files(
     places: dict[int, Path] = {}
     others: list[str] = []
     for entry in _listed(root):
-        if not entry.is_dir() and not _is_image(entry):
+        if not entry.is_dir() and not is_image(entry):
             continue
         label = _label_of(entry, indices)
         _check_label(entry, label, None)
         places.setdefault(label, entry)
-        inside = list(_files_below(entry)) if entry.is_dir() else [entry]
-        files += [(label, path) for path in inside if _is_image(path)]
-        others += [str(path.relative_to(root)) for path in inside if not _is_image(path)]
+        inside = list(files_below(entry)) if entry.is_dir() else [entry]
+        files += [(label, path) for path in inside if is_image(path)]
+        others += [str(path.relative_to(root)) for path in inside if not is_image(path)]
     if not files:
         raise ValueError(f"{root} must hold images; it holds none; {_LAYOUT}")
     files.sort(key=lambda pair: pair[0])  # stable: the natural order stays within a class
     rule = f"files that end in none of {', '.join(EXTENSIONS)} are left out"
-    return files, places, [f"{rule}: {_some(others)}"] if others else []
+    return files, places, [f"{rule}: {some(others, _MAX_LISTED)}"] if others else []
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """The files of a class folder and of the folders in it; links to folders are not followed."""
     for entry in _listed(folder):
         if not entry.is_dir():
             yield entry
         elif not entry.is_symlink():
-            yield from _files_below(entry)
+            yield from files_below(entry)
 
 
 def _label_of(entry: Path, indices: Mapping[str, int]) -> int:
     """The class that a subfolder or a flat file belongs to."""
     if not entry.is_dir():
-        match = _FLAT_NAME.fullmatch(entry.stem)
-        if match is None:
+        name = example_name(entry.name)
+        if name is None or name.trigger is not None:
             raise ValueError(f"file {entry} does not say its class; {_LAYOUT}")
-        return int(match[1])
+        return name.class_index
     if entry.name in indices:
         return indices[entry.name]
     if re.fullmatch("[0-9]+", entry.name):
         return int(entry.name)
-    known = f"has {_some(list(indices))}" if indices else "is not there"
+    known = f"has {some(list(indices), _MAX_LISTED)}" if indices else "is not there"
     raise ValueError(
         f"folder {entry} is neither a class index nor a name in classes.json, which {known}; "
         f"{_LAYOUT}"
@@ -274,23 +282,32 @@ def _check_label(entry: Path, label: int, num_classes: int | None) -> None:
         )
 
 
-def _read_images(
+def read_labelled(
     files: Sequence[tuple[int, Path]],
-    size: int | None,
-    crop: int | None,
+    read: Callable[[Path], Float[Tensor, "3 h w"]],
+    *,
     limit_per_class: int | None,
 ) -> tuple[list[int], list[Float[Tensor, "3 h w"]], list[str]]:
-    """Labels and images of the files that can be read, and why the others cannot."""
+    """Labels and images of the files that can be read, and why the others cannot.
+
+    Args:
+        files: Each with its label.
+        read: Decodes one file; a ``ValueError`` says why it cannot.
+        limit_per_class: At most so many images per class, the first readable ones; None for all.
+
+    Raises:
+        ValueError: If images differ in size.
+    """
     labels: list[int] = []
     images: list[Tensor] = []
     unreadable: list[str] = []
-    taken: dict[int, int] = {}
-    first_path = files[0][1]
+    counts: Counter[int] = Counter()
+    first_path = Path()
     for label, path in files:
-        if limit_per_class is not None and taken.get(label, 0) >= limit_per_class:
+        if limit_per_class is not None and counts[label] >= limit_per_class:
             continue
         try:
-            image = read_image(path, size=size, crop=crop)
+            image = read(path)
         except ValueError as error:
             unreadable.append(str(error))
             continue
@@ -302,7 +319,7 @@ def _read_images(
             )
         images.append(image)
         labels.append(label)
-        taken[label] = taken.get(label, 0) + 1
+        counts[label] += 1
     return labels, images, unreadable
 
 
@@ -326,14 +343,9 @@ def _thin_classes(samples: SampleSet, indices: Mapping[str, int]) -> Iterator[st
     single = [str(index) for index, count in enumerate(counts) if count == 1]
     beyond = [name for name, index in indices.items() if index >= total]
     if empty:
-        yield f"{len(empty)} of {total} classes without images: {_some(empty)}"
+        yield f"{len(empty)} of {total} classes without images: {some(empty, _MAX_LISTED)}"
     if single:
-        yield f"{len(single)} of {total} classes with one image only: {_some(single)}"
+        yield f"{len(single)} of {total} classes with one image only: {some(single, _MAX_LISTED)}"
     if beyond:
-        yield f"classes.json names classes beyond the {total} of the classifier: {_some(beyond)}"
-
-
-def _some(names: Sequence[str], shown: int = 10) -> str:
-    """The first few of the names, and how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+        listed = some(beyond, _MAX_LISTED)
+        yield f"classes.json names classes beyond the {total} of the classifier: {listed}"

@@ -10,50 +10,9 @@ from pathlib import Path
 Facts = Mapping[str, str]
 """What is told of one model, by lower-case key; lists are comma-joined."""
 
-_EXAMPLE = re.compile(r"class_([0-9]+)(?:_trigger_([0-9]+))?_example_([0-9]+)", re.IGNORECASE)
 _FOLDERS = ("clean_example_data", "example_data")  # rounds 3 and 4; round 2
 _TRIGGER = re.compile(r"triggers?_([0-9]+)_(.+)")
 _NOTHING = ("", "none", "null", "nan")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExampleName:
-    """What an example image's name says.
-
-    Args:
-        class_index: The image's true class, before any trigger.
-        trigger: Number of the trigger in it; None for a clean image and for round 3.
-        example: Number of the example.
-    """
-
-    class_index: int
-    trigger: int | None
-    example: int
-
-
-def example_name(name: str) -> ExampleName | None:
-    """What an example's file name says; None where it is no example's.
-
-    Other readers split the name at underscores and take the third from the end, which for round
-    4's poisoned examples is the trigger.
-
-    Args:
-        name: With or without an ending.
-
-    Example:
-        >>> example_name("class_3_example_12.png").class_index
-        3
-        >>> example_name("class_3_trigger_1_example_12.png")
-        ExampleName(class_index=3, trigger=1, example=12)
-    """
-    match = _EXAMPLE.fullmatch(Path(name).stem)
-    if match is None:
-        return None
-    return ExampleName(
-        class_index=int(match[1]),
-        trigger=None if match[2] is None else int(match[2]),
-        example=int(match[3]),
-    )
 
 
 def examples_folder(folder: Path) -> Path:

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
-from exray.datasets.trojai.layout import ExampleName, example_name
 from exray.images.decoding import EXTENSIONS, read_image
+from exray.images.example_names import ExampleName, example_name
+from exray.images.folder import read_labelled
 from exray.images.samples import SampleSet, default_class_names
 from exray.models.loading import load_network
 
@@ -55,22 +56,11 @@ def _examples(
     folder: Path, preprocess: FolderPreprocess, limit_per_class: int | None
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Images, labels, and what is odd about the files."""
-    images: list[Tensor] = []
-    labels: list[int] = []
-    warnings: list[str] = []
-    for name, path in _named(folder, warnings):
-        if limit_per_class is not None and labels.count(name.class_index) >= limit_per_class:
-            continue
-        try:
-            images.append(_read(path, preprocess))
-        except ValueError as error:
-            warnings.append(f"left out: {error}")
-            continue
-        if images[-1].shape != images[0].shape:
-            raise ValueError(
-                f"images must be of one size; {path} differs; set dataset.preprocess.size"
-            )
-        labels.append(name.class_index)
+    files, warnings = _clean_examples(folder)
+    labels, images, unreadable = read_labelled(
+        files, lambda path: _read(path, preprocess), limit_per_class=limit_per_class
+    )
+    warnings += [f"left out: {reason}" for reason in unreadable]
     if not images:
         raise ValueError(
             f"{folder} holds no readable clean example; "
@@ -79,11 +69,12 @@ def _examples(
     return torch.stack(images), torch.tensor(labels), warnings
 
 
-def _named(folder: Path, warnings: list[str]) -> list[tuple[ExampleName, Path]]:
-    """The clean examples of a folder, class by class; what else lies there is told."""
+def _clean_examples(folder: Path) -> tuple[list[tuple[int, Path]], list[str]]:
+    """The clean examples with their classes, class by class, and remarks on the other files."""
     if not folder.is_dir():
         raise ValueError(f"the folder of examples {folder} does not exist; name the one there is")
-    found, poisoned, others = [], 0, []
+    examples: list[tuple[ExampleName, Path]] = []
+    num_poisoned, others = 0, []
     for path in folder.iterdir():
         if path.name.startswith(".") or not path.is_file():
             continue
@@ -91,14 +82,16 @@ def _named(folder: Path, warnings: list[str]) -> list[tuple[ExampleName, Path]]:
         if name is None or path.suffix.lower() not in EXTENSIONS:
             others.append(path.name)
         elif name.trigger is not None:
-            poisoned += 1
+            num_poisoned += 1
         else:
-            found.append((name, path))
-    if poisoned:
-        warnings.append(f"{poisoned} poisoned examples in {folder.name} are left out")
+            examples.append((name, path))
+    remarks = []
+    if num_poisoned:
+        remarks.append(f"{num_poisoned} poisoned examples in {folder.name} are left out")
     if others:
-        warnings.append(f"{len(others)} files in {folder.name} are no examples: {min(others)!r}")
-    return sorted(found, key=lambda pair: (pair[0].class_index, pair[0].example, pair[1].name))
+        remarks.append(f"{len(others)} files in {folder.name} are no examples: {min(others)!r}")
+    examples.sort(key=lambda pair: (pair[0].class_index, pair[0].example, pair[1].name))
+    return [(name.class_index, path) for name, path in examples], remarks
 
 
 def _read(path: Path, preprocess: FolderPreprocess) -> Tensor:

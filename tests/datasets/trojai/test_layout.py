@@ -5,8 +5,6 @@ import json
 import pytest
 
 from exray.datasets.trojai.layout import (
-    ExampleName,
-    example_name,
     examples_folder,
     read_config,
     read_ground_truth,
@@ -27,25 +25,6 @@ ROUND_4 = {
          "condition": "None"}},
     ],
 }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "class_index", "trigger", "example"),
-    [
-        ("class_0_example_0.png", 0, None, 0),
-        ("class_12_example_19.png", 12, None, 19),
-        ("class_7_trigger_1_example_4.png", 7, 1, 4),
-        ("CLASS_7_EXAMPLE_4.PNG", 7, None, 4),
-    ],
-)
-def test_names_of_examples_tell_class_and_trigger_apart(name, class_index, trigger, example):
-    expected = ExampleName(class_index=class_index, trigger=trigger, example=example)
-    assert example_name(name) == expected
-
-
-@pytest.mark.parametrize("name", ["class_a_example_0.png", "trigger_0.png", "example_class_1.png"])
-def test_other_names_are_no_examples(name):
-    assert example_name(name) is None
 
 
 def test_the_flat_form_of_a_config_is_read_in_lower_case(tmp_path):

@@ -74,7 +74,7 @@ def test_the_files_that_would_run_code_are_called_that_or_no_checkpoint(tmp_path
 def test_a_reader_that_crashes_is_an_answer(tmp_path, monkeypatch, case):
     script = tmp_path / "crash.py"
     script.write_text("import os, sys; sys.stderr.write(f'by \\x1b {len(sys.argv)}'); os.abort()")
-    monkeypatch.setattr(hdf5_reader, "__file__", str(script))
+    monkeypatch.setattr(hdf5, "_READER", script)
     path = tmp_path / "m.h5"
     path.write_bytes(CORPUS[case.partition(":")[0]](tmp_path / "canary"))
     with pytest.raises(

@@ -302,3 +302,13 @@ def test_a_third_partys_network_in_keras_form_answers_as_it_did(tmp_path):
     measured = float(rows["gtsrb_six_conv_trojaned"]["clean_accuracy"])
     accuracy = float((logits.argmax(dim=1) == samples.labels).double().mean())
     assert accuracy == pytest.approx(measured, abs=0.06)
+
+
+def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
+    path = keras.weights_only(tmp_path / "m.h5", {"c": keras.kernel(1, 1, 3, 2)})
+    said = "Traceback\nModuleNotFoundError: No module named 'h5py'"
+    monkeypatch.setattr(hdf5, "_read", lambda _: (1, b"", said))
+    with pytest.raises(
+        CheckpointError, match=r"h5py; .* not installed: pip install 'exray.keras.'"
+    ):
+        read_checkpoint(path)

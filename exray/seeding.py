@@ -1,4 +1,4 @@
-"""Small helpers over tensors and random streams that every layer may use."""
+"""Seeds and random streams, one per named part of a run."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ import torch
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
-    """A seed of its own for each named part of a run, the same wherever it is asked for.
+    """The seed of a named part of a run, the same wherever it is derived.
 
     Args:
         seed: The run's seed.
-        parts: What the stream is for, in words and indices.
+        parts: Name of the part, in words and indices.
 
     Example:
         >>> derive_seed(0, "pair", 3) == derive_seed(0, "pair", 3)
@@ -23,5 +23,10 @@ def derive_seed(seed: int, *parts: str | int) -> int:
 
 
 def generator(seed: int, *parts: str | int) -> torch.Generator:
-    """A CPU random stream of its own for each named part of a run."""
+    """A CPU random stream for a named part of a run.
+
+    Args:
+        seed: The run's seed.
+        parts: Name of the part, in words and indices.
+    """
     return torch.Generator().manual_seed(derive_seed(seed, *parts))

@@ -1,4 +1,4 @@
-"""Triggers that any other tool found, measured on this classifier."""
+"""Triggers that another tool found, measured on the scanned classifier."""
 
 import hashlib
 from pathlib import Path
@@ -18,15 +18,15 @@ from exray.triggers.serialization import packed, unpacked
 
 
 class ExternalScanner(FileScanner):
-    """Inverts nothing: hands on the triggers of a file, with their ASR measured anew.
+    """Inverts nothing: reports the triggers of a file, with their ASR measured again.
 
-    What the tool said about a trigger's success is not asked. Every trigger of the file is handed
-    on, also one that flips nothing, so that it gets its judgement. A universal trigger gets the
-    victim class that it flips most, the lowest of equal ones, as the released code chooses.
+    The tool's own success rates are ignored. Every trigger of the file is reported, also one that
+    flips nothing, so that it gets its judgement. A universal trigger gets the victim class that it
+    flips most, the lowest in a tie, as the released code chooses.
 
     Args:
         triggers: The file, ``.npz`` or ``.safetensors``.
-        min_asr: The scanner alone calls the classifier trojaned from this ASR on, a fraction.
+        min_asr: ASR from which the scanner alone says trojaned, a fraction.
 
     Raises:
         ValueError: If the file is not what ``read_triggers`` takes, or ``min_asr`` is no fraction.
@@ -52,7 +52,7 @@ class ExternalScanner(FileScanner):
     ) -> ScannerResult:
         """The file's triggers, those of the highest ASR first.
 
-        Inconclusive where the classifier's answers on clean images tell nothing.
+        Inconclusive if the classifier's logits on clean images allow no scan.
 
         Raises:
             ValueError: If a trigger is of another size than the images, names a class that does
@@ -60,15 +60,15 @@ class ExternalScanner(FileScanner):
                 trigger.
         """
         nothing = nothing_to_scan(classifier, samples)
-        found: list[InvertedTrigger] = []
+        triggers: list[InvertedTrigger] = []
         for number, entry in enumerate(self.entries, start=1):
             try:
-                found.append(self._measured(entry, classifier, samples))
+                triggers.append(self._measured(entry, classifier, samples))
             except ValueError as error:
                 raise ValueError(f"{self.path}: trigger {entry.name!r}: {error}") from error
             if progress is not None:
                 progress("inversion", number, len(self.entries))
-        ordered = sorted(found, key=lambda each: -each.asr)
+        ordered = sorted(triggers, key=lambda trigger: -trigger.asr)
         score = ordered[0].asr if ordered else 0.0
         return ScannerResult(
             triggers=tuple(ordered),
@@ -94,7 +94,7 @@ class ExternalScanner(FileScanner):
             (victim, *_success(classifier, trigger, samples.of_class(victim), entry.target_class))
             for victim in _victims(entry, trigger, samples)
         ]
-        victim, asr, probability = max(measured, key=lambda each: each[1])
+        victim, asr, probability = max(measured, key=lambda result: result[1])
         return InvertedTrigger(
             trigger=trigger,
             victim_class=victim,

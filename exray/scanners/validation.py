@@ -1,4 +1,4 @@
-"""What scanners' constructors refuse, and what no scanner can scan: one wording for all."""
+"""Checks that scanners share: ranges of settings, and classifiers that cannot be scanned."""
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
@@ -6,11 +6,11 @@ from exray.scanners.base import ScannerResult
 
 
 def require_fraction(name: str, value: float | str) -> None:
-    """Refuses what is no fraction above 0.
+    """Checks for a fraction above 0.
 
     Args:
-        name: Of the argument within ``scanner``.
-        value: What was given; a misspelt number arrives as a text.
+        name: Name of the parameter.
+        value: Its value; a misspelt number arrives as a text.
 
     Raises:
         ValueError: If it lies outside (0, 1].
@@ -20,11 +20,11 @@ def require_fraction(name: str, value: float | str) -> None:
 
 
 def require_count(name: str, value: int | str) -> None:
-    """Refuses what is no whole number from 1 on.
+    """Checks for a whole number from 1 on.
 
     Args:
-        name: Of the argument within ``scanner``.
-        value: What was given.
+        name: Name of the parameter.
+        value: Its value.
 
     Raises:
         ValueError: If it is below 1 or not whole.
@@ -34,10 +34,10 @@ def require_count(name: str, value: int | str) -> None:
 
 
 def require_size_share(name: str, value: float | str) -> None:
-    """Refuses a bound on a trigger's size that no trigger or every trigger keeps.
+    """Checks for a bound on a trigger's size that some triggers keep and some exceed.
 
     Args:
-        name: Of the argument within ``scanner``.
+        name: Name of the parameter.
         value: Share of the image's area.
 
     Raises:
@@ -51,12 +51,12 @@ def pixels_of(name: str, share: float, image_size: tuple[int, int]) -> float:
     """A size bound in pixels.
 
     Args:
-        name: Of the argument within ``scanner``.
+        name: Name of the parameter.
         share: The bound as a share of the image's area.
         image_size: Height and width.
 
     Raises:
-        ValueError: If it is less than one pixel, which would find nothing anywhere.
+        ValueError: If it is less than one pixel, so that no trigger could be found.
 
     Example:
         >>> pixels_of("patch.max_size_share", 0.5, (4, 4))
@@ -88,10 +88,10 @@ def present_classes(samples: SampleSet) -> list[int]:
 
 
 def nothing_to_scan(classifier: Classifier, samples: SampleSet) -> ScannerResult | None:
-    """An inconclusive result where the answers on clean images tell nothing, else None.
+    """An inconclusive result if the logits on clean images allow no scan, else None.
 
     Args:
-        classifier: What is to be scanned.
+        classifier: The classifier to scan.
         samples: Clean images.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How images go through a network fastest: how many at once, and how they lie in memory."""
+"""Batch sizes and memory layouts with which images pass through a network fastest."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,17 +9,15 @@ from torch import Tensor
 
 from exray.models.splitting.split_classifier import SplitClassifier
 
-_CPU_PIXELS = 1 << 18  # 64 images of 64 x 64: more fit no cache, fewer calls cost less beside
-
-
+_CPU_PIXELS = 1 << 18  # 64 images of 64 x 64: more exceed the cache, fewer cost more calls
 _GPU_PIXELS = 1 << 25
 
 
 def pixels_per_call(device: torch.device) -> int:
-    """Pixels that a forward and backward pass takes at once.
+    """Number of pixels that a forward and backward pass takes at once.
 
     Args:
-        device: Where the images are.
+        device: The images' device.
 
     Example:
         >>> pixels_per_call(torch.device("cpu")) // 64**2
@@ -32,7 +30,7 @@ def in_even_parts(places: Sequence[int], most: int) -> list[list[int]]:
     """As few parts as ``most`` allows, in order and of sizes that differ by one at most.
 
     Args:
-        places: What is shared out.
+        places: The indices to divide.
         most: Greatest size of a part, at least 1.
 
     Example:
@@ -46,13 +44,13 @@ def in_even_parts(places: Sequence[int], most: int) -> list[list[int]]:
 
 @torch.no_grad()
 def fastest_layout(split: SplitClassifier, images: Float[Tensor, "n c h w"]) -> torch.memory_format:
-    """Channels last where the network takes images so, which spares convolutions a reordering.
+    """Channels last if the network accepts it, which spares convolutions a reordering.
 
-    Some networks' code flattens features with ``view``, which refuses that order in memory.
+    Some networks flatten features with ``view``, which refuses that memory layout.
 
     Args:
         split: The classifier.
-        images: Any one image of it.
+        images: At least one image.
     """
     try:
         split.head(split.features(images[:1].contiguous(memory_format=torch.channels_last)))
@@ -62,7 +60,7 @@ def fastest_layout(split: SplitClassifier, images: Float[Tensor, "n c h w"]) -> 
 
 
 class Stack:
-    """Stacks images again and again in one place, since new memory costs more than the copy.
+    """Stacks images in memory that it reuses, since new memory costs more than the copy.
 
     Example:
         >>> stack = Stack()
@@ -79,21 +77,21 @@ class Stack:
     def of(
         self, images: Sequence[Float[Tensor, "m c h w"]], *, reuse: bool = False
     ) -> Float[Tensor, "p m c h w"]:
-        """The images stacked, in the order in memory that they have; valid until the next call.
+        """The images stacked, in their own memory layout; valid until the next call.
 
         Args:
-            images: One batch a candidate, all of one shape and one order in memory.
-            reuse: Gives what the last call gave, if that was of the same tensors. Only where
-                neither they nor it were changed since.
+            images: One batch per candidate, all of one shape and one memory layout.
+            reuse: Returns the last result if it was of the same tensors. Only allowed where neither
+                they nor the result were changed since.
         """
-        same = len(images) == len(self._images)
-        if reuse and same and all(a is b for a, b in zip(images, self._images, strict=True)):
+        same_length = len(images) == len(self._images)
+        if reuse and same_length and all(a is b for a, b in zip(images, self._images, strict=True)):
             return self._together
-        last = images[0].is_contiguous(memory_format=torch.channels_last)
-        parts = [each.permute(0, 2, 3, 1) for each in images] if last else list(images)
+        channels_last = images[0].is_contiguous(memory_format=torch.channels_last)
+        parts = [batch.permute(0, 2, 3, 1) for batch in images] if channels_last else list(images)
         if self._memory.shape[1:] != parts[0].shape or len(self._memory) < len(parts):
             self._memory = parts[0].new_empty(len(parts), *parts[0].shape)
         stacked = torch.stack(parts, out=self._memory[: len(parts)])
-        self._together = stacked.permute(0, 1, 4, 2, 3) if last else stacked
+        self._together = stacked.permute(0, 1, 4, 2, 3) if channels_last else stacked
         self._images = list(images)
         return self._together

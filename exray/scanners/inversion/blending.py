@@ -1,4 +1,4 @@
-"""Patches blended into images as a network takes them fastest: each pixel's colours together."""
+"""Blends patches into images in the memory layout that networks take fastest, channels last."""
 
 import torch
 from jaxtyping import Float
@@ -9,14 +9,14 @@ from torch.autograd.function import once_differentiable
 def blended(
     images: Float[Tensor, "p m 3 h w"], patches: Float[Tensor, "p 4 h w"]
 ) -> Float[Tensor, "p m 3 h w"]:
-    """The images with their group's patch over them, its first channel the opacity.
+    """The images with their group's patch over them; the patch's first channel is its opacity.
 
-    Each pixel's colours lie together in memory, so that a network that takes images channels last
-    copies nothing. Differentiable once, for the patches alone.
+    The result is channels last, so that a network that takes images so copies nothing.
+    Differentiable once, for the patches alone.
 
     Args:
-        images: Groups of images; without a copy where they lie in memory so already.
-        patches: Opacity in [0, 1] and colours, one patch a group.
+        images: Groups of images; not copied if they are channels last already.
+        patches: Opacity in [0, 1] and colours, one patch per group.
 
     Example:
         >>> patch = torch.tensor([0.25, 1.0, 1.0, 0.0]).view(1, 4, 1, 1)
@@ -48,7 +48,7 @@ class _Blend(torch.autograd.Function):
     def backward(
         ctx: torch.autograd.function.BackwardCFunction, pull: Float[Tensor, "p m h w 3"]
     ) -> tuple[None, Float[Tensor, "p h w 4"]]:
-        """Nothing for the images; opacity and colours take their group's sum."""
+        """No gradient for the images; those of opacity and colours, summed over the group."""
         images, opacity, colour = ctx.saved_tensors  # type: ignore[misc]
         pull = pull.contiguous()
         total = pull.sum(dim=1)

@@ -1,4 +1,4 @@
-"""A classifier's logits at less cost, for searches that need no features inside it."""
+"""A classifier's logits at lower cost, for searches that need no inner features."""
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,13 @@ _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 
 
 
 class FastLogits:
-    """The same logits, with gradients: batch norms folded, channels last where the network can.
+    """The same logits, with gradients: batch norms folded, channels last if the network can.
 
-    A network that torch.fx cannot trace, or that answers otherwise then, is called as it is.
+    A network that torch.fx cannot trace, or whose logits change by it, is called as it is.
 
     Args:
-        classifier: Left as it is.
-        example: A few images on which the answers are compared.
+        classifier: The classifier, which is not changed.
+        example: A few images on which the logits are compared.
     """
 
     def __init__(self, classifier: Classifier, example: Float[Tensor, "n 3 h w"]) -> None:
@@ -59,7 +59,7 @@ def _agree(
     images: Float[Tensor, "n 3 h w"],
     layout: torch.memory_format,
 ) -> bool:
-    """Whether one takes images in a memory layout and gives the other's logits."""
+    """Whether one accepts images in a memory layout and gives the other's logits."""
     try:
         logits = one(images.contiguous(memory_format=layout))
     except RuntimeError:  # some networks flatten with view, which refuses channels last

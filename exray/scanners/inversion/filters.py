@@ -1,4 +1,4 @@
-"""Filters: a kernel over each pixel's colours and its neighbourhood's, for each candidate."""
+"""Filters: a kernel per candidate over each pixel's colours and those of its neighbourhood."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,15 @@ from exray.triggers.base import InvertedTrigger
 from exray.triggers.filter import NUM_INPUTS, FilterTrigger, identity_kernel, neighbourhoods
 from exray.triggers.ssim import clean_scales, multi_scale_ssim, packed, scaled_likeness, unpacked
 
-_FIRST = 0.95  # weights of the pixel's own colours at the start; short of 1, where tanh is flat
-
-
-_SHIFT = 0.1  # standard deviation of the first logits of a further start
-
-
-_COMPARED = 10  # images at most whose SSIM is taken in each step
-
-
+_FIRST = 0.95  # initial weights of the pixel's own colours; short of 1, where tanh is flat
+_SHIFT = 0.1  # standard deviation of the initial logits of further starts
+_COMPARED = 10  # maximum number of images whose SSIM is computed in each step
 _STRIDE = 4  # pixels between the SSIM windows that are compared in each step
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings:
-    """What a filter may be.
+    """Constraints on a filter.
 
     Args:
         min_ssim: Least mean multi-scale SSIM of the filtered images with the clean ones.
@@ -48,7 +42,7 @@ class FilterSettings:
                 raise ValueError(f"{name} must lie in (0, 1); got {value!r}")
 
     def window(self, image_size: tuple[int, int]) -> int:
-        """Side of the neighbourhood in pixels: the next odd number from the share down.
+        """Side of the neighbourhood in pixels: the greatest odd number within the share.
 
         Example:
             >>> FilterSettings(min_ssim=0.8, window_share=0.5).window((64, 64))
@@ -59,18 +53,18 @@ class FilterSettings:
 
 
 class Filters(Parametrisation):
-    """Kernels as ``tanh(logit)``, the same change for every pixel; near the identity at first.
+    """Kernels as ``tanh(logit)``, the same for every pixel; initially near the identity.
 
     Args:
-        count: Candidates.
+        count: Number of candidates.
         window: Side of the neighbourhood in pixels, odd.
         image_size: Height and width in pixels.
-        device: Where they are optimised.
-        shifts: Added to the first logits, so that a candidate can be started anew; None for none.
+        device: Device of the parameters.
+        shifts: Added to the initial logits, for further starts of a candidate; None for none.
 
     Source: ABS, section 4, filter triggers (facts, sections 2.1 and 2.3). *Differs from the
-    released code:* EX-RAY's weights are ``tanh / 2 + 1/2``, which can neither take a colour away
-    nor leave another alone; here they span (-1, 1), as in ABS itself.
+    released code:* EX-RAY's weights are ``tanh / 2 + 1/2``, which can neither remove a colour
+    nor leave another unchanged; here they span (-1, 1), as in ABS itself.
     """
 
     def __init__(
@@ -94,16 +88,16 @@ class Filters(Parametrisation):
         return (self._logits,)
 
     def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m c h w"]:
-        """What a kernel mixes, and behind it what SSIM takes from the clean images."""
+        """The inputs of a kernel, followed by the statistics that SSIM needs of clean images."""
         numbers = packed(clean_scales(images, stride=_STRIDE))
         numbers = F.pad(numbers, (0, -numbers.shape[1] % images[0, 0].numel()))
         planes = numbers.view(len(images), -1, *images.shape[2:])
         return torch.cat([neighbourhoods(images, window=self._window), planes], dim=1)
 
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
-        """The filtered images; their measure is the SSIM of the first, their size what it lacks.
+        """The filtered images; their measure is the SSIM of the first, their size 1 minus it.
 
-        SSIM costs as much as a small network's pass: the first images stand for the others.
+        SSIM costs as much as a small network's pass: the first images represent the others.
         """
         mixed = torch.tanh(rows[0]).mT[:, None] @ prepared[:, :, :NUM_INPUTS].flatten(3)
         stamped = F.hardtanh(mixed, 0.0, 1.0).view(*mixed.shape[:3], *prepared.shape[3:])
@@ -121,20 +115,22 @@ class Filters(Parametrisation):
 
 
 def restart_shifts(candidates: Sequence[Candidate], *, seed: int) -> Float[Tensor, "p 12 3"]:
-    """Of the first logits: none for a candidate's first start, its own noise for every further.
+    """Shifts of the initial logits: none for a candidate's first start, noise for further ones.
 
     Args:
-        candidates: Whose filters.
+        candidates: The candidates.
         seed: Of the noise.
     """
     shifts = torch.zeros(len(candidates), *identity_kernel().shape)
-    for shift, each in zip(shifts, candidates, strict=True):
-        if each.restart:
-            stream = generator(seed, "filter", *each.victims, each.target, each.restart)
+    for shift, candidate in zip(shifts, candidates, strict=True):
+        if candidate.restart:
+            stream = generator(
+                seed, "filter", *candidate.victims, candidate.target, candidate.restart
+            )
             shift += _SHIFT * torch.randn(shift.shape, generator=stream)
     return shifts
 
 
 def filter_ssim(trigger: InvertedTrigger, images: Float[Tensor, "n 3 h w"]) -> float:
-    """Mean multi-scale SSIM of all the images to themselves with the trigger."""
+    """Mean multi-scale SSIM of the images with and without the trigger."""
     return float(multi_scale_ssim(images, trigger.trigger.apply(images)).mean())

@@ -1,4 +1,4 @@
-"""Where and in which colour to start a patch: coloured squares tried on the victim's images."""
+"""Initial place and colour of a patch, by trying coloured squares on the victim's images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from exray.models.splitting.split_classifier import SplitClassifier
 from exray.scanners.inversion.batching import fastest_layout, pixels_per_call
 from exray.scanners.validation import require_count
 
-_LEVELS = (0.02, 0.5, 0.98)  # of each colour channel; short of 0 and 1, where tanh has no slope
-# From the image's centre, in shares of its sides: the centre, around it, and the four corners.
+_LEVELS = (0.02, 0.5, 0.98)  # per colour channel; short of 0 and 1, where tanh has no slope
+# Offsets from the image's centre, in shares of its sides: the centre, around it, four corners.
 _SHIFTS = ((0.0, 0.0), *product((-0.15, 0.15), repeat=2), *product((-0.5, 0.5), repeat=2))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Where a candidate's patch begins.
+    """The initial square of a candidate's patch.
 
     Args:
         colour: RGB in (0, 1).
@@ -39,9 +39,9 @@ class ProbeSettings:
     """How coloured squares are tried.
 
     Args:
-        images: Images of each victim on which the best squares are compared.
-        finalists: Squares of each target that go on from the first image to all of them.
-        targets_per_victim: Targets kept for each victim, those with the best squares.
+        images: Images per victim on which the best squares are compared.
+        finalists: Squares per target that are tried on all of them, not only on the first.
+        targets_per_victim: Targets per victim that are inverted, those with the best squares.
 
     Raises:
         ValueError: If one is below 1.
@@ -53,7 +53,7 @@ class ProbeSettings:
 
     def __post_init__(self) -> None:
         for name in ("images", "finalists", "targets_per_victim"):
-            require_count(f"{name}", getattr(self, name))
+            require_count(name, getattr(self, name))
 
 
 @torch.no_grad()
@@ -66,20 +66,20 @@ def ranked_starts(
     settings: ProbeSettings,
     count: int,
 ) -> list[list[Start]]:
-    """For every target the coloured squares that lift its logit lead most, at different places.
+    """Per target the coloured squares with the highest logit leads, at different places.
 
-    Gradients move a patch's colour badly: from a random colour many runs end in another local
+    Gradients hardly move a patch's colour: from a random colour many runs end in another local
     optimum than the injected trigger. Trying 27 colours at 9 places costs forward passes only,
     and serves all targets of a victim at once. All squares are tried on one image; each target's
     best of them on more.
 
     Args:
         split: The classifier.
-        images: Of the victim.
-        targets: Classes to lift.
+        images: Clean images of the victim.
+        targets: Target classes.
         side: The square's side in pixels.
-        settings: How many images and squares.
-        count: Squares of each target, as far as there are finalists: first the best of each place.
+        settings: Numbers of images and squares.
+        count: Squares per target, as far as there are finalists: first the best of each place.
     """
     height, width = images.shape[-2:]
     squares = _squares(height, width, side)
@@ -89,7 +89,7 @@ def ranked_starts(
     finalists = sorted(set(top.flatten().tolist()))
     compared = [squares[place] for place in finalists]
     leads = _leads(split, images[: settings.images], compared, side)[:, columns]
-    found = []
+    ranked = []
     for column in leads.T.tolist():
         order = sorted(range(len(column)), key=lambda place: -column[place])
         starts = [replace(compared[place], lead=column[place]) for place in order]
@@ -98,8 +98,8 @@ def ranked_starts(
             places.setdefault((start.top, start.left), rank)
         firsts = list(places.values())
         ranks = [*firsts, *(rank for rank in range(len(starts)) if rank not in firsts)]
-        found.append([starts[rank] for rank in ranks[:count]])
-    return found
+        ranked.append([starts[rank] for rank in ranks[:count]])
+    return ranked
 
 
 def _squares(height: int, width: int, side: int) -> list[Start]:
@@ -120,7 +120,7 @@ def _squares(height: int, width: int, side: int) -> list[Start]:
 def _leads(
     split: SplitClassifier, images: Float[Tensor, "n 3 h w"], starts: Sequence[Start], side: int
 ) -> Float[Tensor, "starts k"]:
-    """Mean lead of every class over the best other one, for every start."""
+    """Mean logit lead of every class over the best other one, per start."""
     stamped = images[None].repeat(len(starts), 1, 1, 1, 1)
     for row, start in enumerate(starts):
         rows, columns = slice(start.top, start.top + side), slice(start.left, start.left + side)
@@ -128,8 +128,8 @@ def _leads(
         stamped[row, :, :, rows, columns] = colour
     layout = fastest_layout(split, images)
     stamped = stamped.flatten(0, 1).contiguous(memory_format=layout)
-    together = max(1, pixels_per_call(images.device) // stamped[0, 0].numel())
-    parts = torch.split(stamped, together)
+    per_call = max(1, pixels_per_call(images.device) // stamped[0, 0].numel())
+    parts = torch.split(stamped, per_call)
     logits = torch.cat([split.head(split.features(part)) for part in parts])
     logits = logits.view(len(starts), len(images), -1)
     top = logits.topk(2, dim=2)

@@ -1,4 +1,4 @@
-"""What a scanner brings to the engine: candidates, what is optimised, and what for."""
+"""The interfaces of an inversion: candidates, parametrisations and objectives."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ class Candidate:
     """A trigger to look for.
 
     Args:
-        victims: Classes whose images it flips; all others than the target for a universal one.
-        target: Class they are flipped to.
+        victims: Classes whose images it flips; all classes but the target for a universal trigger.
+        target: Class that they are flipped to.
         channel: Stimulated channel that pointed to it.
-        restart: Number of the try, for its random stream.
+        restart: Number of the start, for its random stream.
     """
 
     victims: tuple[int, ...]
@@ -30,13 +30,13 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class StampedSet:
-    """Images with the candidates' triggers in them, and how large those are.
+    """Images with the candidates' triggers in them, and the triggers' sizes.
 
     Args:
         images: In [0, 1].
-        size: What an objective may penalise, with gradients: the mask's sum.
-        measure: What a bound is held against: changed pixels, or the SSIM with the clean images.
-        counted: Pixels changed at all.
+        size: Size that an objective may penalise, with gradients: the mask's sum.
+        measure: Size that is compared with a bound: changed pixels, or the SSIM with clean images.
+        counted: Number of pixels changed at all.
     """
 
     images: Float[Tensor, "p m 3 h w"]
@@ -46,20 +46,20 @@ class StampedSet:
 
 
 class Parametrisation(ABC):
-    """What is optimised, a row for each candidate, and how it changes images."""
+    """The optimised parameters, one row per candidate, and how they change images."""
 
     @property
     @abstractmethod
     def parameters(self) -> tuple[Tensor, ...]:
-        """Tensors whose first axis is the candidates'."""
+        """Tensors whose first axis is the candidates."""
 
     @abstractmethod
     def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m c h w"]:
-        """What ``stamp`` wants of some images: they, and what can be computed of them once."""
+        """Images as ``stamp`` takes them, with whatever can be computed of them once."""
 
     @abstractmethod
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
-        """The images with the triggers of these rows of the parameters."""
+        """Stamps the triggers of some rows of the parameters on prepared images."""
 
     @abstractmethod
     def trigger(self, rows: Sequence[Tensor]) -> Trigger:
@@ -68,7 +68,7 @@ class Parametrisation(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One forward pass of some candidates, as an objective sees it."""
+    """One forward pass of some candidates, the input of an objective."""
 
     rows: Int[Tensor, " p"]
     logits: Float[Tensor, "p m k"]
@@ -78,22 +78,22 @@ class View:
 
     @property
     def lead(self) -> Float[Tensor, "p m"]:
-        """The target's logit less the highest other one."""
+        """The target's logit minus the highest other one."""
         return lead_of(self.logits, self.targets)
 
 
 class InversionObjective(ABC):
-    """What a candidate is optimised for, and which of its states is the best."""
+    """The loss of a candidate, and the score by which its best state is chosen."""
 
     @abstractmethod
     def loss(self, view: View) -> Float[Tensor, " p"]:
-        """One loss a candidate; a candidate's must not depend on the others."""
+        """One loss per candidate, which must not depend on the other candidates."""
 
     @abstractmethod
     def score(
         self, view: View, asr: Float[Tensor, " p"], probability: Float[Tensor, " p"]
     ) -> Float[Tensor, " p"]:
-        """How good each state is; -inf where it does not meet the objective's own bar."""
+        """Score per candidate; -inf where the state violates the objective's own constraint."""
 
     @abstractmethod
     def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:

@@ -1,4 +1,4 @@
-"""ABS's objective: the target's lead over the other classes, within a bound on the size."""
+"""Objectives of inversions: bounded patches and filters (ABS), or masks of a dynamic cost."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from exray.scanners.inversion.interfaces import InversionObjective, View
 from exray.scanners.validation import require_fraction
 
 _LOGIT_WEIGHT = 20.0  # of the mean logit lead, against 1 for the mask's sum
+_SSIM_MARGIN = 0.01  # by which the first images must exceed the bound, for the mean of all to do so
+_SSIM_PENALTY = 1000.0  # per unit of SSIM below the bound, against 1 for the logit lead
 
 
 class BoundedLead(InversionObjective):
@@ -30,11 +32,11 @@ class BoundedLead(InversionObjective):
         self._neuron_weight = neuron_weight
 
     def loss(self, view: View) -> Float[Tensor, " p"]:
-        """Weighted lead and activation, negative, plus the size beyond the bound."""
+        """Negative weighted lead and activation, plus a penalty on a size beyond the bound."""
         counted = view.stamped.counted
         penalty = (counted > self._max_pixels).float() + (counted > 1.2 * self._max_pixels).float()
         gain = _LOGIT_WEIGHT * view.lead.mean(dim=1)
-        if self._neuron_weight != 0:  # its way back through the features is not free
+        if self._neuron_weight != 0:  # its backward pass through the features is not free
             gain = gain + self._neuron_weight * view.activation
         return penalty * view.stamped.size - gain
 
@@ -45,7 +47,7 @@ class BoundedLead(InversionObjective):
         return torch.where(view.stamped.measure <= self._max_pixels, asr + probability, -torch.inf)
 
     def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:
-        """Nothing: the weights are fixed."""
+        """Does nothing: the weights are fixed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,14 @@ class CostSettings:
 
     Args:
         asr_bar: ASR from which a step is a success, a fraction.
-        first_cost: Weight after the first run of successes; before it, 0.
-        first_patience: Successes in a row after which it begins.
-        patience: Successes or failures in a row after which the weight changes.
+        first_cost: Weight after the first series of successes; before it, 0.
+        first_patience: Number of consecutive successes after which it is used.
+        patience: Number of consecutive successes or failures after which the weight changes.
         up: Factor after successes.
         down: Divisor after failures.
 
     Raises:
-        ValueError: If the bar is no fraction or a factor does not exceed 1.
+        ValueError: If the threshold is no fraction or a factor does not exceed 1.
     """
 
     asr_bar: float
@@ -80,12 +82,12 @@ class CostSettings:
 
 
 class DynamicCost(InversionObjective):
-    """Cross-entropy to the target plus a weight of each candidate's own times its mask's sum.
+    """Cross-entropy to the target plus a weight per candidate times its mask's sum.
 
     Args:
         settings: How the weights change.
-        num_candidates: How many weights.
-        device: Where they lie.
+        num_candidates: Number of weights.
+        device: Their device.
 
     Source: Neural Cleanse, section IV-B and its released schedule (facts, section 3).
     """
@@ -106,7 +108,7 @@ class DynamicCost(InversionObjective):
     def score(
         self, view: View, asr: Float[Tensor, " p"], probability: Float[Tensor, " p"]
     ) -> Float[Tensor, " p"]:
-        """Minus the mask's sum, where the ASR reaches its bar."""
+        """Minus the mask's sum where the ASR meets its threshold, else -inf."""
         del probability
         return torch.where(asr >= self._settings.asr_bar, -view.stamped.size, -torch.inf)
 
@@ -124,12 +126,6 @@ class DynamicCost(InversionObjective):
         self._streaks[rows] = torch.where(streaks.abs() >= patience, 0, streaks)
 
 
-_MARGIN = 0.01  # by which those must be above the bound, for the mean of all to be
-
-
-_PENALTY = 1000.0  # of each unit of SSIM below the bound, against 1 for the logit lead
-
-
 class BoundedChange(InversionObjective):
     """Maximises the logit lead; penalises a filter only while its SSIM is below the bound.
 
@@ -142,18 +138,18 @@ class BoundedChange(InversionObjective):
     """
 
     def __init__(self, *, min_ssim: float) -> None:
-        self._aim = min(min_ssim + _MARGIN, (1 + min_ssim) / 2)
+        self._aim = min(min_ssim + _SSIM_MARGIN, (1 + min_ssim) / 2)
 
     def loss(self, view: View) -> Float[Tensor, " p"]:
-        """The lead, negative, plus what the SSIM lacks."""
+        """Negative logit lead, plus a penalty on an SSIM below the bound."""
         lacking = (view.stamped.size - (1 - self._aim)).clamp(min=0)
-        return _PENALTY * lacking - view.lead.mean(dim=1)
+        return _SSIM_PENALTY * lacking - view.lead.mean(dim=1)
 
     def score(
         self, view: View, asr: Float[Tensor, " p"], probability: Float[Tensor, " p"]
     ) -> Float[Tensor, " p"]:
-        """ASR plus probability, in [0, 2], of filters within the bound."""
+        """ASR plus probability, in [0, 2], of filters within the bound, else -inf."""
         return torch.where(view.stamped.measure >= self._aim, asr + probability, -torch.inf)
 
     def after_step(self, view: View, asr: Float[Tensor, " p"]) -> None:
-        """Nothing: the weights are fixed."""
+        """Does nothing: the weights are fixed."""

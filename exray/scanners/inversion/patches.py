@@ -1,4 +1,4 @@
-"""Patches: a mask and a pattern for each candidate, of one colour or one a pixel."""
+"""Patches: a mask and a pattern per candidate, of one colour or one colour per pixel."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,7 +15,7 @@ from exray.triggers.patch import OPACITY_BAR, PatchTrigger
 
 Pattern = Literal["colour", "free"]
 
-_INSIDE, _OUTSIDE = 2.0, -4.0  # start of the mask's logits within and outside the first square
+_INSIDE, _OUTSIDE = 2.0, -4.0  # initial logits of the mask inside and outside the square
 _COUNTED = 0.01  # opacity from which a pixel counts towards the bound while optimising
 
 
@@ -23,8 +23,8 @@ class Patches(Parametrisation):
     """Mask and pattern as ``tanh(logit) / 2 + 1/2``, stamped as ``x (1 - mask) + pattern mask``.
 
     Args:
-        mask_logits: One mask a candidate.
-        pattern_logits: One pattern a candidate; a single pixel is one colour everywhere.
+        mask_logits: One mask per candidate.
+        pattern_logits: One pattern per candidate; a single pixel is one colour everywhere.
 
     Source: ABS; Neural Cleanse, section IV-B (facts, sections 2.2 and 3).
     """
@@ -48,7 +48,7 @@ class Patches(Parametrisation):
 
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
         """The images with the patches blended in."""
-        masks, patterns = (torch.tanh(each) / 2 + 0.5 for each in rows)
+        masks, patterns = (torch.tanh(logits) / 2 + 0.5 for logits in rows)
         colours = patterns.expand(-1, -1, *masks.shape[2:])
         opacity = masks.detach().flatten(1)
         return StampedSet(
@@ -60,7 +60,7 @@ class Patches(Parametrisation):
 
     def trigger(self, rows: Sequence[Tensor]) -> PatchTrigger:
         """The patch with every pixel opaque or untouched."""
-        mask, pattern = (torch.tanh(each[0].detach()) / 2 + 0.5 for each in rows)
+        mask, pattern = (torch.tanh(logits[0].detach()) / 2 + 0.5 for logits in rows)
         mask = (mask[0] > OPACITY_BAR).to(mask.dtype)
         return PatchTrigger(mask=mask, pattern=pattern.expand(3, *mask.shape).clone())
 
@@ -75,16 +75,16 @@ def square_patches(
     seed: int,
     device: torch.device,
 ) -> Patches:
-    """Opaque squares in the probe's places and colours; a free pattern has a little noise.
+    """Opaque squares with the probe's places and colours; a free pattern gets a little noise.
 
     Args:
-        candidates: Whose patches.
-        starts: Where each begins.
+        candidates: The candidates.
+        starts: Place and colour per candidate.
         side: Of the squares, in pixels.
         image_size: Height and width.
         pattern: ``colour`` or ``free``.
-        seed: Of the noise, which is each candidate's own.
-        device: Where they are optimised.
+        seed: Of the noise; each candidate has its own stream.
+        device: Device of the parameters.
     """
     masks = torch.full((len(starts), 1, *image_size), _OUTSIDE)
     for mask, start in zip(masks, starts, strict=True):
@@ -93,10 +93,10 @@ def square_patches(
     patterns = torch.atanh(2 * colours - 1)[:, :, None, None]
     if pattern == "free":
         streams = [
-            generator(seed, "pattern", *each.victims, each.target, each.restart)
-            for each in candidates
+            generator(seed, "pattern", *candidate.victims, candidate.target, candidate.restart)
+            for candidate in candidates
         ]
-        noise = torch.stack([torch.randn(3, *image_size, generator=each) for each in streams])
+        noise = torch.stack([torch.randn(3, *image_size, generator=stream) for stream in streams])
         patterns = patterns + 0.1 * noise
     return Patches(masks.to(device), patterns.to(device))
 
@@ -111,23 +111,23 @@ def random_patches(
     """Masks and free patterns drawn uniformly from (0, 1), each candidate's from its own stream.
 
     Args:
-        candidates: Whose patches.
+        candidates: The candidates.
         image_size: Height and width.
         seed: Of the draws.
-        device: Where they are optimised.
+        device: Device of the parameters.
 
     Source: Neural Cleanse's released code (facts, section 3).
     """
     draws = []
-    for each in candidates:
-        stream = generator(seed, "patch", *each.victims, each.target, each.restart)
+    for candidate in candidates:
+        stream = generator(seed, "patch", *candidate.victims, candidate.target, candidate.restart)
         draws.append(torch.rand(4, *image_size, generator=stream) * 1.98 - 0.99)
     logits = torch.atanh(torch.stack(draws)).to(device)
     return Patches(logits[:, :1].clone(), logits[:, 1:].clone())
 
 
 def square_side(bound: float) -> int:
-    """Side of the first square: 0.8 times that of the square of the bound's area.
+    """Side of the initial square: 0.8 times that of the square of the bound's area.
 
     Example:
         >>> square_side(100.0)

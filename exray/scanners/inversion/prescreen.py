@@ -1,4 +1,4 @@
-"""K-Arm's pre-screen: what the clean images' own runner-up classes point to."""
+"""K-Arm's pre-screen: pairs that the runner-up classes of clean images point to."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class PrescreenSettings:
     """Which pairs clean images point to.
 
     Args:
-        share: Of a victim's images among whose likeliest classes a target must be, a fraction;
-            0 keeps the likeliest targets whatever their share.
-        targets_per_victim: Targets kept of each victim, at most.
+        share: Share of a victim's images among whose likeliest classes a target must be, a
+            fraction; 0 keeps the likeliest targets whatever their share.
+        targets_per_victim: Maximum number of targets per victim.
 
     Raises:
         ValueError: If the share is no fraction or the count is not positive.
@@ -28,7 +28,7 @@ class PrescreenSettings:
     targets_per_victim: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.share, str) or not 0 <= self.share <= 1:
+        if not 0 <= self.share <= 1:
             raise ValueError(f"share must be a fraction in [0, 1]; got {self.share!r}")
         require_count("targets_per_victim", self.targets_per_victim)
 
@@ -38,17 +38,17 @@ def likely_pairs(
 ) -> list[tuple[int, int]]:
     """Victims with the targets that are among their images' likeliest classes.
 
-    A backdoor lifts its target on its victim's clean images too. Of each victim those targets are
-    kept that are among the top k probabilities (2 up to 8 classes, a quarter of them beyond) of at
-    least ``share`` of its images, the likeliest first. Without any, the likeliest ones are kept.
+    A backdoor raises its target's probability on its victim's clean images, too. Per victim the
+    targets among the top k probabilities (2 up to 8 classes, a quarter of them beyond) of at least
+    ``share`` of its images are kept, the likeliest first. Without any, the likeliest are kept.
 
     Args:
-        classifier: What is scanned.
+        classifier: The classifier to scan.
         samples: Clean images; classes without any are neither victim nor target.
-        settings: How often a target must show, and how many are kept.
+        settings: The share, and the maximum number of targets.
 
-    Source: K-Arm (facts, section 5). *Differs from the released code:* at most so many targets a
-    victim rather than victims a target; no victim is left without a pair.
+    Source: K-Arm (facts, section 5). *Differs from the released code:* a maximum of
+    targets per victim rather than of victims per target; no victim is left without a pair.
     """
     present = present_classes(samples)
     pairs: list[tuple[int, int]] = []
@@ -68,9 +68,9 @@ def likely_universal_targets(
     """Targets that are among the likeliest classes of nearly all images of the other classes.
 
     Args:
-        classifier: What is scanned.
+        classifier: The classifier to scan.
         samples: Clean images; classes without any are no target.
-        share: Of the other classes' images, a fraction; reached, not exceeded.
+        share: Share of the other classes' images, a fraction; reached, not exceeded.
 
     Source: K-Arm (facts, section 5). *Differs from the released code:* a target's own images do
     not count; several targets may be likely, and the pairs are tried beside them.
@@ -86,7 +86,7 @@ def likely_universal_targets(
 
 
 def _shares_on_top(probabilities: Float[Tensor, "n k"], num_present: int) -> Float[Tensor, " k"]:
-    """Share of the images among whose top k each class is."""
+    """Per class the share of the images among whose top k it is."""
     top_k = 2 if num_present <= 8 else round(0.25 * num_present)
     top = probabilities.topk(min(top_k, probabilities.shape[1]), dim=1).indices
     often = torch.nn.functional.one_hot(top, probabilities.shape[1]).sum(dim=1)

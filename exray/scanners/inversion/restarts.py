@@ -1,4 +1,4 @@
-"""Several starts of one candidate: the best is kept, and how far the others agree is recorded."""
+"""Several starts of one candidate: keeps the best, and measures how far the others agree."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,17 +7,18 @@ from exray.triggers.base import InvertedTrigger, Trigger
 from exray.triggers.patch import OPACITY_BAR, PatchTrigger
 
 
-def agreement(kept: Trigger, others: Sequence[Trigger], *, restarts: int) -> dict[str, float]:
-    """What is recorded of a trigger that was inverted from several starts; nothing of a single one.
+def agreement(best: Trigger, others: Sequence[Trigger], *, restarts: int) -> dict[str, float]:
+    """Measurements of a trigger that was inverted from several starts; none for a single start.
 
-    ``restarts`` is how many were tried, ``restarts_found`` the share of them that met the scanner's
-    bar, ``restarts_overlap`` the least intersection over union of a found patch with the kept one.
-    A backdoor that looks everywhere can be found at several places: little overlap is no fault.
+    ``restarts`` is the number of starts, ``restarts_found`` the share of them that met the
+    scanner's threshold, ``restarts_overlap`` the least intersection over union of such a patch with
+    the best one. A backdoor that reacts everywhere can be found at several places: little overlap
+    is no fault.
 
     Args:
-        kept: The best of the starts' triggers.
-        others: Those of the other starts that met the bar.
-        restarts: Starts in all.
+        best: The best of the starts' triggers.
+        others: Triggers of the other starts that met the threshold.
+        restarts: Total number of starts.
 
     Example:
         >>> import torch
@@ -31,31 +32,31 @@ def agreement(kept: Trigger, others: Sequence[Trigger], *, restarts: int) -> dic
     """
     if restarts == 1:
         return {}
-    found = {"restarts": float(restarts), "restarts_found": (1 + len(others)) / restarts}
-    if isinstance(kept, PatchTrigger):
-        overlaps = [_overlap(kept, each) for each in others if isinstance(each, PatchTrigger)]
-        found |= {"restarts_overlap": min(overlaps)} if overlaps else {}
-    return found
+    measurements = {"restarts": float(restarts), "restarts_found": (1 + len(others)) / restarts}
+    if isinstance(best, PatchTrigger):
+        overlaps = [_overlap(best, other) for other in others if isinstance(other, PatchTrigger)]
+        measurements |= {"restarts_overlap": min(overlaps)} if overlaps else {}
+    return measurements
 
 
 def best_of_restarts(
     triggers: Sequence[InvertedTrigger], *, restarts: int
 ) -> list[InvertedTrigger]:
-    """The first trigger of each pair, with how far the pair's others agree.
+    """The first trigger of each pair, with how far the pair's other triggers agree.
 
     Args:
-        triggers: Those that met the scanner's bar, strongest first.
-        restarts: Starts of each pair.
+        triggers: Triggers that met the scanner's threshold, strongest first.
+        restarts: Number of starts per pair.
     """
     pairs: dict[tuple[int, int], list[InvertedTrigger]] = {}
-    for each in triggers:
-        pairs.setdefault((each.victim_class, each.target_class), []).append(each)
+    for trigger in triggers:
+        pairs.setdefault((trigger.victim_class, trigger.target_class), []).append(trigger)
     return [
         replace(
             first,
             measurements={
                 **first.measurements,
-                **agreement(first.trigger, [each.trigger for each in others], restarts=restarts),
+                **agreement(first.trigger, [t.trigger for t in others], restarts=restarts),
             },
         )
         for first, *others in pairs.values()

@@ -1,4 +1,4 @@
-"""What a classifier's answers on stamped images come to."""
+"""Attack success rate and logit lead from a classifier's logits on stamped images."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,9 +8,9 @@ from torch import Tensor
 def success(
     logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]
 ) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
-    """Share taken for the target, and the target's mean probability.
+    """Share of images classified as the target, and the target's mean probability.
 
-    An answer that holds NaN or infinity is no answer: neither a hit nor of any probability.
+    Logits that hold NaN or infinity count neither as a hit nor with any probability.
 
     Example:
         >>> logits = torch.tensor([[[0.0, 9.0], [0.0, 9.0], [9.0, 0.0], [torch.nan, torch.nan]]])
@@ -28,7 +28,7 @@ def success(
 
 
 def lead_of(logits: Float[Tensor, "p m k"], targets: Int[Tensor, " p"]) -> Float[Tensor, "p m"]:
-    """The target's logit less the highest other one.
+    """The target's logit minus the highest other one.
 
     Example:
         >>> lead_of(torch.tensor([[[1.0, 3.0, 2.0]]]), torch.tensor([1]))

@@ -93,7 +93,7 @@ class KArm(Scanner):
         if self.min_ratio is not None:
             elimination = self.arms.backward_elimination
             check = SymmetricCheck(min_ratio=self.min_ratio, elimination=elimination)
-            small = check.passing(small, starter)
+            small = check.passing(small, starter.pair_arms)
         return ScannerResult(
             triggers=tuple(one.trigger for one in small),
             num_candidates=len(arms),

@@ -1,9 +1,8 @@
 """K-Arm's own check for natural triggers: the reverse direction must take a far larger trigger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exray.scanners.k_arm.arms import ArmStarter
 from exray.scanners.k_arm.bandit import Arm, Elimination, play_together
 from exray.triggers.base import InvertedTrigger
 
@@ -42,19 +41,21 @@ class SymmetricCheck:
     elimination: Elimination
 
     def passing(
-        self, triggers: Sequence[ScoredTrigger], starter: ArmStarter
+        self,
+        triggers: Sequence[ScoredTrigger],
+        start_pairs: Callable[[Sequence[tuple[int, int]]], Sequence[Arm]],
     ) -> list[ScoredTrigger]:
         """Universal triggers, and those of pairs whose reverse takes a far larger trigger or fails.
 
         Args:
             triggers: Triggers within their bounds.
-            starter: Starts the arms of the reverse direction.
+            start_pairs: Starts an arm per (victim, target) pair, for the reverse direction.
         """
         arms = [scored.arm for scored in triggers if scored.arm.is_pair]
         if not arms:
             return list(triggers)
         pairs = [(arm.candidate.target, arm.candidate.victims[0]) for arm in arms]
-        reverses = dict(zip(arms, starter.pair_arms(pairs), strict=True))
+        reverses = dict(zip(arms, start_pairs(pairs), strict=True))
         while open_arms := [rev for arm, rev in reverses.items() if self._is_open(arm, rev)]:
             play_together(open_arms)
         return [

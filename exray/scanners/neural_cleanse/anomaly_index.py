@@ -1,18 +1,18 @@
-"""How far below the others a trigger's size lies."""
+"""Neural Cleanse's anomaly index: how far below the others a trigger's size lies."""
 
 from collections.abc import Sequence
 from math import isfinite
 from statistics import median
 
-_NORMAL = 1.4826  # MAD of a normal distribution is its deviation over this
-_LEAST_SPREAD = 0.01  # of the median: the spread that is assumed where the MAD is smaller
+_NORMAL = 1.4826  # standard deviation over MAD of a normal distribution
+_LEAST_SPREAD = 0.01  # share of the median: assumed if the MAD is smaller
 
 
 def anomaly_indices(norms: Sequence[float]) -> list[float]:
-    """How many deviations each norm lies below the median; negative above it.
+    """Number of deviations by which each norm lies below the median; negative above it.
 
-    Where more than half of the norms are the same their MAD is 0 and any other norm would be
-    infinitely odd; a spread of 1 % of the median is the least that is assumed.
+    If more than half of the norms are the same, their MAD is 0 and any other norm would have an
+    infinite index; therefore a spread of at least 1 % of the median is assumed.
 
     Args:
         norms: Sizes of the smallest triggers, at least three of them, finite.

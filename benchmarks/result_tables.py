@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from exray.storage.atomic_files import write_json
+from exray.text import markdown_table
 
 Row = dict[str, object]
 
@@ -22,9 +23,8 @@ def table(title: str, rows: Sequence[Row]) -> Table:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The same rows as a Markdown table."""
-    lines = [[name.replace("_", " ") for name in rows[0]], ["---"] * len(rows[0])]
-    lines += [[_text(value) for value in row.values()] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    header = [name.replace("_", " ") for name in rows[0]]
+    return markdown_table(header, [[_text(value) for value in row.values()] for row in rows])
 
 
 def write(path: Path, facts: Mapping[str, object]) -> None:

@@ -1,6 +1,6 @@
-"""Values of strangers as short text for messages."""
+"""Text that several packages write: short forms of strangers' values, and Markdown tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def shown(name: str, limit: int = 80) -> str:
@@ -23,3 +23,24 @@ def some(names: Sequence[str], limit: int = 3) -> str:
     """
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(shown(name, 160) for name in names[:limit]) + more
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    r"""A Markdown table that ends with a line break.
+
+    Args:
+        header: A name per column.
+        rows: As many cells each; what ``str`` makes of a cell must hold no ``|``.
+
+    Example:
+        >>> print(markdown_table(["row", "TP"], [["exray", 3]]), end="")
+        | row | TP |
+        |---|---|
+        | exray | 3 |
+    """
+    lines = [_markdown_line(header), "|---" * len(header) + "|", *map(_markdown_line, rows)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _markdown_line(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"

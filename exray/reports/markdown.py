@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from exray.evaluation.breakdown import FACTORS, by_factor
 from exray.evaluation.metrics import METRICS, Statistics, statistics_of_all
 from exray.evaluation.paired_tests import PairedTest, paired_test, pruning
 from exray.evaluation.predictions import all_clean, left_out, scanner_alone, with_judge
 from exray.reports.formatting import number, with_interval
+from exray.text import markdown_table
 
 _TALLIES = ("TP", "FP", "TN", "FN")
-
-
 _RATES = tuple(name for name in METRICS if name not in _TALLIES)
 
 
@@ -40,32 +38,15 @@ def judges_markdown(frames: Mapping[str, pd.DataFrame], reference: str) -> str:
     if reference not in frames:
         raise ValueError(f"reference must be one of {', '.join(frames)}; got {reference!r}")
     judges = {name: with_judge(frame, name) for name, frame in frames.items()}
-    against = frames[reference]
-    predictions = [scanner_alone(against), *judges.values(), all_clean(against)]
-    rows = statistics_of_all(predictions)
+    records = frames[reference]
+    ways = [scanner_alone(records), *judges.values(), all_clean(records)]
+    table = statistics_markdown("judge", statistics_of_all(ways))
     tests = [
         paired_test(predictions, judges[reference])
         for name, predictions in judges.items()
         if name != reference
     ]
-    return (
-        f"{statistics_markdown('judge', rows)}\n{_tests_table(tests)}"
-        if tests
-        else (statistics_markdown("judge", rows))
-    )
-
-
-def factors_markdown(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> str:
-    """The judge's figures apart by architecture, number of classes, trigger kind and size.
-
-    Args:
-        frame: One row per record.
-        factors: Which of them; those that the records do not know are left out.
-    """
-    tables = [(factor, by_factor(frame, factor)) for factor in factors]
-    return "\n".join(
-        statistics_markdown(factor.replace("_", " "), rows) for factor, rows in tables if rows
-    )
+    return f"{table}\n{_tests_markdown(tests)}" if tests else table
 
 
 def read_records(path: str) -> pd.DataFrame:
@@ -74,35 +55,31 @@ def read_records(path: str) -> pd.DataFrame:
 
 
 def statistics_markdown(heading: str, rows: Sequence[Statistics]) -> str:
-    """Ways of deciding below each other, with all figures and their intervals.
+    """The figures of each way of deciding, with their intervals, a row per way.
 
     Args:
         heading: Of the column of names.
-        rows: The ways.
+        rows: The figures of each way.
     """
-    lines = [_line([heading, *_TALLIES, *_RATES]), "|---" * (1 + len(_TALLIES + _RATES)) + "|"]
+    cells = []
     for row in rows:
-        tallies = (row.counts.tp, row.counts.fp, row.counts.tn, row.counts.fn)
+        counts = row.counts
         rates = [with_interval(row.estimates[name]) for name in _RATES]
-        lines.append(_line([row.name, *map(str, tallies), *rates]))
-    return "\n".join(lines) + "\n"
+        cells.append([row.name, counts.tp, counts.fp, counts.tn, counts.fn, *rates])
+    return markdown_table([heading, *_TALLIES, *_RATES], cells)
 
 
-def _tests_table(tests: Sequence[PairedTest]) -> str:
-    compared = tuple(tests[0].differences)
-    names = [f"{name} difference" for name in compared]
-    heading = ["paired test", "models", "only first right", "only second right", "p", *names]
-    lines = [_line(heading), "|---" * len(heading) + "|"]
+def _tests_markdown(tests: Sequence[PairedTest]) -> str:
+    figures = tuple(tests[0].differences)
+    names = [f"{name} difference" for name in figures]
+    header = ["paired test", "models", "only first right", "only second right", "p", *names]
+    cells = []
     for test in tests:
         tallies = (test.num_models, test.only_first_right, test.only_second_right)
-        differences = [with_interval(test.differences[name]) for name in compared]
+        differences = [with_interval(test.differences[name]) for name in figures]
         title = f"{test.first} - {test.second}"
-        lines.append(_line([title, *map(str, tallies), number(test.p_value, 3), *differences]))
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+        cells.append([title, *tallies, number(test.p_value, 3), *differences])
+    return markdown_table(header, cells)
 
 
 def comparison_rows(frame: pd.DataFrame) -> list[Statistics]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from exray.text import markdown_table
 from exray.zoo.entries import ModelEntry
 from exray.zoo.manifest import Manifest
 from exray.zoo.recipe import ZooRecipe
@@ -36,9 +37,7 @@ def summary_markdown(manifest: Manifest, recipe: ZooRecipe) -> str:
         kind = entry.attack.kind if entry.attack else "clean"
         groups.setdefault((half, kind), []).append(entry)
     order = sorted(groups, key=lambda group: group[0] != "tuning")
-    rows = [_HEADER, ("---",) * len(_HEADER)]
-    rows += [(*group, *_cells(groups[group])) for group in order]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown_table(_HEADER, [(*group, *_cells(groups[group])) for group in order])
 
 
 def _cells(entries: Sequence[ModelEntry]) -> tuple[str, ...]:

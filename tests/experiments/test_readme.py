@@ -59,7 +59,7 @@ def test_a_committed_table_follows_from_its_rows(name):
 
 @pytest.fixture
 def rows(request):
-    records = read_records(str(request.path.parent / "eight_records.csv"))
+    records = read_records(str(request.path.parents[1] / "reports" / "eight_records.csv"))
     shared = {"column": "polygon", "setting": math.nan}
     vanilla = records.assign(row="none", verdict="trojaned", probability=0.9, **shared)
     return pd.concat([records.assign(row="exray", **shared), vanilla])

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from exray.models.architectures.registry import ARCHITECTURES, build
 from exray.models.splitting.channel_axis import axis_at
 from exray.models.splitting.cut_points import RULES, find_cut
 from exray.models.splitting.tracing import Trace, is_convolution, trace
+from exray.text import markdown_table
 
 # Beside our own and TrojAI's: a vision transformer, a ConvNeXt, a Swin transformer and a mixer.
 FROM_TIMM = (
@@ -30,6 +32,10 @@ _RELEASED = (
     ("resnet", "layer3"), ("wide_resnet", "layer3"), ("densenet", "features.transition3.norm"),
     ("googlenet", "inception5a"), ("inception_v3", "Mixed_7b"), ("squeezenet1_0", "features.10"),
     ("squeezenet1_1", "features.11"), ("shufflenet", "stage4.2"), ("mobilenet_v2", "features.16"),
+)  # fmt: skip
+_RULE_HEADER = (
+    "architecture", "images", "rule", "counted", "cut after", "convolutions passed", "channels",
+    "positions",
 )  # fmt: skip
 
 
@@ -110,32 +116,34 @@ def released_layer(architecture: str) -> str:
     return next(layer for start, layer in _RELEASED if architecture.startswith(start))
 
 
-def as_line(row: CutRow) -> str:
-    """A row as the manual has it."""
-    return (
-        f"| {row.architecture} | {row.size} | {row.rule} | `{row.counted}` | `{row.layer}` | "
-        f"{row.passed} | {row.shape[0]} | {_product(row.shape[1:])} |"
-    )
+def rule_table(rows: Sequence[CutRow]) -> str:
+    """Where rules cut, a row per architecture and rule, as the manual has it.
 
-
-def _rule_table() -> str:
-    head = (
-        "| architecture | images | rule | counted | cut after | convolutions passed | channels | "
-    )
-    lines = [f"{head}positions |", "|---|---|---|---|---|---|---|---|"]
-    for architecture in TABLED:
-        lines += [as_line(row) for row in cut_rows(architecture)]
-    return "\n".join(lines)
+    Args:
+        rows: The cuts.
+    """
+    cells = [
+        (
+            row.architecture,
+            row.size,
+            row.rule,
+            f"`{row.counted}`",
+            f"`{row.layer}`",
+            row.passed,
+            row.shape[0],
+            _product(row.shape[1:]),
+        )
+        for row in rows
+    ]
+    return markdown_table(_RULE_HEADER, cells)
 
 
 def _released_table() -> str:
-    lines = ["| architecture | layer | channels | positions |", "|---|---|---|---|"]
+    rows = []
     for architecture in TROJAI_ARCHITECTURES:
         (row,) = cut_rows(architecture, (released_layer(architecture),))
-        lines.append(
-            f"| {architecture} | `{row.rule}` | {row.shape[0]} | {_product(row.shape[1:])} |"
-        )
-    return "\n".join(lines)
+        rows.append((architecture, f"`{row.rule}`", row.shape[0], _product(row.shape[1:])))
+    return markdown_table(("architecture", "layer", "channels", "positions"), rows)
 
 
 def _product(sides: tuple[int, ...]) -> str:
@@ -144,9 +152,10 @@ def _product(sides: tuple[int, ...]) -> str:
 
 def with_tables(page: str) -> str:
     """A page whose tables, between their markers, are those of the code."""
-    for name, table in (("rules", _rule_table()), ("released", _released_table())):
+    rules = rule_table([row for name in TABLED for row in cut_rows(name)])
+    for name, table in (("rules", rules), ("released", _released_table())):
         before, start, rest = page.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
+        _, end, after = rest.partition(f"<!-- end of {name} -->")
         page = before + start + table + end + after
     return page
 

@@ -18,9 +18,9 @@ from exray.models.splitting.cut_points import RULES
 from exray.models.splitting.cut_table import (
     FROM_TIMM,
     TABLED,
-    as_line,
     cut_rows,
     released_layer,
+    rule_table,
     with_tables,
 )
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -119,7 +119,7 @@ def test_the_cut_is_the_one_that_the_manual_tells_and_can_be_asked_for_by_its_na
     layers = tuple(split.layer for split in splits)
     rows = cut_rows(case.classifier.name, (*RULES, *layers))
     lines = PAGE.read_text().splitlines()
-    assert all(as_line(row) in lines for row in rows[:3])
+    assert all(line in lines for line in rule_table(rows[:3]).splitlines())
     found = [(split.layer, split.num_channels, 1) for split in splits]
     assert [(row.layer, row.shape[0], row.num_tensors) for row in rows] == found * 2
 

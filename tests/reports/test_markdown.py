@@ -4,7 +4,6 @@ import pytest
 
 from exray.reports.markdown import (
     comparison_markdown,
-    factors_markdown,
     judges_markdown,
     read_records,
 )
@@ -48,13 +47,6 @@ def test_judges_stand_side_by_side_and_are_tested_in_pairs(records):
     assert judges_markdown({"exray": records}, "exray").count("paired") == 0
     with pytest.raises(ValueError, match="reference must be one of exray; got 'none'"):
         judges_markdown({"exray": records}, "none")
-
-
-def test_figures_come_apart_by_the_factors_that_are_known(records):
-    text = factors_markdown(records)
-    assert "| signs_resnet | 3 | 1 | 3 | 1 |" in text
-    assert "| 8 classes | 3 | 1 | 3 | 1 |" in text
-    assert "trigger" not in text
 
 
 def test_a_zoo_of_one_kind_gives_dashes(records):

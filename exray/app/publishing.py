@@ -8,7 +8,7 @@ from rich.console import Console
 
 from exray.app.task_result import TaskResult
 from exray.reports.console import render_summary
-from exray.reports.html_report import write_report
+from exray.reports.html_report import REPORT_FILE, write_report
 from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import Collection, collect, write_tables
 from exray.results.records import ScanRecord
@@ -19,7 +19,6 @@ from exray.storage.plain_json import to_json
 logger = logging.getLogger(__name__)
 
 
-REPORT_FILE = "report.html"
 _FILE_WIDTH = 120  # columns where stderr is a file or a pipe
 
 

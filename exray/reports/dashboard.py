@@ -16,9 +16,9 @@ from exray.evaluation.roc import roc_curve
 from exray.reports.dashboard_views import JudgeCell, JudgeView, ModelView, TriggerView
 from exray.reports.html_report import page_environment
 from exray.reports.trigger_cards import trigger_card
-from exray.results.collection import Collection, collect
+from exray.results.collection import Collection
+from exray.results.model_scan import Tensors
 from exray.results.records import ScanRecord, TriggerRecord
-from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
@@ -28,30 +28,35 @@ FIGURES = ("cross-entropy", "Brier")
 
 
 def write_dashboard(
-    stores: Mapping[str, ResultStore], path: Path, title: str, *, reference: str
+    collections: Mapping[str, Collection],
+    path: Path,
+    title: str,
+    *,
+    reference: str,
+    reports: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the comparison as one HTML file: no second file, no script, no outside request.
 
     Args:
-        stores: The records of each judge by its name.
+        collections: Each judge's records by its name.
         path: The file; replaced if there.
         title: Its heading.
         reference: The judge whose cards are shown and whose mistakes are filtered by.
+        reports: Each judge's HTML report; those that exist are linked.
 
     Raises:
-        RecordError: If a record is broken; names the file.
+        RecordError: If a stored tensor is broken; names the file.
         ValueError: If there is no such judge.
     """
-    if reference not in stores:
-        raise ValueError(f"reference must be one of {', '.join(stores)}; got {reference!r}")
-    collections = {name: collect(store) for name, store in stores.items()}
+    if reference not in collections:
+        raise ValueError(f"reference must be one of {', '.join(collections)}; got {reference!r}")
     frames = {name: collection.frame for name, collection in collections.items()}
     has_truth = any(bool(frame["is_trojaned"].notna().any()) for frame in frames.values())
-    reports = {name: _link(store.root / "report.html", path) for name, store in stores.items()}
-    judges = _judges(collections, reports)
+    links = {name: _link(report, path) for name, report in (reports or {}).items()}
+    judges = _judges(collections, links)
     against = frames[reference]
     others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
-    models = _models(stores, collections, judges, reference)
+    models = _models(collections, judges, reference)
     environment = page_environment()
     environment.filters |= {"percent": percent, "share": share}
     page = environment.get_template("dashboard.html.j2").render(
@@ -91,7 +96,7 @@ def _judges(collections: Mapping[str, Collection], reports: Mapping[str, str]) -
                 pruned=pruning(scanner, judged) if len(scanner) and len(judged) else None,
                 roc="" if curve is None else _path(curve.fpr, curve.tpr),
                 calibration=calibration_curve(judged, bins=5) if curve is not None else None,
-                report=reports[name],
+                report=reports.get(name, ""),
                 caption=collection.caption,
             )
         )
@@ -128,7 +133,6 @@ def _path(across: Sequence[float], up: Sequence[float]) -> str:
 
 
 def _models(
-    stores: Mapping[str, ResultStore],
     collections: Mapping[str, Collection],
     judges: Sequence[JudgeView],
     reference: str,
@@ -138,7 +142,7 @@ def _models(
         name: {scan.record.model_id: scan for scan in collection.scans}
         for name, collection in collections.items()
     }
-    ordered = [reference, *(name for name in stores if name != reference)]
+    ordered = [reference, *(name for name in collections if name != reference)]
     views: list[ModelView] = []
     for model_id in sorted({model_id for by_id in scans.values() for model_id in by_id}):
         own = {name: scans[name][model_id] for name in ordered if model_id in scans[name]}
@@ -151,7 +155,7 @@ def _models(
                 anchor=f"model-{len(views)}",
                 record=records[shown],
                 judge_cells=cells,
-                triggers=_triggers(stores[shown], model_id, shown, triggers, judges),
+                triggers=_triggers(own[shown].tensors, shown, triggers, judges),
                 classes=_classes(records[shown], cells, reference),
             )
         )
@@ -174,14 +178,12 @@ def _model_cell(judge: JudgeView, record: ScanRecord | None) -> JudgeCell:
 
 
 def _triggers(
-    store: ResultStore,
-    model_id: str,
+    tensors: Tensors,
     shown: str,
     triggers: Mapping[str, Sequence[TriggerRecord]],
     judges: Sequence[JudgeView],
 ) -> list[TriggerView]:
     """The shown judge's triggers with the decision of each judge, most suspicious first."""
-    tensors = store.tensors(model_id)
     by_key = {
         name: {_key(trigger): trigger for trigger in records} for name, records in triggers.items()
     }

@@ -17,6 +17,7 @@ from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
+REPORT_FILE = "report.html"  # its name in a run's folder
 OPEN_NATURAL_CARDS = 2  # more natural triggers than this are folded
 DRAWN_NATURAL_CARDS = 24  # beyond it cards have no images, or the file grows too large to open
 

@@ -137,11 +137,7 @@ def tensors_of(
         index: The trigger's place among the classifier's triggers.
     """
     prefix = f"trigger_{index}/"
-    return {
-        name.removeprefix(prefix): values
-        for name, values in tensors.items()
-        if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
 
 
 def images_of(

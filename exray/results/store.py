@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from exray.errors import RecordError
@@ -35,7 +37,9 @@ NUMBERS_OF_A_TRIGGER = ("asr", "target_probability", "size_pixels", "score")
 
 
 class StoredTensors(Mapping[str, NDArray[np.generic]]):
-    """The tensors of a stored scan, read from the disk at every access.
+    """The tensors of a stored scan, read from the disk on access.
+
+    Only the file read last is held in memory, so that a report of many models needs no more.
 
     Args:
         path: The file; without it there are none.
@@ -45,34 +49,30 @@ class StoredTensors(Mapping[str, NDArray[np.generic]]):
         self.path = path
 
     def __getitem__(self, name: str) -> NDArray[np.generic]:
-        with self._opened() as file:
-            if file is None or name not in file.keys():  # noqa: SIM118 - no mapping
-                raise KeyError(name)
-            return cast("NDArray[np.generic]", file.get_tensor(name))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names()
+        return self._read()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
+        return iter(self._read())
 
     def __len__(self) -> int:
-        return len(self._names())
+        return len(self._read())
 
-    def _names(self) -> list[str]:
-        with self._opened() as file:
-            return [] if file is None else list(file.keys())
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        """The open file; None if there is none."""
+    def _read(self) -> Mapping[str, NDArray[np.generic]]:
         try:
-            with safe_open(self.path, framework="numpy") as file:
-                yield file
+            stamp = self.path.stat()
         except FileNotFoundError:
-            yield None
-        except SafetensorError as error:
-            raise RecordError(self.path, f"is broken ({error})", SCAN_AGAIN) from error
+            return {}
+        return _read_tensors(self.path, (stamp.st_ino, stamp.st_mtime_ns, stamp.st_size))
+
+
+@lru_cache(maxsize=1)
+def _read_tensors(path: Path, stamp: tuple[int, int, int]) -> Mapping[str, NDArray[np.generic]]:
+    """All tensors in a file; the stamp tells a file from one that replaced it."""
+    del stamp
+    try:
+        return dict(load_tensors(path.read_bytes()))
+    except SafetensorError as error:
+        raise RecordError(path, f"is broken ({error})", SCAN_AGAIN) from error
 
 
 class ResultStore:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from exray.reports.dashboard import write_dashboard
+from exray.results.collection import collect
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
@@ -48,7 +49,9 @@ def stores(sweep):
 
 def page_of(stores, tmp_path):
     path = tmp_path / "dashboard.html"
-    write_dashboard(stores, path, "a <sweep>", reference="exray")
+    collections = {name: collect(store) for name, store in stores.items()}
+    reports = {name: store.root / "report.html" for name, store in stores.items()}
+    write_dashboard(collections, path, "a <sweep>", reference="exray", reports=reports)
     return path.read_text()
 
 
@@ -124,5 +127,6 @@ def test_without_ground_truth_nothing_is_counted(sweep, tmp_path):
 
 
 def test_a_reference_that_is_no_judge_is_refused(stores, tmp_path):
+    collections = {name: collect(store) for name, store in stores.items()}
     with pytest.raises(ValueError, match="reference must be one of exray, none; got 'l2'"):
-        write_dashboard(stores, tmp_path / "page.html", "", reference="l2")
+        write_dashboard(collections, tmp_path / "page.html", "", reference="l2")

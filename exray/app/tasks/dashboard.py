@@ -6,6 +6,7 @@ from exray.app.run_folders import cells, results_folder
 from exray.app.task_result import TaskResult
 from exray.app.tasks.compare import REFERENCE, by_judge
 from exray.reports.dashboard import write_dashboard
+from exray.reports.html_report import REPORT_FILE
 from exray.results.collection import collect
 from exray.results.store import ResultStore
 
@@ -25,10 +26,12 @@ def dashboard(config: DictConfig, cell: str = "") -> TaskResult:
     folders = [root] if ResultStore(root).model_ids() else cells(root)
     if not folders:
         raise ValueError(f"{root} holds no records; scan first, or give name=NAME")
-    stores = {folder.name: ResultStore(folder) for folder in folders}
-    names = by_judge({key: collect(store).frame for key, store in stores.items()})
-    judged = dict(zip(names, stores.values(), strict=True))
-    reference = REFERENCE if REFERENCE in judged else next(iter(judged))
+    stored = {folder.name: collect(ResultStore(folder)) for folder in folders}
+    judges = by_judge({key: collection.frame for key, collection in stored.items()})
+    collections = dict(zip(judges, stored.values(), strict=True))
+    reports = {judge: folder / REPORT_FILE for judge, folder in zip(judges, folders, strict=True)}
+    reference = REFERENCE if REFERENCE in collections else next(iter(collections))
     page = root / "dashboard.html"
-    write_dashboard(judged, page, f"exray: {name}", reference=reference)
+    title = f"exray: {name}"
+    write_dashboard(collections, page, title, reference=reference, reports=reports)
     return TaskResult(lines=(str(page),), status=0)

@@ -14,7 +14,7 @@ from exray.extras import import_extra
 from exray.reports.loggers.base import RunLogger
 from exray.reports.mask_images import mask_strip, shrink
 from exray.reports.summaries import summary_of
-from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of
+from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of, tensors_of
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
@@ -205,12 +205,7 @@ def _table_row(
 ) -> dict[str, object]:
     import wandb
 
-    prefix = f"trigger_{trigger.index}/"
-    mine = {
-        name.removeprefix(prefix): values
-        for name, values in tensors.items()
-        if name.startswith(prefix)
-    }
+    mine = tensors_of(tensors, trigger.index)
     images = images_of(mine, tuple(name for name, _ in IMAGES))
     drawn = {name: shrink(image, LONGEST_PIXELS) for name, image in images.items()}
     drawn |= {name: mask_strip(mask) for name, mask in masks_of(mine).items()}

@@ -1,4 +1,4 @@
-"""The paper's rule: from two masks' measurements to natural or injected."""
+"""The interface of decision rules: from two masks' measurements to natural or injected."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,14 +26,14 @@ NATURAL = "natural: the trigger changes the features that tell the two classes a
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What a rule makes of one trigger's measurements.
+    """A rule's verdict on one trigger's measurements.
 
     Args:
         is_injected: The verdict on the trigger.
-        score: How much speaks for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``.
+        score: Evidence for injected, in [0, 1]; 0.5 or more exactly when ``is_injected``.
         reason: The verdict in one sentence, with the numbers it rests on.
-        measurements: What was decided on, and what the rule derived from it.
-        thresholds: What the measurements were held against, by name.
+        measurements: What the decision follows from, and what the rule derived from it.
+        thresholds: What the measurements were compared with, by name.
 
     Raises:
         ValueError: If the score lies outside [0, 1] or contradicts ``is_injected``.
@@ -77,23 +77,23 @@ class DecisionRule(ABC):
         """The verdict on one trigger.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
 
     def margin(self, measurements: Mapping[str, float]) -> float:
-        """How far the verdict is from turning over: here the score from one half.
+        """How far the verdict is from changing: here the score from one half.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
         return self.decide(measurements).score - 0.5
 
     @abstractmethod
     def injects(self, measurements: Mapping[str, float]) -> bool:
-        """Whether the trigger is injected, without the words that ``decide`` makes of it.
+        """Whether the trigger is injected, without the reason that ``decide`` composes.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
 
     @property
@@ -108,22 +108,22 @@ class DecisionRule(ABC):
 
 
 class ThresholdRule(DecisionRule):
-    """A rule that holds measurements against thresholds.
+    """A rule that compares measurements with thresholds.
 
-    Where a mask did not converge it is all ones, shares everything with the other and would pass
-    for natural; such a trigger stays injected, and says so.
+    Where a mask did not converge it is all ones, shares everything with the other and would count
+    as natural; such a trigger stays injected, and the reason says so.
     """
 
     def decide(self, measurements: Mapping[str, float]) -> Decision:
         """The verdict on one trigger.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
-        lost = lost_masks(measurements)
-        if lost:
+        unconverged = unconverged_pairs(measurements)
+        if unconverged:
             is_injected, score = True, 0.5
-            missing = " and ".join(lost)
+            missing = " and ".join(unconverged)
             reason = f"injected by default: no mask exchanges {missing}, so nothing was compared"
         else:
             natural = self.natural(measurements)
@@ -140,20 +140,20 @@ class ThresholdRule(DecisionRule):
         )
 
     def margin(self, measurements: Mapping[str, float]) -> float:
-        """How far the verdict is from turning over; 0 where a mask was not found.
+        """How far the verdict is from changing; 0 where a mask did not converge.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
-        return 0.0 if lost_masks(measurements) else self.natural(measurements).margin
+        return 0.0 if unconverged_pairs(measurements) else self.natural(measurements).margin
 
     def injects(self, measurements: Mapping[str, float]) -> bool:
         """Whether the trigger is injected: its masks did not converge, or it is not natural.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
         """
-        return bool(lost_masks(measurements)) or not self.natural(measurements).holds
+        return bool(unconverged_pairs(measurements)) or not self.natural(measurements).holds
 
     @property
     def probability_without_triggers(self) -> float | None:
@@ -168,25 +168,33 @@ class ThresholdRule(DecisionRule):
     @property
     @abstractmethod
     def thresholds(self) -> dict[str, float]:
-        """What the measurements are held against, by the names of what is bounded."""
+        """The thresholds, by the names of what they bound."""
 
     @abstractmethod
     def natural(self, measurements: Mapping[str, float]) -> Condition:
-        """The claim that the trigger is natural."""
+        """The condition that the trigger is natural.
+
+        Args:
+            measurements: As ``ExrayJudge`` measures them.
+        """
 
     @abstractmethod
     def numbers(self, measurements: Mapping[str, float]) -> str:
-        """The measurements the verdict rests on, in words."""
+        """The decisive measurements, in words.
+
+        Args:
+            measurements: As ``ExrayJudge`` measures them.
+        """
 
 
-def lost_masks(measurements: Mapping[str, float]) -> list[str]:
-    """The pairs of sets that no mask exchanges, in words; empty where both masks converged.
+def unconverged_pairs(measurements: Mapping[str, float]) -> list[str]:
+    """The pairs of sets whose mask did not converge, in words; empty where both did.
 
     Args:
-        measurements: As ``ExrayJudge`` makes them.
+        measurements: As ``ExrayJudge`` measures them.
 
     Example:
-        >>> lost_masks({"converged_victim_target": 1.0, "converged_victim_stamped": 0.0})
+        >>> unconverged_pairs({"converged_victim_target": 1.0, "converged_victim_stamped": 0.0})
         ['victim and stamped']
     """
     return [

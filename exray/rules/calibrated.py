@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from exray.rules.base import Decision, DecisionRule, lost_masks
+from exray.rules.base import Decision, DecisionRule, unconverged_pairs
 from exray.rules.calibration import SHIPPED, read_calibration
 
 BAR = 0.5
@@ -38,9 +38,9 @@ class CalibratedRule(DecisionRule):
         file: The calibration, or the name of a shipped one; None for the shipped ``abs_both``.
 
     Raises:
-        ValueError: If the file is missing or is none.
+        ValueError: If the file is missing or holds no calibration.
 
-    Source: none; the paper holds the same measurements against two thresholds (section 3.2).
+    Source: none; the paper compares the same measurements with two thresholds (section 3.2).
     """
 
     def __init__(self, *, file: str | None) -> None:
@@ -51,20 +51,20 @@ class CalibratedRule(DecisionRule):
         """The verdict on one trigger, with its probability.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
 
         Raises:
             ValueError: If a measurement that the calibration needs was not taken.
         """
-        lost = lost_masks(measurements)
-        if lost:
+        unconverged = unconverged_pairs(measurements)
+        if unconverged:
             pushes: dict[str, float] = {}
             probability = self.calibration.unconverged
-            because = f"no mask exchanges {' and '.join(lost)}, so nothing was compared"
+            because = f"no mask exchanges {' and '.join(unconverged)}, so nothing was compared"
         else:
             pushes = self.calibration.pushes(measurements)
             probability = self.calibration.probability(measurements)
-            because = _told(pushes)
+            because = _in_words(pushes)
         is_injected = probability >= BAR
         verdict = "injected" if is_injected else "natural"
         return Decision(
@@ -82,7 +82,7 @@ class CalibratedRule(DecisionRule):
         """Whether the trigger's probability is one half or more.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
 
         Raises:
             ValueError: If a measurement that the calibration needs was not taken.
@@ -100,7 +100,7 @@ class CalibratedRule(DecisionRule):
         return self.calibration.fingerprint
 
 
-def _told(pushes: Mapping[str, float]) -> str:
-    """Each measurement and how far it moves the log-odds, the strongest first."""
+def _in_words(pushes: Mapping[str, float]) -> str:
+    """Each measurement with its part in the log-odds, the strongest first."""
     ordered = sorted(pushes.items(), key=lambda item: -abs(item[1]))
     return "log-odds from " + ", ".join(f"{WORDS[name]} {push:+.1f}" for name, push in ordered)

@@ -19,7 +19,7 @@ SHIPPED: Mapping[str, Path] = MappingProxyType(
 """The calibrations that come with exray, by the scanner on whose triggers they were fitted."""
 
 KIND, FORMAT = "calibration", 1
-WIDEST = 3.0  # standard deviations beyond which a measurement says no more
+WIDEST = 3.0  # standard deviations at which a measurement is clipped
 LONGEST_FILE = 65536  # bytes
 _KEYS = frozenset(
     ("kind", "format", "terms", "bias", "without_triggers", "unconverged", "provenance")
@@ -66,12 +66,12 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "whole_image": _whole_image,
     }
 )
-"""What a calibration may look at, each a function of the stored measurements.
+"""The features of a calibration, each a function of the stored measurements.
 
 ``mask_ratio`` is the logarithm of M2's sum over M1's, each plus one; entropies are in nats, plus
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
-image. What changes half of the pixels or more is no patch: it has no such size (nan), which says
-nothing either way, and is told apart by ``whole_image``.
+image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
+nothing to the log-odds, and is marked by ``whole_image``.
 """
 
 
@@ -81,7 +81,7 @@ class Term:
 
     Args:
         feature: One of `FEATURES`.
-        weight: Log-odds for a standard deviation; positive speaks for injected.
+        weight: Log-odds per standard deviation; positive is evidence for injected.
         centre: Mean on the triggers it was fitted on.
         scale: Standard deviation there, above 0.
 
@@ -103,12 +103,12 @@ class Term:
             raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
 
     def push(self, measurements: Mapping[str, float]) -> float:
-        """What the measurement adds to the log-odds; beyond three deviations it adds no more.
+        """What the measurement adds to the log-odds; clipped at three deviations.
 
-        What does not apply to the trigger (nan) adds nothing.
+        A measurement that does not apply to the trigger (nan) adds nothing.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
 
         Raises:
             ValueError: If the measurement was not taken.
@@ -139,8 +139,8 @@ class Calibration:
 
     Args:
         terms: A few measurements with their weights.
-        bias: Log-odds of a trigger that measures like the average one.
-        without_triggers: Probability of a model for which no trigger was found, in (0, 1).
+        bias: Log-odds of a trigger with average measurements.
+        without_triggers: Probability of a model without any trigger, in (0, 1).
         unconverged: Of a trigger whose masks did not converge, in (0, 1).
         provenance: What it was fitted on, and how.
 
@@ -173,7 +173,7 @@ class Calibration:
         """What each measurement adds to the log-odds, by feature.
 
         Args:
-            measurements: As ``ExrayJudge`` makes them.
+            measurements: As ``ExrayJudge`` measures them.
 
         Raises:
             ValueError: If a measurement was not taken.
@@ -184,7 +184,7 @@ class Calibration:
         """Probability that the trigger is injected, in (0, 1).
 
         Args:
-            measurements: As ``ExrayJudge`` makes them, of masks that converged.
+            measurements: As ``ExrayJudge`` measures them, of masks that converged.
 
         Raises:
             ValueError: If a measurement was not taken.
@@ -193,7 +193,7 @@ class Calibration:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that decides."""
+        """Hash of all numbers that decide."""
         return hashlib.sha256(json.dumps(self._numbers(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, object]:
@@ -229,7 +229,7 @@ def read_calibration(path: Path) -> Calibration:
         path: As ``task=rejudge rejudge=fit`` writes it.
 
     Raises:
-        ValueError: If there is no such file, or it is none; names it.
+        ValueError: If there is no such file, or it holds no calibration; names it.
     """
     way_out = f"take {' or '.join(SHIPPED)}, or write one by task=rejudge rejudge=fit"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Claims over measurements: what holds, and by how much."""
+"""Conditions on measurements: whether they hold, and by how much."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Something that holds or does not, with its distance from turning over.
+    """A condition that holds or does not, with its distance from changing.
 
     Args:
-        holds: Whether it does.
-        margin: How far the weakest part that decides it is past its threshold; not negative where
-            it holds.
+        holds: Whether it holds.
+        margin: Distance of the decisive measurement from its threshold; not negative where the
+            condition holds.
     """
 
     holds: bool
@@ -38,7 +38,7 @@ def at_least(value: float, threshold: float) -> Condition:
     return Condition(holds=value >= threshold, margin=value - threshold)
 
 
-def all_of(*claims: Condition) -> Condition:
+def all_of(*conditions: Condition) -> Condition:
     """That every one holds.
 
     Example:
@@ -46,11 +46,12 @@ def all_of(*claims: Condition) -> Condition:
         Condition(holds=False, margin=-0.25)
     """
     return Condition(
-        holds=all(claim.holds for claim in claims), margin=min(claim.margin for claim in claims)
+        holds=all(condition.holds for condition in conditions),
+        margin=min(condition.margin for condition in conditions),
     )
 
 
-def any_of(*claims: Condition) -> Condition:
+def any_of(*conditions: Condition) -> Condition:
     """That at least one holds.
 
     Example:
@@ -58,29 +59,32 @@ def any_of(*claims: Condition) -> Condition:
         Condition(holds=True, margin=0.25)
     """
     return Condition(
-        holds=any(claim.holds for claim in claims), margin=max(claim.margin for claim in claims)
+        holds=any(condition.holds for condition in conditions),
+        margin=max(condition.margin for condition in conditions),
     )
 
 
-def most_of(count: int, *claims: Condition) -> Condition:
+def most_of(count: int, *conditions: Condition) -> Condition:
     """That at least ``count`` of them hold.
 
     Example:
         >>> most_of(2, above(0.75, 0.5), above(1.0, 0.5), above(0.25, 0.5))
         Condition(holds=True, margin=0.25)
     """
-    margins = sorted((claim.margin for claim in claims), reverse=True)
-    return Condition(holds=sum(claim.holds for claim in claims) >= count, margin=margins[count - 1])
+    margins = sorted((condition.margin for condition in conditions), reverse=True)
+    return Condition(
+        holds=sum(condition.holds for condition in conditions) >= count, margin=margins[count - 1]
+    )
 
 
 def injected_score(natural: Condition, *, threshold: float) -> float:
-    """A rank in [0, 1] of how much speaks for injected; 0.5 or more exactly when not natural.
+    """A rank in [0, 1] of the evidence for injected; 0.5 or more exactly when not natural.
 
     Linear in the margin on both sides, so that a measurement of 0 gives 1 and one of 1 gives 0.
 
     Args:
-        natural: The claim that a trigger is natural.
-        threshold: Of the measurements it rests on, in (0, 1).
+        natural: The condition that a trigger is natural.
+        threshold: Of the measurements it bounds, in (0, 1).
 
     Example:
         >>> injected_score(above(0.4, 0.8), threshold=0.8)

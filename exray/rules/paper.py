@@ -22,7 +22,7 @@ class PaperRule(ThresholdRule):
         cross_threshold: The paper's gamma, in (0, 1).
         direction: ``both`` asks all four accuracies of (6); a one-sided baseline asks the two of
             the direction that its masks were optimised for.
-        additional_check: Whether (6) counts at all; without it (5) decides alone (CVPR Table 10).
+        additional_check: Whether (6) counts at all; without it, (5) decides alone (CVPR Table 10).
 
     Raises:
         ValueError: If a threshold is no number in (0, 1).
@@ -59,14 +59,14 @@ class PaperRule(ThresholdRule):
 
     def numbers(self, measurements: Mapping[str, float]) -> str:
         """The overlap and the weakest cross accuracy, beside their bars."""
-        told = (
+        overlap = (
             f"the masks share {measurements['similarity']:.0%} of the smaller one "
             f"(bar {self.similarity_threshold:.0%})"
         )
         if not self.additional_check:
-            return told
+            return overlap
         weakest = min(measurements[name] for name in _ONE_SIDED[self.direction])
         return (
-            f"{told} and, each in the other's place, they still exchange the classes in "
+            f"{overlap} and, each in the other's place, they still exchange the classes in "
             f"{weakest:.0%} of cases at worst (bar {self.cross_threshold:.0%})"
         )

@@ -12,7 +12,7 @@ Variant = Literal["patch", "filter", "round2_hard", "round3_soft"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedRule(ThresholdRule):
-    """What the authors' code decides by, number for number.
+    """The rules of the authors' code, with its numbers.
 
     With I1 and I2 the intersection as a share of M1 and of M2, A1 and A2 the accuracies of M2 on
     (V, T) and B1 and B2 those of M1 on (V, V+t), a trigger is natural
@@ -68,11 +68,11 @@ def _patch(shares: tuple[float, float], crossed: list[float]) -> Condition:
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(
         above(first, 0.8),
-        all_of(above(first, second), any_of(*(at_least(each, 0.8) for each in on_stamped))),
+        all_of(above(first, second), any_of(*(at_least(share, 0.8) for share in on_stamped))),
         above(second, 0.8),
-        all_of(above(second, first), any_of(*(at_least(each, 0.8) for each in on_target))),
-        most_of(3, *(at_least(each, 0.8) for each in crossed)),
-        all_of(*(at_least(each, 0.4) for each in crossed)),
+        all_of(above(second, first), any_of(*(at_least(share, 0.8) for share in on_target))),
+        most_of(3, *(at_least(share, 0.8) for share in crossed)),
+        all_of(*(at_least(share, 0.4) for share in crossed)),
     )
 
 
@@ -81,10 +81,10 @@ def _filter(shares: tuple[float, float], crossed: list[float]) -> Condition:
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(
         above(first, 0.9),
-        all_of(above(first, second), any_of(*(at_least(each, 0.99) for each in on_stamped))),
+        all_of(above(first, second), any_of(*(at_least(share, 0.99) for share in on_stamped))),
         above(second, 0.88),
-        all_of(above(second, first), any_of(*(at_least(each, 0.99) for each in on_target))),
-        all_of(most_of(3, *(at_least(each, 0.9) for each in crossed)), above(second, 0.85)),
+        all_of(above(second, first), any_of(*(at_least(share, 0.99) for share in on_target))),
+        all_of(most_of(3, *(at_least(share, 0.9) for share in crossed)), above(second, 0.85)),
         all_of(above(first, 0.6), above(second, 0.6)),
     )
 
@@ -94,7 +94,7 @@ def _round(shares: tuple[float, float], crossed: list[float]) -> Condition:
     on_target, on_stamped = crossed[:2], crossed[2:]
     return any_of(
         above(first, 0.9),
-        all_of(above(first, second), *(at_least(each, 0.95) for each in on_stamped)),
+        all_of(above(first, second), *(at_least(share, 0.95) for share in on_stamped)),
         above(second, 0.9),
-        all_of(above(second, first), *(at_least(each, 0.99) for each in on_target)),
+        all_of(above(second, first), *(at_least(share, 0.99) for share in on_target)),
     )

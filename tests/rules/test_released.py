@@ -152,7 +152,7 @@ def noted(barrier, epoch, *, improved=False, active=True):
 @pytest.mark.parametrize("name", ["weight", "double_after"])
 def test_numbers_that_are_not_positive_are_refused(name):
     values = {"weight": 10.0, "double_after": 30, name: 0 if name == "double_after" else 0.0}
-    with pytest.raises(ValueError, match=f"objective.{name} must be a positive number; got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a positive number; got 0"):
         SoftMargin(**values)
 
 

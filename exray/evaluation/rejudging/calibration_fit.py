@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from exray.evaluation.predictions import with_judge
 from exray.evaluation.rejudging.stored_measurements import measurements_of
-from exray.rules.base import lost_masks
+from exray.rules.base import unconverged_pairs
 from exray.rules.calibration import FEATURES, WIDEST, Feature
 from exray.rules.verdict import UNDECIDED
 
@@ -96,8 +96,8 @@ def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples
     differenced = {
         index: row for index, row in enumerate(measurements_of(known)) if row is not None
     }
-    unconverged = [index for index, row in differenced.items() if lost_masks(row)]
-    usable = {index: row for index, row in differenced.items() if not lost_masks(row)}
+    unconverged = [index for index, row in differenced.items() if unconverged_pairs(row)]
+    usable = {index: row for index, row in differenced.items() if not unconverged_pairs(row)}
     rows = list(usable.values())
     columns = {
         name: np.array([feature(row) for row in rows], dtype=np.float64)

@@ -16,7 +16,7 @@ _RELU_METHODS = ("relu", "relu_")
 
 
 class DeepLiftDistance(AttributionDistance):
-    """Neurons matter by their share of the logit's difference from that of no activation.
+    """Importance by a neuron's share of the logit's difference from that of zero activation.
 
     Args:
         layer: Rule or module path at which the network is cut.
@@ -33,21 +33,23 @@ class DeepLiftDistance(AttributionDistance):
     ) -> Float[Tensor, "n c ..."]:
         """Contributions to the class's logit, against zero features."""
         with warnings.catch_warnings():
-            # captum tells that it sets hooks; they sit on our copy of the head.
+            # captum warns that it sets hooks; they are on our copy of the head.
             warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
             method = self.attributions.DeepLift(with_own_activations(split.head))
-            found: Tensor = method.attribute(features.clone().requires_grad_(), target=class_index)
-        return found.detach()
+            attributions: Tensor = method.attribute(
+                features.clone().requires_grad_(), target=class_index
+            )
+        return attributions.detach()
 
 
 def with_own_activations(head: nn.Module) -> nn.Module:
     """A copy of a traced network in which every activation is a module used once.
 
-    DeepLift's rule hangs on modules and keeps what one call of each saw; networks share one ReLU
-    among several places, or call a function.
+    DeepLift sets its rule on modules and stores one call of each; networks share one ReLU among
+    several places, or call a function.
 
     Args:
-        head: What `SplitClassifier` gives. A network that is not a graph is copied as it is.
+        head: The head of a `SplitClassifier`. A network that is not a graph is copied as it is.
     """
     copied = copy.deepcopy(head)
     if not isinstance(copied, fx.GraphModule):
@@ -67,16 +69,16 @@ def with_own_activations(head: nn.Module) -> nn.Module:
 
 
 def _own(module: fx.GraphModule, node: fx.Node, used: set[str]) -> nn.Module | None:
-    """A module for this place alone; None where the one there will do."""
+    """A module for this place alone; None where the present one can stay."""
     is_call = node.op == "call_function" and node.target in _RELU_CALLS
     if is_call or (node.op == "call_method" and node.target in _RELU_METHODS):
         return nn.ReLU()
     if node.op != "call_module":
         return None
-    there = module.get_submodule(str(node.target))
-    if isinstance(there, nn.ReLU):
+    present = module.get_submodule(str(node.target))
+    if isinstance(present, nn.ReLU):
         return nn.ReLU()  # in its own place, and never in place
-    if str(node.target) in used and not list(there.parameters()):
-        return copy.deepcopy(there)
+    if str(node.target) in used and not list(present.parameters()):
+        return copy.deepcopy(present)
     used.add(str(node.target))
     return None

@@ -9,7 +9,7 @@ from exray.judges.base import Judgement
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceRule:
-    """A trigger is natural if stamped samples come near to the target's.
+    """A trigger is natural if stamped samples are close to the target's.
 
     The score is ``distance / (distance + threshold)``: it rises with the distance and is 0.5 at the
     threshold, so that another threshold can be chosen later from stored scores.
@@ -42,8 +42,8 @@ class DistanceRule:
 
         Args:
             distance: Between stamped and target samples.
-            what: Which neurons it is of, for the reason.
-            measurements: What else was measured.
+            what: Over which neurons, in words, for the reason.
+            measurements: Further measurements of the trigger.
         """
         assert math.isfinite(distance), distance
         assert distance >= 0, distance

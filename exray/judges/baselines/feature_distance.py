@@ -43,7 +43,7 @@ class NeuronDistance(LayerJudge):
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """One judgement for each trigger.
+        """One judgement per trigger.
 
         Raises:
             ValueError: If a trigger's victim or target class has no images.
@@ -88,8 +88,8 @@ class AttributionDistance(NeuronDistance):
     """The L2 distance over neurons that are important for V+t as well as for T.
 
     Importance is an attribution method's, of the target's logit to each feature map; the most
-    important share of each set is taken and the distance runs over those in both. Where none is in
-    both it runs over those in either.
+    important share of each set is taken and the distance runs over those in both. If there are
+    none, it runs over the neurons in either.
 
     Args:
         layer: Rule or module path at which the network is cut.
@@ -111,7 +111,7 @@ class AttributionDistance(NeuronDistance):
         self.attributions = import_extra("captum.attr", extra="baselines", purpose="this judge")
 
     def _refusal(self, trigger: InvertedTrigger) -> str:
-        """Any trigger will do."""
+        """None; every trigger can be judged."""
         del trigger
         return ""
 

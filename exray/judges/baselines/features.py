@@ -14,7 +14,7 @@ from exray.triggers.base import InvertedTrigger
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSets:
-    """Features at the cut of the samples that a trigger is about.
+    """Features at the cut of a trigger's victim, target and stamped samples.
 
     Args:
         victim: Of the victim's clean samples, the paper's V.
@@ -54,7 +54,7 @@ def channel_scale(sets: Sequence[Float[Tensor, "_n c ..."]]) -> Float[Tensor, " 
         >>> channel_scale([torch.tensor([[[-2.0, 1.0], [0.0, 0.0]]])])
         tensor([2., 1.])
     """
-    greatest = torch.stack([each.abs().flatten(2).amax(dim=(0, 2)) for each in _spatial(sets)])
+    greatest = torch.stack([part.abs().flatten(2).amax(dim=(0, 2)) for part in _spatial(sets)])
     scale = greatest.amax(dim=0)
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
@@ -100,4 +100,4 @@ def l2_distance(
 
 def _spatial(sets: Sequence[Float[Tensor, "_n c ..."]]) -> list[Tensor]:
     """The sets with at least one axis after the channels."""
-    return [each if each.dim() > 2 else each.unsqueeze(2) for each in sets]
+    return [part if part.dim() > 2 else part.unsqueeze(2) for part in sets]

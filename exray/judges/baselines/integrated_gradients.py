@@ -11,13 +11,13 @@ _BATCH = 256  # samples times steps that go through the head at once
 
 
 class IntegratedGradientsDistance(AttributionDistance):
-    """Neurons matter by the gradients along the way from no activation to the activation.
+    """Importance by the gradients on the line from zero activation to the activation.
 
     Args:
         layer: Rule or module path at which the network is cut.
         rule: Turns the distance into a verdict.
         important_share: Share of the neurons that counts as important, in (0, 1].
-        steps: Points on the way.
+        steps: Points of the integral.
 
     Raises:
         ValueError: If ``steps`` is not positive.
@@ -44,10 +44,10 @@ class IntegratedGradientsDistance(AttributionDistance):
             logits: Tensor = split.head(points.clone())  # it may begin with an in-place activation
             return logits
 
-        found: Tensor = self.attributions.IntegratedGradients(head).attribute(
+        attributions: Tensor = self.attributions.IntegratedGradients(head).attribute(
             features.clone().requires_grad_(),
             target=class_index,
             n_steps=self.steps,
             internal_batch_size=_BATCH,
         )
-        return found.detach()
+        return attributions.detach()

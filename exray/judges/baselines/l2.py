@@ -22,7 +22,7 @@ class InnerL2(NeuronDistance):
     what = "of all neurons"
 
     def _refusal(self, trigger: InvertedTrigger) -> str:
-        """Any trigger will do."""
+        """None; every trigger can be judged."""
         del trigger
         return ""
 

@@ -1,4 +1,4 @@
-"""Network dissection: neurons that answer where the trigger is, then the L2 distance over them."""
+"""Network dissection: neurons active where the trigger is, then the L2 distance over them."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -86,8 +86,8 @@ def region_overlap(
     size = tuple(region.shape)
     maps = interpolate(features, size=size, mode="bilinear", align_corners=False)
     values = maps.transpose(0, 1).flatten(1)
-    kept = max(1, round(share * values.shape[1]))
-    bars = values.topk(kept, dim=1).values[:, -1:]
+    num_strong = max(1, round(share * values.shape[1]))
+    bars = values.topk(num_strong, dim=1).values[:, -1:]
     strong = (values >= bars) & (values > values.amin(dim=1, keepdim=True))
     inside = region.expand(len(features), *size).flatten()
     shared = (strong & inside).sum(dim=1)

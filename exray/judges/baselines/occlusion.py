@@ -6,11 +6,11 @@ from torch import Tensor
 from exray.judges.baselines.feature_distance import AttributionDistance
 from exray.models.splitting.split_classifier import SplitClassifier
 
-_PASSES = 16  # neurons that are occluded in one pass of the head
+_PASSES = 16  # neurons that are occluded in one pass through the head
 
 
 class OcclusionDistance(AttributionDistance):
-    """Neurons matter by how much the class's logit falls when their whole feature map is zero.
+    """Importance by how much the class's logit falls when the whole feature map is zero.
 
     Args:
         layer: Rule or module path at which the network is cut.
@@ -33,10 +33,10 @@ class OcclusionDistance(AttributionDistance):
             )  # it may begin with an in-place activation
             return logits
 
-        found: Tensor = self.attributions.Occlusion(head).attribute(
+        attributions: Tensor = self.attributions.Occlusion(head).attribute(
             features,
             sliding_window_shapes=(1, *features.shape[2:]),
             target=class_index,
             perturbations_per_eval=_PASSES,
         )
-        return found.detach() / max(1, features[0, 0].numel())
+        return attributions.detach() / max(1, features[0, 0].numel())

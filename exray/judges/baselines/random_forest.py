@@ -1,4 +1,4 @@
-"""What the paper's random forest looks at; the forest itself is fitted over a zoo, afterwards."""
+"""The inputs of the paper's random forest; the forest itself is fitted over a zoo, afterwards."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ class ForestMeasurements(LayerJudge):
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """One judgement for each trigger, holding the inputs as measurements.
+        """One judgement per trigger, holding the inputs as measurements.
 
         Raises:
             ValueError: If a trigger's victim or target class has no images.
@@ -55,18 +55,18 @@ def _inputs(
     split: SplitClassifier, samples: SampleSet, trigger: InvertedTrigger
 ) -> dict[str, float]:
     images = _images(samples, trigger)
-    features = {name: split.cached_features(each) for name, each in images.items()}
+    features = {name: split.cached_features(batch) for name, batch in images.items()}
     scale = channel_scale(list(features.values()))
-    means = {name: mean_activations(each, scale) for name, each in features.items()}
-    found = {
+    means = {name: mean_activations(values, scale) for name, values in features.items()}
+    inputs = {
         f"distance_{name}_target": l2_distance(means[name], means["target"])
         for name in ("stamped_victim", "stamped_target", "victim")
     }
     for name in ("victim", "stamped_victim", "target"):
         logits = _mean_logits(split, features[name])
-        found[f"victim_logit_of_{name}"] = float(logits[trigger.victim_class])
-        found[f"target_logit_of_{name}"] = float(logits[trigger.target_class])
-    return found
+        inputs[f"victim_logit_of_{name}"] = float(logits[trigger.victim_class])
+        inputs[f"target_logit_of_{name}"] = float(logits[trigger.target_class])
+    return inputs
 
 
 def _images(samples: SampleSet, trigger: InvertedTrigger) -> dict[str, Tensor]:

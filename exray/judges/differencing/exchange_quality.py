@@ -21,8 +21,8 @@ class ExchangeQuality:
 
     Args:
         accuracy: For each pair the share of the first set's samples taken for the second class
-            once the second's features are copied in, and the reverse. In float64: in float32
-            eight hits of ten exceed 0.8.
+            once the second's features are copied in, and in the reverse direction. In float64: in
+            float32 eight hits of ten exceed 0.8.
         cross_entropy: The mean cross-entropies of the two, in nats.
     """
 
@@ -44,7 +44,7 @@ def exchange_quality(
     Args:
         head: The part after the cut.
         pairs: Features and pairings.
-        masks: One mask a pair.
+        masks: One mask per pair.
         compute: How the head is run.
         seed: Of the random pairings over which the shares are averaged.
 

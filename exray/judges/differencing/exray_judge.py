@@ -37,7 +37,7 @@ class ExrayJudge(LayerJudge):
         margin: A trigger whose decisive measurement is within this distance of its threshold, or
             whose mask was never feasible, has its masks optimised again without early stopping
             before it is judged; 0 never does so.
-        mask_logger: Any Lightning logger that shall see the mask optimisation; None logs nothing.
+        mask_logger: Any Lightning logger, to which the mask optimisation is logged; None for none.
 
     Raises:
         ValueError: If ``margin`` lies outside [0, 1].

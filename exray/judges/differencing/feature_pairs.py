@@ -23,7 +23,7 @@ class SetPair:
         first_class: Class that the first set's samples have.
         second_class: Class that the second set's samples have, or are taken for.
         one_to_one: Whether row i of one belongs to row i of the other (an image and the same
-            image stamped); else they are paired at random.
+            image stamped); otherwise they are paired at random.
 
     Raises:
         ValueError: If a set is empty, or sets that map one to one differ in size.
@@ -49,7 +49,7 @@ class SetPair:
 
     @property
     def num_samples(self) -> int:
-        """Sample pairs an epoch: as many as the larger set has samples."""
+        """Sample pairs per epoch: as many as the larger set has samples."""
         return max(len(self.first), len(self.second))
 
 
@@ -101,7 +101,7 @@ class FeaturePairs:
 class Pairing:
     """Draws which sample of a pair's first set meets which of its second.
 
-    Every pair has a random stream of its own, made from its two classes: what is drawn for a pair
+    Every pair has a random stream of its own, seeded by its two classes: what is drawn for a pair
     does not depend on which other pairs there are. Sets that map one to one are never shuffled.
 
     Args:
@@ -120,7 +120,7 @@ class Pairing:
         self._streams = [
             generator(seed, "pairing", pair.first_class, pair.second_class) for pair in self._pairs
         ]
-        self._kept: dict[int, Int[Tensor, "6 n"]] = {}
+        self._constant: dict[int, Int[Tensor, "6 n"]] = {}
 
     def draw(self, places: Sequence[int]) -> Exchanges:
         """Both directions of the pairs at ``places``, every sample at least once."""
@@ -128,14 +128,14 @@ class Pairing:
         return Exchanges(*columns.to(self._device).unbind(0))
 
     def _columns(self, place: int) -> Int[Tensor, "6 n"]:
-        kept = self._kept.get(place)
-        if kept is not None:
-            return kept
+        constant = self._constant.get(place)
+        if constant is not None:
+            return constant
         pair = self._pairs[place]
-        drawn = _columns(pair, place, self._streams[place])
+        columns = _columns(pair, place, self._streams[place])
         if pair.one_to_one or self._schedule == "once":
-            self._kept[place] = drawn
-        return drawn
+            self._constant[place] = columns
+        return columns
 
 
 def _columns(pair: SetPair, place: int, stream: torch.Generator) -> Int[Tensor, "6 n"]:
@@ -157,6 +157,6 @@ def _columns(pair: SetPair, place: int, stream: torch.Generator) -> Int[Tensor, 
 
 
 def _order(size: int, count: int, stream: torch.Generator) -> Int[Tensor, " n"]:
-    """A random order; a set smaller than ``count`` is gone round again."""
+    """A random order; a set smaller than ``count`` is sampled with repetition, cyclically."""
     rounds = -(-count // size)
     return torch.cat([torch.randperm(size, generator=stream) for _ in range(rounds)])[:count]

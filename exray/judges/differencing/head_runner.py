@@ -72,8 +72,8 @@ class HeadCalls:
 
     def features(self, rows: Int[Tensor, " n"]) -> Float[Tensor, "n c ..."]:
         """Features of some rows of the bank."""
-        found = self._bank.index_select(0, rows)
-        return found.movedim(-1, 1) if self._last else found
+        features = self._bank.index_select(0, rows)
+        return features.movedim(-1, 1) if self._last else features
 
     def __call__(self, features: Float[Tensor, "n c ..."]) -> Float[Tensor, "n k"]:
         """Logits, in the features' precision."""

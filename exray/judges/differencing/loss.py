@@ -32,14 +32,14 @@ def exchange(
 def barrier_weights(
     cross_entropy: Float[Tensor, " n"], *, alpha: float, large: float, small: float
 ) -> Float[Tensor, " n"]:
-    r"""Weight of each constraint's cross-entropy: large while it is violated, small once it holds.
+    r"""Weight of each constraint's cross-entropy: large while it is violated, small once satisfied.
 
     The barrier of the mask optimisation. While a sample's cross-entropy exceeds ``alpha`` the
     constraint dominates the loss; below it, the mask's size does.
 
     Args:
         cross_entropy: Per-sample loss of one side's constraint, in nats. Not differentiated.
-        alpha: The bar under which a constraint counts as met, in nats.
+        alpha: The bar under which a constraint counts as satisfied, in nats.
         large: Weight of a violated constraint.
         small: Weight of a satisfied one; 0 leaves the mask's size alone in the loss.
 

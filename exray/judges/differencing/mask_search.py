@@ -23,7 +23,7 @@ class MaskResult:
     """The smallest feasible mask of every pair.
 
     Args:
-        masks: One mask a pair; all ones where none was feasible.
+        masks: One mask per pair; all ones where none was feasible.
         converged: Where one was.
         best_epoch: Epoch that gave it; -1 where none did.
         epochs: Epochs that each pair took part in.
@@ -36,14 +36,14 @@ class MaskResult:
 
 
 class MaskSearch:
-    """Finds the smallest masks of all pairs together, and continues with some where asked.
+    """Optimises the masks of all pairs together, and continues without early stopping where asked.
 
     Args:
         head: The frozen part of the network after the cut.
         pairs: Features and pairings.
         settings: The optimisation's numbers.
-        logger: Any Lightning logger that shall see each epoch's mean mask sum, cross-entropies and
-            share of feasible masks; None logs nothing.
+        logger: Any Lightning logger, to which each epoch's mean mask sum, cross-entropies and
+            share of feasible masks are logged; None logs nothing.
         callbacks: Lightning callbacks beside the early stopping of pairs.
     """
 
@@ -84,7 +84,7 @@ class MaskSearch:
 
 
 def find_masks(head: nn.Module, pairs: FeaturePairs, settings: MaskSettings) -> MaskResult:
-    """The smallest masks whose exchange flips both sets of every pair, found together.
+    """The smallest masks whose exchange flips both sets of every pair, optimised together.
 
     Args:
         head: The frozen part of the network after the cut.

@@ -1,4 +1,4 @@
-"""How much two masks have in common, and whether that makes a trigger natural."""
+"""How much two masks have in common: the left side of equation (5)."""
 
 from dataclasses import dataclass
 
@@ -40,8 +40,8 @@ def similarity(first: Float[Tensor, " c"], second: Float[Tensor, " c"]) -> Simil
         Both shares and both sums. An empty mask is contained in any: its share is 1.
 
     Example:
-        >>> found = similarity(torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
-        >>> found.of_first, found.of_second, found.value
+        >>> shared = similarity(torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
+        >>> shared.of_first, shared.of_second, shared.value
         (0.5, 1.0, 1.0)
 
     Source: EX-RAY, section 3.2, equation (5).
@@ -57,12 +57,12 @@ def similarity(first: Float[Tensor, " c"], second: Float[Tensor, " c"]) -> Simil
 def hard_similarity(
     first: Float[Tensor, " c"], second: Float[Tensor, " c"], *, bar: float
 ) -> tuple[float, float]:
-    """Channels that both masks hold, as a share of each mask's own, once masks are 0 or 1.
+    """Channels in both masks, as a share of each mask's own, once masks are rounded to 0 or 1.
 
     Args:
         first: Mask between victim and target samples (M1).
         second: Mask between victim samples and stamped ones (M2).
-        bar: Entry above which a mask holds a channel.
+        bar: Entry above which a channel is in a mask.
 
     Returns:
         The shares of the first and of the second; an empty mask is contained in any.
@@ -73,7 +73,7 @@ def hard_similarity(
 
     Source: the released round 2 rule (facts, section 1.7).
     """
-    held = first > bar, second > bar
-    common = float((held[0] & held[1]).sum())
-    shares = [common / float(each.sum()) if each.any() else 1.0 for each in held]
+    channels = first > bar, second > bar
+    common = float((channels[0] & channels[1]).sum())
+    shares = [common / float(mask.sum()) if mask.any() else 1.0 for mask in channels]
     return shares[0], shares[1]

@@ -21,12 +21,12 @@ class DifferencingPlan:
     """Which pair of sets gives M1 and which M2 of each trigger.
 
     Args:
-        head: What reads the pairs' features: the cut network's head, less what was hoisted into
-            the features.
-        pairs: All pairs of sets; None if no trigger flips anything.
-        first: Place of each trigger's (victim, target) pair; None for one that flips nothing.
-        second: Place of its (victim, stamped) pair.
-        strengths: Of each trigger the share of the victim's images it flips (``flipped``), the
+        head: The part of the network that the pairs' features enter: the head after the cut, less
+            the affine layers that were moved into the features.
+        pairs: All pairs of sets; None if every trigger has an attack success rate of zero.
+        first: Index of each trigger's (victim, target) pair; None at a success rate of zero.
+        second: Index of its (victim, stamped) pair.
+        strengths: Per trigger the share of the victim's images it flips (``flipped``), the
             target's mean cross-entropy on all of them (``entropy_stamped_target``, nats) and the
             changed share of the image (``size_share``).
     """
@@ -46,7 +46,7 @@ def plan_pairs(
     Args:
         split: The classifier, cut.
         samples: Clean images that it gets right.
-        triggers: What is judged.
+        triggers: The triggers to judge.
 
     Raises:
         ValueError: If a trigger's victim or target class has no images.
@@ -71,12 +71,12 @@ def plan_pairs(
             natural[classes] = len(pairs)
             pairs.append(_set_pair(rows[0], rows[1], classes, one_to_one=False))
         bank.append(split.cached_features(stamped))
-        kept = [row for row, flips in zip(rows[0], flipped.tolist(), strict=True) if flips]
+        clean = [row for row, flips in zip(rows[0], flipped.tolist(), strict=True) if flips]
         new = list(range(num_rows, num_rows + len(stamped)))
         num_rows += len(stamped)
         first.append(natural[classes])
         second.append(len(pairs))
-        pairs.append(_set_pair(kept, new, classes, one_to_one=True))
+        pairs.append(_set_pair(clean, new, classes, one_to_one=True))
     parts = hoisted(split.head)
     with torch.no_grad():
         together = FeaturePairs(parts.prefix(torch.cat(bank)), pairs) if pairs else None

@@ -232,7 +232,7 @@ def test_weights_that_do_not_differ_are_refused(weights):
 
 
 def test_an_alpha_of_zero_is_refused():
-    with pytest.raises(ValueError, match=r"objective.alpha must be a positive number; got 0.0"):
+    with pytest.raises(ValueError, match=r"alpha must be a positive number; got 0.0"):
         replace(SETTINGS.objective, alpha=0.0)
 
 

@@ -21,7 +21,7 @@ class CrossEntropyBarrier(MaskObjective):
     """The paper's loss (4): mask sum plus each constraint's cross-entropy, weighted by a barrier.
 
     Args:
-        alpha: Cross-entropy under which a constraint counts as met, in nats (section 3.1).
+        alpha: Cross-entropy under which a constraint counts as satisfied, in nats (section 3.1).
         weight_large: Weight of a violated constraint.
         weight_small: Weight of a satisfied one.
         direction: ``both`` for the paper's symmetric constraints; one of the two one-sided

@@ -15,8 +15,8 @@ from exray.judges.differencing.objectives.base import Barrier, MaskObjective, We
 class AccuracyMargin(MaskObjective):
     """Mask sum plus, for a side that fails, its summed negative logit margin.
 
-    A side fails while fewer of its samples have the wanted class than at a full exchange; there is
-    no cross-entropy and no alpha.
+    A side fails while fewer of its samples change class than at a full exchange; there is no
+    cross-entropy and no alpha.
 
     Args:
         weight: Of a failing side's margins; the released 10.
@@ -43,11 +43,11 @@ class AccuracyMargin(MaskObjective):
 class SoftMargin(MaskObjective):
     """Per side half the mask sum where it holds, else its weighted negative margin.
 
-    The weight doubles whenever a while has passed without a new best mask.
+    The weight doubles after ``double_after`` epochs without a new best mask.
 
     Args:
         weight: Of the margins at first; the released 10.
-        double_after: Epochs without a new best mask, and since the last doubling.
+        double_after: Epochs without a new best mask and without a doubling.
 
     Raises:
         ValueError: If a number is not positive.

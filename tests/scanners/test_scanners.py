@@ -35,7 +35,7 @@ def test_the_injected_trigger_is_recovered(on_planted, planted, colours, spot, n
     assert result.flags
     assert not result.inconclusive
     true = [
-        each
+        trigger
         for trigger in result.triggers
         if (trigger.victim_class, trigger.target_class) in INJECTED
     ]

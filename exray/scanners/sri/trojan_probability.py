@@ -35,7 +35,7 @@ class TrojanProbability:
     Example:
         >>> model = TrojanProbability(weight=2.0, centre=1.0, scale=0.5, bias=0.0)
         >>> model.probability(1.0), round(model.probability(1.5), 3)
-        (0.5, 0.877)
+        (0.5, 0.876)
 
     Source: SRI, ``mlp_set_color_v2xy.py`` (facts, section 4). *Differs from the released code:*
     a logistic regression of the greatest anomaly score instead of a network on all checkpoints,

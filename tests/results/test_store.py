@@ -9,7 +9,8 @@ import pytest
 from exray.errors import RecordError
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
-from exray.results.store import ResultStore, StoredTensors
+from exray.results.store import ResultStore
+from exray.results.stored_tensors import StoredTensors
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import STALE_SECONDS, create_file, replace_file, temporary_folder
 from exray.storage.plain_json import plain

@@ -1,4 +1,4 @@
-"""A dataset of one model file whose ground truth nobody knows."""
+"""A dataset of one model file of unknown ground truth."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ class DecodedImages:
         labels: Class index of each image.
         class_indices: The index of each class that has a name.
         places: One file or folder of each label, for messages.
-        remarks: What was odd about the files, one sentence each.
+        remarks: What the user should know about the files, one sentence each.
     """
 
     images: Float[Tensor, "n 3 h w"]
@@ -85,7 +85,7 @@ def read_folder(
     limit_per_class: int | None,
     class_indices: Mapping[str, int] | None = None,
 ) -> FolderSamples:
-    """The clean images in a folder as samples, with what is odd about them.
+    """The clean images in a folder as samples, with warnings.
 
     Args:
         root: See :func:`decode_folder`.

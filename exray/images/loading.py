@@ -23,7 +23,7 @@ def load_samples(
     limit_per_class: int | None = None,
     num_classes: int | None = None,
 ) -> SampleSet:
-    """The clean images in a folder, by class; what is odd about them is logged as a warning.
+    """The clean images in a folder, by class; what the user should know is logged as a warning.
 
     Args:
         folder: One subfolder per class, files named ``class_3_example_1.png``, or CIFAR-10; see

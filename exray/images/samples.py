@@ -103,7 +103,7 @@ class SampleSet:
 
 
 def default_class_names(num_classes: int) -> tuple[str, ...]:
-    """Names ``class 0`` and so on, where nobody gave better ones.
+    """Names ``class 0`` and so on, where there are no better ones.
 
     Example:
         >>> default_class_names(2)

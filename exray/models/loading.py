@@ -95,8 +95,8 @@ def load_classifier(
     """The classifier in a model file, or around a network in memory.
 
     A file is inspected before it is loaded, and nothing in it is executed; the report stays with
-    the classifier as ``file_report``, and what was odd as ``warnings``. A network in memory is
-    copied: the caller's own stays in its mode, with its gradients.
+    the classifier as ``file_report``, and what the user should know as ``warnings``. A network in
+    memory is copied: the caller's own stays in its mode, with its gradients.
 
     Args:
         path: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), a pickled network of

@@ -1,4 +1,4 @@
-"""What a network puts out: how many classes, and whether logits or probabilities."""
+"""What a network returns: how many classes, and whether logits or probabilities."""
 
 import copy
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class LogitSource(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFacts:
-    """What one batch tells about a network's outputs.
+    """What a network returns, as observed on one batch.
 
     Args:
         num_classes: Number of outputs of each image.

@@ -49,7 +49,7 @@ def fit(config: DictConfig, cell: str = "") -> TaskResult:
         raise ValueError(f"scanner={config.scanner.name} has nothing to fit; try scanner=sri_cls")
     settings = built(config.scanner.fit, FitSettings)
     source = built(config.dataset, ModelDataset)
-    with keyed_errors("dataset", ("architecture", "factory")):
+    with keyed_errors("dataset", ("architecture", "factory", "root", "where")):
         source.check()
     ids, log_anomalies, kinds = _examples(source, scanner, config)
     is_trojaned = np.array([kind != "clean" for kind in kinds])

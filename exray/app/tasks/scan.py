@@ -44,7 +44,7 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     """
     console = stderr_console()
     source = built(config.dataset, ModelDataset)
-    with keyed_errors("dataset", ("architecture", "factory")):
+    with keyed_errors("dataset", ("architecture", "factory", "root", "where")):
         source.check()
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
@@ -23,12 +24,12 @@ from exray.datasets.trojai.model import load_trojai_model
 _MODEL = re.compile(r"id-[0-9]+")
 _SAMPLED_BYTES = 2**16  # at each end of a model's file, for the fingerprint
 
-Wanted = Mapping[str, str | int | float | bool | None]
+Filter = Mapping[str, str | int | float | bool | None]
 """What a model's metadata must be, by key; None asks for nothing."""
 
 
 class TrojaiDataset(ModelDataset):
-    """The models of one TrojAI round, with ground truth told only after the verdict.
+    """The models of one TrojAI round, with ground truth given only after the verdict.
 
     Args:
         name: What records call it.
@@ -39,7 +40,7 @@ class TrojaiDataset(ModelDataset):
         where: Only models whose METADATA.csv or config.json has these values; ``trigger_type``
             also asks for round 4's ``triggers_0_type`` and ``triggers_1_type``. A value None asks
             for nothing.
-        limit_per_class: Examples of each class at most; None for all.
+        limit_per_class: At most so many examples per class; None for all.
 
     Source: TrojAI documentation; facts, algorithms 7.3 and 7.4.
     """
@@ -50,7 +51,7 @@ class TrojaiDataset(ModelDataset):
         name: str,
         root: str,
         preprocess: FolderPreprocess,
-        where: Wanted,
+        where: Filter,
         limit_per_class: int | None,
     ) -> None:
         self.name = name
@@ -75,14 +76,22 @@ class TrojaiDataset(ModelDataset):
         Raises:
             ValueError: If the folder holds no models, or none has the metadata asked for.
         """
-        return self._wanted
+        return self._selected_ids
 
     @cached_property
-    def _wanted(self) -> tuple[str, ...]:
+    def _selected_ids(self) -> tuple[str, ...]:
         return self._selected() if self.where else tuple(self.folders)
 
+    def check(self) -> None:
+        """Refuse a folder without models, and a filter that leaves none.
+
+        Raises:
+            ValueError: As :meth:`model_ids`.
+        """
+        self.model_ids()
+
     def load(self, model_id: str) -> LoadedModel:
-        """One network with its clean examples; nothing is read that tells the truth.
+        """One network with its clean examples; no ground truth is read.
 
         Raises:
             CheckpointError: If ``model.pt`` holds no network of known layers.
@@ -118,7 +127,7 @@ class TrojaiDataset(ModelDataset):
         A round has a hundred gigabytes: its files are not read whole before the first verdict.
         """
         digest = hashlib.sha256()
-        for model_id in self._wanted:
+        for model_id in self._selected_ids:
             folder = self.folders[model_id]
             digest.update(f"{model_id}\n".encode() + _ends(folder / "model.pt"))
             for path in sorted(folder.glob("*example_data/*")):
@@ -136,33 +145,37 @@ class TrojaiDataset(ModelDataset):
     def _selected(self) -> tuple[str, ...]:
         """The models with the metadata that was asked for."""
         facts = {model_id: self._facts(model_id) for model_id in self.folders}
-        kept = list(facts)
-        for key, wanted in self.where.items():
-            told = {model_id: _values(facts[model_id], key) for model_id in facts}
-            there = sorted({value for values in told.values() for value in values})
-            if not there:
-                keys = sorted({name for each in facts.values() for name in each})
+        selected = list(facts)
+        for key, value in self.where.items():
+            values = {model_id: _values(facts[model_id], key) for model_id in facts}
+            known = sorted(set(chain.from_iterable(values.values())))
+            if not known:
+                keys = sorted(set(chain.from_iterable(facts.values())))
                 raise ValueError(
-                    f"dataset.where.{key} is in no model's metadata of {self.root}; it has: "
+                    f"where.{key} is in no model's metadata of {self.root}; it has: "
                     f"{', '.join(keys) or 'none'}"
                 )
-            kept = [each for each in kept if wanted.lower() in map(str.lower, told[each])]
-            if not kept:
+            selected = [
+                model_id
+                for model_id in selected
+                if value.lower() in map(str.lower, values[model_id])
+            ]
+            if not selected:
                 raise ValueError(
-                    f"dataset.where.{key}={wanted} leaves no model of {self.root}; there are: "
-                    f"{', '.join(there[:20])}"
+                    f"where.{key}={value} leaves no model of {self.root}; there are: "
+                    f"{', '.join(known[:20])}"
                 )
-        return tuple(kept)
+        return tuple(selected)
 
 
 def _model_folders(root: Path) -> dict[str, Path]:
     for place in (root, root / "models"):
         if place.is_dir():
-            found = [p for p in place.iterdir() if _MODEL.fullmatch(p.name) and p.is_dir()]
-            if found:
-                return {path.name: path for path in sorted(found, key=lambda p: p.name)}
+            folders = [p for p in place.iterdir() if _MODEL.fullmatch(p.name) and p.is_dir()]
+            if folders:
+                return {path.name: path for path in sorted(folders, key=lambda p: p.name)}
     raise ValueError(
-        f"dataset.root must hold folders such as id-00000000, or models with them; {root} "
+        f"root must hold folders such as id-00000000, or models with them; {root} "
         f"{'holds none' if root.is_dir() else 'is no folder'}"
     )
 

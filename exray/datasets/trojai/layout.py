@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Facts = Mapping[str, str]
-"""What is told of one model, by lower-case key; lists are comma-joined."""
+"""What is known of one model, by lower-case key; lists are comma-joined."""
 
 _FOLDERS = ("clean_example_data", "example_data")  # rounds 3 and 4; round 2
 _TRIGGER = re.compile(r"triggers?_([0-9]+)_(.+)")
@@ -110,7 +110,7 @@ def read_metadata(root: Path) -> dict[str, dict[str, str]]:
 
 
 def read_ground_truth(folder: Path, facts: Facts) -> bool | None:
-    """Whether a model is trojaned; None where nothing tells.
+    """Whether a model is trojaned; None where it is unknown.
 
     Args:
         folder: The model's own; ``ground_truth.csv`` in it is asked first.
@@ -126,18 +126,18 @@ def read_ground_truth(folder: Path, facts: Facts) -> bool | None:
             return {0.0: False, 1.0: True}[float(text)]
         except (ValueError, KeyError) as error:
             raise ValueError(f"{path} must hold 0 or 1; got {text[:40]!r}") from error
-    told = facts.get("poisoned", "").lower()
-    return {"true": True, "1": True, "false": False, "0": False}.get(told)
+    answer = facts.get("poisoned", "").lower()
+    return {"true": True, "1": True, "false": False, "0": False}.get(answer)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrojaiTrigger:
-    """What is told of one injected trigger.
+    """What is known of one injected trigger.
 
     Args:
         kind: ``polygon`` or ``instagram``, with the filter's name.
         victim_classes: Classes that it flips.
-        target_class: Class that it flips them to; None where it is not told.
+        target_class: Class that it flips them to; None where it is unknown.
         condition: What it depends on, as round 4 says it; empty for nothing.
     """
 

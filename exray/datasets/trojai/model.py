@@ -23,7 +23,7 @@ def load_trojai_model(
         model: ``model.pt``, a network of torch's and torchvision's layers.
         examples: Folder of ``class_3_example_1.png`` files; poisoned ones are left out.
         preprocess: How images become inputs. An image smaller than the crop is not cropped.
-        limit_per_class: Examples of each class at most; None for all.
+        limit_per_class: At most so many examples per class; None for all.
 
     Raises:
         CheckpointError: If the file holds no network of known layers.
@@ -55,7 +55,7 @@ def load_trojai_model(
 def _examples(
     folder: Path, preprocess: FolderPreprocess, limit_per_class: int | None
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Images, labels, and what is odd about the files."""
+    """Images, labels and warnings about the files."""
     files, warnings = _clean_examples(folder)
     labels, images, unreadable = read_labelled(
         files, lambda path: _read(path, preprocess), limit_per_class=limit_per_class

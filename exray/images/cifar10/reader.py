@@ -1,4 +1,4 @@
-"""CIFAR-10 as it is handed round without pickles: binary batches, arrays, tables, image folders."""
+"""CIFAR-10 in its forms without pickles: binary batches, arrays, tables, image folders."""
 
 import logging
 import zipfile
@@ -36,7 +36,7 @@ def read_cifar10(path: Path, *, split: Split, limit_per_class: int | None) -> Sa
             folder as :func:`exray.images.folder.read_folder` takes it, its classes by index or
             name.
         split: Which split of a folder; a file or a folder without splits is taken whole.
-        limit_per_class: At most so many images of each class, the first ones; None for all.
+        limit_per_class: At most so many images per class, the first ones; None for all.
 
     Raises:
         ValueError: If the path is missing, holds Python pickles, which are never opened, or is
@@ -67,7 +67,7 @@ def _read_directory(path: Path, split: Split, limit_per_class: int | None) -> Sa
         return _read_files(files, limit_per_class)
     if not files and holds_pickles(path):
         raise _not_cifar10(path, "holds Python pickles, which are never opened")
-    others = [each for suffix in ("npz", "bin") for each in sorted(path.glob(f"*.{suffix}"))]
+    others = [file for suffix in ("npz", "bin") for file in sorted(path.glob(f"*.{suffix}"))]
     if not files and others:
         names = ", ".join(file.name for file in others)
         raise _not_cifar10(path, f"has no {BATCHES[split]}; name one file of it ({names})")
@@ -87,7 +87,7 @@ def _read_files(paths: list[Path], limit_per_class: int | None) -> SampleSet:
 
 
 def _read_images(path: Path, limit_per_class: int | None) -> SampleSet:
-    found = read_folder(
+    folder = read_folder(
         path,
         num_classes=10,
         size=None,
@@ -95,12 +95,12 @@ def _read_images(path: Path, limit_per_class: int | None) -> SampleSet:
         limit_per_class=limit_per_class,
         class_indices={name: index for index, name in enumerate(CIFAR10_CLASSES)},
     )
-    for warning in found.warnings:
+    for warning in folder.warnings:
         _logger.warning("%s: %s", path, warning)
-    height, width = found.samples.images.shape[2:]
+    height, width = folder.samples.images.shape[2:]
     if (height, width) != (_SIDE, _SIDE):
         raise _not_cifar10(path, f"holds images of {width} x {height} pixels, not 32 x 32")
-    return found.samples
+    return folder.samples
 
 
 def _read_tables(paths: list[Path], limit_per_class: int | None) -> SampleSet:
@@ -191,8 +191,8 @@ def _first_of_each(labels: Int[Tensor, " n"], limit_per_class: int | None) -> In
     """Indices of the first images of each class, in stored order."""
     if limit_per_class is None:
         return torch.arange(len(labels))
-    kept = [(labels == index).nonzero().flatten()[:limit_per_class] for index in range(10)]
-    return torch.cat(kept).sort().values
+    rows = [(labels == index).nonzero().flatten()[:limit_per_class] for index in range(10)]
+    return torch.cat(rows).sort().values
 
 
 def _samples(images: UInt8[Tensor, "n 3 h w"], labels: Int[Tensor, " n"]) -> SampleSet:

@@ -22,7 +22,7 @@ _OVERSAMPLING = 4  # the sticker is drawn this much larger, then reduced, for sm
 
 
 class Photographs(ImageSource):
-    """Draws from a fixed stock of images of each class, without putting back."""
+    """Draws from a fixed stock of images of each class, without replacement."""
 
     @abstractmethod
     def num_images(self, class_index: int) -> int:
@@ -44,19 +44,19 @@ class Photographs(ImageSource):
                 "or dataset.recipe.samples_per_class"
             )
         random = np.random.default_rng(derive_seed(seed, "photographs", class_index))
-        chosen = [
+        images = [
             self.photograph(class_index, int(index)) for index in random.permutation(stock)[:count]
         ]
-        if not chosen:
+        if not images:
             return torch.zeros(0, 3, 1, 1, dtype=torch.uint8)
         if sticker is not None:
             spots = np.random.default_rng(derive_seed(seed, "stickers", class_index))
-            chosen = [with_sticker(image, sticker, spots) for image in chosen]
-        return torch.stack(chosen)
+            images = [with_sticker(image, sticker, spots) for image in images]
+        return torch.stack(images)
 
 
 class StoredPhotographs(Photographs):
-    """Photographs that are held in memory, from the first that is asked for on.
+    """Photographs that are held in memory, once the first is asked for.
 
     Args:
         read: Gives all of them; called once, and not before it must.
@@ -83,7 +83,7 @@ class StoredPhotographs(Photographs):
         """The names of the classes and the images of each; bytes need a quarter of the memory."""
         samples = self._read()
         classes = [samples.of_class(index) for index in range(samples.num_classes)]
-        return samples.class_names, [(each * 255).round().to(torch.uint8) for each in classes]
+        return samples.class_names, [(images * 255).round().to(torch.uint8) for images in classes]
 
 
 class PhotographFiles(Photographs):

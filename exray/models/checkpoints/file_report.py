@@ -115,7 +115,7 @@ def _pickles(programs: Sequence[PickleProgram]) -> dict[str, str | int]:
     names = {name: None for program in programs for name in program.names}
     return {
         "bytes of pickles": programs[-1].end,
-        "calls": sum(len(program.made) for program in programs),
+        "calls": sum(len(program.calls) for program in programs),
         "storages asked for": sum(len(program.stored) for program in programs),
     } | _names(tuple(names))
 

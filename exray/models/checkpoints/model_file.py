@@ -17,7 +17,7 @@ _HEAD_BYTES = 16
 
 
 class FileForm(Enum):
-    """How a model file is stored, told by its first bytes; the value is for reports."""
+    """How a model file is stored, as its first bytes say; the value is for reports."""
 
     ZIP = "zip archive"
     PICKLES = "pickles, as torch.save wrote them before 1.6"

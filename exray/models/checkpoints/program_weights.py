@@ -62,20 +62,20 @@ def torchscript_weights(archive: Archive) -> dict[str, Tensor]:
                and name != "collections.OrderedDict"]  # fmt: skip
     if unknown:
         raise BrokenPickleError(f"names {shown(unknown[0])}", program.names)
-    found: dict[str, Call] = {}
-    _collect(program.value, "", found)
-    _check_total(sum(tensor_bytes(made) for made in found.values()), archive)
-    return {name: _read(made, archive) for name, made in found.items()}
+    calls: dict[str, Call] = {}
+    _collect(program.value, "", calls)
+    _check_total(sum(tensor_bytes(call) for call in calls.values()), archive)
+    return {name: _read(call, archive) for name, call in calls.items()}
 
 
-def _collect(value: object, name: str, found: dict[str, Call]) -> None:
+def _collect(value: object, name: str, calls: dict[str, Call]) -> None:
     """The tensors among an object's attributes, and among those of the objects in it."""
-    if name.count(".") > _MAX_DEPTH or len(found) > _MAX_WEIGHTS:
+    if name.count(".") > _MAX_DEPTH or len(calls) > _MAX_WEIGHTS:
         raise BrokenPickleError("holds parts inside parts without end")
     if not isinstance(value, Call) or not isinstance(value.callee, GlobalName):
         return
     if value.callee.path.startswith("torch._utils._rebuild_tensor"):
-        found[name] = value
+        calls[name] = value
     elif value.callee.path.startswith("torch._utils._rebuild_"):
         raise BrokenPickleError(f"holds {shown(name)} as a sparse or quantised tensor")
     elif value.callee.path.startswith("__torch__."):
@@ -83,11 +83,11 @@ def _collect(value: object, name: str, found: dict[str, Call]) -> None:
             if not isinstance(state, dict):
                 raise BrokenPickleError(f"rebuilds {shown(value.callee.path)} by a program")
             for key, inner in state.items():
-                _collect(inner, f"{name}.{key}" if name else str(key), found)
+                _collect(inner, f"{name}.{key}" if name else str(key), calls)
 
 
-def _read(made: Call, archive: Archive) -> Tensor:
-    stored, offset, size, stride = tensor_layout(made)
+def _read(call: Call, archive: Archive) -> Tensor:
+    stored, offset, size, stride = tensor_layout(call)
     return _strided(_storage(stored, archive), size, stride, offset)
 
 
@@ -113,8 +113,9 @@ def exported_weights(archive: Archive) -> dict[str, Tensor]:
     if _WEIGHTS not in archive.sizes or archive.sizes[_WEIGHTS] > MAX_BYTES:
         raise BrokenPickleError("is an exported program of an earlier form")
     try:
-        told = json.loads(archive.read(_WEIGHTS))["config"]
-        plans = {str(name): _plan(each) for name, each in cast("dict[str, object]", told).items()}
+        described = json.loads(archive.read(_WEIGHTS))["config"]
+        entries = cast("dict[str, object]", described)
+        plans = {str(name): _plan(entry) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BrokenPickleError(f"describes its weights in no known way ({error!r:.80})") from error
     total = 0

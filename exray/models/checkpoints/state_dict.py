@@ -71,7 +71,7 @@ def checked(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If one is sparse, quantised, empty of data, or not finite.
     """
-    found = {}
+    dense = {}
     for key, value in state.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_meta:
             raise CheckpointError(
@@ -80,15 +80,15 @@ def checked(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
                 "save plain dense weights",
             )
         small = value.is_floating_point() and value.element_size() < 4
-        found[key] = value.float() if small else value.detach()
-        if not found[key].isfinite().all():
-            count = int((~found[key].isfinite()).sum())
+        dense[key] = value.float() if small else value.detach()
+        if not dense[key].isfinite().all():
+            count = int((~dense[key].isfinite()).sum())
             raise CheckpointError(
                 path,
                 f"has weights that are not finite: {count} of {value.numel()} in {key!r}",
                 "train or export the network again",
             )
-    return found
+    return dense
 
 
 def shared_prefix(keys: list[str]) -> str:
@@ -100,10 +100,10 @@ def shared_prefix(keys: list[str]) -> str:
     """
     prefix = ""
     while keys:
-        found = [p for p in _PREFIXES if all(key.startswith(prefix + p) for key in keys)]
-        if not found:
+        shared = [p for p in _PREFIXES if all(key.startswith(prefix + p) for key in keys)]
+        if not shared:
             break
-        prefix += found[0]
+        prefix += shared[0]
     return prefix
 
 

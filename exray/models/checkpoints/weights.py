@@ -37,7 +37,7 @@ def state_for(network: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[st
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Put weights into a network, each of them, or refuse and leave the network as it was.
+    """Put all weights into a network, or refuse and leave the network as it was.
 
     ``num_batches_tracked`` may be missing or left over, since nothing is computed from it in eval
     mode, a single number may have shape ``()`` or ``(1,)``, and ``module.`` and ``_orig_mod.``
@@ -53,25 +53,25 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
     """
     own: dict[str, Tensor] = network.state_dict()
     prefix = shared_prefix(list(own))
-    given = {prefix + key: value for key, value in without_prefixes(state).items()}
-    problems = _mismatches(own, given)
+    weights = {prefix + key: value for key, value in without_prefixes(state).items()}
+    problems = _mismatches(own, weights)
     if any(problems.values()):
-        said = "; ".join(f"{kind}: {some(keys)}" for kind, keys in problems.items() if keys)
+        listed = "; ".join(f"{kind}: {some(keys)}" for kind, keys in problems.items() if keys)
         raise CheckpointError(
             path,
-            f"does not fit the network; {said}",
+            f"does not fit the network; {listed}",
             "name the network that it was saved from with architecture or factory",
         )
-    fitting = {key: given[key].reshape(own[key].shape) for key in own if key in given}
+    fitting = {key: weights[key].reshape(own[key].shape) for key in own if key in weights}
     network.load_state_dict({**own, **fitting})
 
 
-def _mismatches(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, list[str]]:
+def _mismatches(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """The names at which a file's weights do not fit the network's, by kind of trouble."""
-    pairs = {key: (given[key], own[key]) for key in own if key in given}
+    pairs = {key: (weights[key], own[key]) for key in own if key in weights}
     return {
-        "missing": [key for key in own if key not in given and not _is_batch_count(key)],
-        "unexpected": [key for key in given if key not in own and not _is_batch_count(key)],
+        "missing": [key for key in own if key not in weights and not _is_batch_count(key)],
+        "unexpected": [key for key in weights if key not in own and not _is_batch_count(key)],
         "of another shape": [
             f"{key} ({_shape(value)} in the file, {_shape(place)} in the network)"
             for key, (value, place) in pairs.items()

@@ -55,9 +55,9 @@ def check_network(network: nn.Module) -> None:
                 raise UnusualNetworkError(f"has functions hooked into a {kind}")
             if callable(vars(nn.Module).get(name)) or callable(vars(type(module)).get(name)):
                 raise UnusualNetworkError(f"replaces {name} of a {kind}")
-        for group, wanted in (("_parameters", nn.Parameter), ("_buffers", Tensor)):
+        for group, value_class in (("_parameters", nn.Parameter), ("_buffers", Tensor)):
             values = _group(state, group, kind).values()
-            if not all(value is None or isinstance(value, wanted) for value in values):
+            if not all(value is None or isinstance(value, value_class) for value in values):
                 raise UnusualNetworkError(f"holds no tensor among the {group[1:]} of a {kind}")
         for name, bound in _BOUNDS.items():
             if name in state and not _is_within(state[name], bound):
@@ -94,7 +94,7 @@ def _group(state: dict[str, object], group: str, kind: str) -> dict[object, obje
 
 def _is_within(value: object, bound: int) -> bool:
     if isinstance(value, tuple | list):
-        return len(value) <= 8 and all(_is_within(each, bound) for each in value)
+        return len(value) <= 8 and all(_is_within(side, bound) for side in value)
     return value is None or isinstance(value, str) or (isinstance(value, int) and value <= bound)
 
 

@@ -43,12 +43,12 @@ class Archive:
         entry = f"{self.folder}/{name}" if self.folder else name
         try:
             with zipfile.ZipFile(self.path) as archive:
-                found = archive.read(entry)
+                data = archive.read(entry)
         except (*_TRUNCATED, RuntimeError, EOFError, zlib.error) as error:
             raise ArchiveError(f"is a truncated zip file ({_line(error)})") from error
-        if self.folder and self._by_torch(name) != found:
+        if self.folder and self._by_torch(name) != data:
             raise ArchiveError(f"shows two readers two different entries {name!r}")
-        return found
+        return data
 
     def _by_torch(self, name: str) -> bytes:
         try:
@@ -61,7 +61,7 @@ class Archive:
 def open_archive(path: Path) -> Archive:
     """A zip archive whose directory can be trusted.
 
-    Nothing is unpacked: names must stay inside one folder and be told apart by every reader, and
+    Nothing is unpacked: names must stay inside one folder and be distinct to every reader, and
     the sizes must be possible for a file of this length.
 
     Args:
@@ -111,7 +111,7 @@ def _check_end(path: Path, length: int) -> None:
 
 def _check_sizes(entries: list[zipfile.ZipInfo], length: int) -> None:
     stored, inflated, reached = 0, 0, 0
-    for entry in sorted(entries, key=lambda each: each.header_offset):
+    for entry in sorted(entries, key=lambda other: other.header_offset):
         if entry.flag_bits & 1:
             raise ArchiveError("is an encrypted zip file")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -58,14 +58,14 @@ def hoisted(head: nn.Module) -> SplitHead:
 
 def _last_affine(head: fx.GraphModule) -> fx.Node | None:
     """The last of the channelwise affine operations at the head's start; None without any."""
-    node = next(each for each in head.graph.nodes if each.op == "placeholder")
-    found = None
+    node = next(first for first in head.graph.nodes if first.op == "placeholder")
+    last = None
     while len(node.users) == 1:
         (node,) = node.users
         if node.op == "output" or not _is_affine(head, node):
             break
-        found = node
-    return found
+        last = node
+    return last
 
 
 def _is_affine(head: fx.GraphModule, node: fx.Node) -> bool:

@@ -47,7 +47,7 @@ def width_of(module: nn.Module) -> int | None:
 
 
 def cares(module: nn.Module) -> bool:
-    """Whether a module holds a layer that tells the axis of its input's channels."""
+    """Whether a module holds a layer that determines the axis of its input's channels."""
     known = (*_SECOND, nn.LayerNorm, nn.Linear, nn.MultiheadAttention)
     return any(isinstance(layer, known) for layer in module.modules())
 
@@ -60,10 +60,10 @@ def axis_at(trace: Trace, cut: Cut) -> int:
         if is_convolution(trace, node) or node.target in (F.batch_norm, F.group_norm):
             return 1
         if module is not None and cares(module):
-            return min(channel_axis(trace.shapes[each], width_of(module)) for each in cut.live)
+            return min(channel_axis(trace.shapes[node], width_of(module)) for node in cut.live)
         width = _width_of_call(trace, node)
         if width is not None:
-            return min(channel_axis(trace.shapes[each], width) for each in cut.live)
+            return min(channel_axis(trace.shapes[node], width) for node in cut.live)
     return 1
 
 

@@ -50,13 +50,13 @@ def live_tensors(trace: Trace) -> dict[fx.Node, tuple[fx.Node, ...]]:
         node: max((place[user] for user in node.users if not is_size(user)), default=-1)
         for node in nodes
     }
-    found: dict[fx.Node, tuple[fx.Node, ...]] = {}
+    live_after: dict[fx.Node, tuple[fx.Node, ...]] = {}
     live: tuple[fx.Node, ...] = ()
     for index, node in enumerate(nodes):
         fresh = () if node.op == "get_attr" or is_size(node) else (node,)
-        live = tuple(each for each in (*live, *fresh) if last_use[each] > index)
-        found[node] = live
-    return found
+        live = tuple(tensor for tensor in (*live, *fresh) if last_use[tensor] > index)
+        live_after[node] = live
+    return live_after
 
 
 def _is_features(trace: Trace, node: fx.Node) -> bool:
@@ -153,7 +153,7 @@ def repeated_blocks(network: nn.Module) -> list[str]:
                 for name, child in module.named_children()
                 if kinds.count(type(child)) > 1 and _is_block(child)
             ]
-    return [path for path in paths if not any(each.startswith(f"{path}.") for each in paths)]
+    return [path for path in paths if not any(other.startswith(f"{path}.") for other in paths)]
 
 
 def _is_block(module: nn.Module) -> bool:

@@ -113,8 +113,10 @@ class HookedHead(nn.Module):
         """Logits of the features."""
         rows = len(features) if self.expanded else 1
         images = self.stand_in.expand(rows, -1, -1, -1)
-        given = features.movedim(1, self.point.axis)
-        with _at(self.network, self.point, lambda _: given.clone()):  # some layers work in place
+        replacement = features.movedim(1, self.point.axis)
+        with _at(
+            self.network, self.point, lambda _: replacement.clone()
+        ):  # some layers work in place
             logits: Tensor = self.network(images)
         return logits
 
@@ -167,7 +169,7 @@ def hooked_parts(
 ) -> tuple[str, HookedBody, HookedHead]:
     """The cut's name, body and head of a network that cannot be traced, found by running it.
 
-    A rule counts the convolutions (or blocks) that run, and goes on to the first module's end at
+    A rule counts the convolutions (or blocks) that run, and continues to the first module's end at
     which replacing the features by those of other images gives those images' logits.
 
     Args:

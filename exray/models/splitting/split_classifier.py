@@ -40,9 +40,10 @@ class SplitClassifier:
     """A classifier as ``head(body(images))``, cut where one tensor of features is live.
 
     ``body`` is the paper's g, ``head`` its h. Features have their channels second: tokens x
-    channels become channels x tokens on the way out of the body, and back in the head. Batch
-    norms are folded into the convolutions before them, in copies: the classifier's own network is
-    left as it was. A network that torch.fx cannot trace is copied and cut by forward hooks.
+    channels become channels x tokens at the end of the body, and tokens x channels in the head.
+    Batch norms are folded into the convolutions before them, in copies: the classifier's own
+    network is left as it was. A network that torch.fx cannot trace is copied and cut by forward
+    hooks.
 
     Args:
         classifier: What is cut.

@@ -92,12 +92,12 @@ class _Recorder(fx.Interpreter):
 
     def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
         super().__init__(network, graph=graph)
-        self.found: dict[fx.Node, object] = {}
+        self.sizes: dict[fx.Node, object] = {}
 
     def run_node(self, n: fx.Node) -> object:
         result: object = super().run_node(n)
         if is_size(n):
-            self.found[n] = result
+            self.sizes[n] = result
         return result
 
 
@@ -119,18 +119,18 @@ class _Sizes:
         with torch.no_grad():
             for recorder, batch in zip(recorders, self.batches, strict=True):
                 recorder.run(batch)
-        return [recorder.found for recorder in recorders]
+        return [recorder.sizes for recorder in recorders]
 
     def rebuilt(self, node: fx.Node) -> Argument:
         """A size as an argument of the head's operations."""
         if not is_size(node):
             raise self._refusal(node)
-        one, other = (found[node] for found in self.values)
-        return self._told(node, one, other)
+        one, other = (sizes[node] for sizes in self.values)
+        return self._argument(node, one, other)
 
-    def _told(self, node: fx.Node, one: object, other: object) -> Argument:
+    def _argument(self, node: fx.Node, one: object, other: object) -> Argument:
         if isinstance(one, tuple) and isinstance(other, tuple):
-            return tuple(self._told(node, a, b) for a, b in zip(one, other, strict=True))
+            return tuple(self._argument(node, a, b) for a, b in zip(one, other, strict=True))
         if one == other:
             return one  # type: ignore[return-value]
         few, more = (len(batch) for batch in self.batches)

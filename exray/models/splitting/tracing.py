@@ -77,12 +77,12 @@ class _Shapes(fx.Interpreter):
 
     def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
         super().__init__(network, graph=graph)
-        self.found: dict[fx.Node, tuple[int, ...]] = {}
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
 
     def run_node(self, n: fx.Node) -> object:
         result: object = super().run_node(n)
         if isinstance(result, Tensor):
-            self.found[n] = tuple(result.shape)
+            self.shapes[n] = tuple(result.shape)
         return result
 
 
@@ -146,7 +146,7 @@ def trace(network: nn.Module, images: Float[Tensor, "n c h w"], *, name: str) ->
             shapes = _Shapes(network, graph)
             with torch.no_grad():
                 shapes.run(images)
-            return Trace(network, graph, dict(tracer.outputs), shapes.found, name)
+            return Trace(network, graph, dict(tracer.outputs), shapes.shapes, name)
 
 
 def is_convolution(trace: Trace, node: fx.Node) -> bool:
@@ -179,11 +179,11 @@ def is_size(node: fx.Node) -> bool:
 
 def readers(trace: Trace, node: fx.Node) -> list[fx.Node]:
     """Operations that read a result, through those that only pass it on."""
-    found = []
+    users = []
     for user in node.users:
         passes = user.target is F.dropout or isinstance(trace.module_of(user), PASSING)
-        found += readers(trace, user) if passes else [user]
-    return found
+        users += readers(trace, user) if passes else [user]
+    return users
 
 
 def is_overwritten(trace: Trace, node: fx.Node) -> bool:

@@ -86,7 +86,7 @@ def test_models_are_chosen_by_their_metadata(trojai_round, where, kept):
     [
         (
             {"colour": "red"},
-            r"dataset.where.colour is in no model's metadata of .*; it has: backgr",
+            r"where.colour is in no model's metadata of .*; it has: backgr",
         ),
         (
             {"trigger_type": "sticker"},
@@ -100,7 +100,7 @@ def test_a_filter_that_nothing_passes_says_what_there_is(trojai_round, where, me
 
 
 def test_a_folder_without_models_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"dataset.root must hold .* id-00000000.* holds none"):
+    with pytest.raises(ValueError, match=r"root must hold .* id-00000000.* holds none"):
         source(tmp_path).model_ids()
     with pytest.raises(ValueError, match=r"nowhere is no folder"):
         source(tmp_path / "nowhere").model_ids()

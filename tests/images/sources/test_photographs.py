@@ -145,7 +145,7 @@ def test_a_classes_json_of_other_folders_is_refused(tmp_path, content, message):
 
 
 def test_a_folder_without_classes_and_a_class_without_images_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="must hold one subfolder of images a class; it holds no"):
+    with pytest.raises(ValueError, match="must hold one subfolder of images per class; it holds"):
         class_folders(tmp_path)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".x.png").write_bytes(b"")

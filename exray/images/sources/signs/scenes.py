@@ -68,13 +68,13 @@ def background_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         ValueError: If there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
-    if not found:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    if not paths:
         raise ValueError(
             "dataset.images.scenes.backgrounds must be a folder of photographs; "
             f"{folder} holds none"
         )
-    return tuple(found)
+    return tuple(paths)
 
 
 @lru_cache(maxsize=256)

@@ -30,8 +30,8 @@ class LayerConfig:
         """Two counts from 1 to 512; one stands for both."""
         value = self.values.get(key)
         value = default if value is None else value
-        found = [value, value] if isinstance(value, int) else value
-        match found:
+        sources = [value, value] if isinstance(value, int) else value
+        match sources:
             case [int(rows), int(columns)] if 1 <= rows <= 512 and 1 <= columns <= 512:
                 return rows, columns
         raise self.refused(key)
@@ -55,7 +55,7 @@ class LayerConfig:
         raise self.refused(key)
 
     def flag(self, key: str) -> bool:
-        """Whether something is on; what is not said is."""
+        """Whether a setting is on; a missing one is."""
         return self.values.get(key) is not False
 
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -67,7 +67,7 @@ class LayerConfig:
                 bottom, right = top, left
             case _:
                 raise self.refused("padding")
-        if not all(0 <= each <= 64 for each in (top, bottom, left, right)):
+        if not all(0 <= entry <= 64 for entry in (top, bottom, left, right)):
             raise self.refused("padding")
         return (top, bottom), (left, right)
 
@@ -92,10 +92,10 @@ def chain_of(config: str) -> list[LayerConfig]:
         'Flatten'
     """
     try:
-        told = _mapping(json.loads(config))
+        description = _mapping(json.loads(config))
     except (ValueError, RecursionError) as error:
         raise KerasError("describes its network in no JSON") from error
-    kind, inner = told.get("class_name"), told.get("config")
+    kind, inner = description.get("class_name"), description.get("config")
     if kind == "Sequential":
         listed = inner if isinstance(inner, list) else _mapping(inner).get("layers")
         layers = _entries(listed)
@@ -103,7 +103,7 @@ def chain_of(config: str) -> list[LayerConfig]:
         layers = _in_line(_entries(_mapping(inner).get("layers")))
     else:
         raise KerasError(f"describes a {shown(str(kind), 40)}, not a plain chain of layers")
-    return [_layer(each, place) for place, each in enumerate(layers)]
+    return [_layer(entry, place) for place, entry in enumerate(layers)]
 
 
 def input_shape(config: str) -> tuple[int | None, int | None]:
@@ -142,7 +142,7 @@ def _layer(entry: Values, place: int) -> LayerConfig:
 def _entries(listed: object) -> list[Values]:
     if not isinstance(listed, list) or not 0 < len(listed) <= _MAX_LAYERS:
         raise KerasError("describes no list of layers")
-    return [_mapping(each) for each in listed]
+    return [_mapping(entry) for entry in listed]
 
 
 def _mapping(value: object) -> Values:
@@ -153,11 +153,11 @@ def _mapping(value: object) -> Values:
 
 def _in_line(layers: Sequence[Values]) -> list[Values]:
     """The layers from the input on, each fed by the one before."""
-    by_name = {str(each.get("name")): each for each in layers}
+    by_name = {str(entry.get("name")): entry for entry in layers}
     readers: dict[str, list[str]] = {name: [] for name in by_name}
     starts = []
-    for name, each in by_name.items():
-        sources = _sources(each.get("inbound_nodes"))
+    for name, entry in by_name.items():
+        sources = _sources(entry.get("inbound_nodes"))
         starts += [name] if not sources else []
         if len(sources) > 1 or any(source not in readers for source in sources):
             raise KerasError(f"is no plain chain: {shown(name)} has {len(sources)} inputs")
@@ -180,18 +180,18 @@ def _sources(nodes: object) -> list[str]:
     """Names of the layers that feed a layer, in Keras 2's or Keras 3's words."""
     if not isinstance(nodes, list):
         raise KerasError("describes its network in no way of Keras'")
-    found: list[str] = []
+    sources: list[str] = []
     for node in nodes:
         match node:
             case {"args": list(arguments)}:
-                found += [_history(each) for each in arguments]
+                sources += [_history(entry) for entry in arguments]
             case list(tensors):
-                found += [
-                    str(each[0]) if isinstance(each, list) and each else "" for each in tensors
+                sources += [
+                    str(entry[0]) if isinstance(entry, list) and entry else "" for entry in tensors
                 ]
             case _:
                 raise KerasError("describes its network in no way of Keras'")
-    return found
+    return sources
 
 
 def _history(argument: object) -> str:

@@ -73,18 +73,18 @@ def read_keras(path: Path) -> KerasFile:
 
 def _answer(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """What the reader found."""
-    status, out, said = _read(path)
+    status, output, errors = _read(path)
     if status:
-        raise CheckpointError(path, _problem(status, said), _KERAS_AGAIN)
+        raise CheckpointError(path, _problem(status, errors), _KERAS_AGAIN)
     try:
-        header = json.loads(out[8 : 8 + int.from_bytes(out[:8], "little")])
-        return header["__metadata__"], load(out)
+        header = json.loads(output[8 : 8 + int.from_bytes(output[:8], "little")])
+        return header["__metadata__"], load(output)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(path, f"cannot be passed on ({error})", _KERAS_AGAIN) from error
 
 
 def _read(path: Path) -> tuple[int, bytes, str]:
-    """The reader's exit status, what it found, and what it said."""
+    """The reader's exit status, standard output and standard error."""
     command = [sys.executable, "-P", str(_READER), str(path), str(path.stat().st_size)]
     environment = {
         "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
@@ -97,9 +97,9 @@ def _read(path: Path) -> tuple[int, bytes, str]:
     return result.status, result.output, result.errors
 
 
-def _problem(status: int, said: str) -> str:
+def _problem(status: int, errors: str) -> str:
     """Why the reader gave no layers, as a clause."""
-    text = said.strip()
+    text = errors.strip()
     if status == _REFUSED:
         return text
     last = text.splitlines()[-1] if text else f"status {status}"

@@ -1,7 +1,7 @@
 """Reads a stranger's HDF5 file in a process of its own, which :mod:`hdf5` starts.
 
-HDF5's library is C and believes the lengths that a file tells. Here it has little memory and time,
-and can neither write files nor start processes; a crash of it is an answer like any other. Nothing
+HDF5's library is C and trusts the lengths in a file. Here it has little memory and time, and can
+neither write files nor start processes; a crash of it is an answer like any other. Nothing
 of exray or torch is imported.
 """
 
@@ -43,18 +43,18 @@ def main(path: str, length: int) -> bytes:
         and ``look`` is what was found.
     """
     with h5py.File(path, "r") as file:
-        found = _Look(length)
-        found.walk(file, "", 0)
-        layers = _layers(file, found.datasets)
+        inspection = _Look(length)
+        inspection.walk(file, "", 0)
+        layers = _layers(file, inspection.datasets)
         arrays: dict[str, NDArray[np.generic]] = {}
         for place, (_, weights) in enumerate(layers):
             for index, (_, dataset) in enumerate(weights):
                 arrays[f"{place}.{index}"] = np.ascontiguousarray(dataset[()])
-        told = [(name, [weight for weight, _ in weights]) for name, weights in layers]
+        listed = [(name, [weight for weight, _ in weights]) for name, weights in layers]
         metadata = {
-            "layers": json.dumps(told),
+            "layers": json.dumps(listed),
             "config": _text(file, "model_config"),
-            "look": json.dumps(found.facts()),
+            "look": json.dumps(inspection.facts()),
         }
     data: bytes = save(arrays, metadata=metadata)
     return data
@@ -82,12 +82,12 @@ class _Look:
             kind = type(group.get(name, getlink=True)).__name__
             if kind != "HardLink":
                 raise RefusedFileError(f"holds a link ({kind}) at {ascii(inner)[:80]}")
-            each = group[name]
-            if isinstance(each, h5py.Group):
-                self.walk(each, inner, depth + 1)
-            elif isinstance(each, h5py.Dataset):
-                self._check(each, inner)
-                self.datasets[inner] = each
+            member = group[name]
+            if isinstance(member, h5py.Group):
+                self.walk(member, inner, depth + 1)
+            elif isinstance(member, h5py.Dataset):
+                self._check(member, inner)
+                self.datasets[inner] = member
             else:
                 raise RefusedFileError(f"holds a named type at {ascii(inner)[:80]}")
 

@@ -110,14 +110,14 @@ class _Builder:
         self.parts[plain] = module
 
     def weights_of(self, layer: LayerConfig, kind: Kind) -> ConvertedWeights:
-        found = converted(self.weights[layer.name]) if layer.name in self.weights else None
-        if found is None or found.kind is not kind:
+        weights = converted(self.weights[layer.name]) if layer.name in self.weights else None
+        if weights is None or weights.kind is not kind:
             raise KerasError(f"holds no weights that fit its layer {shown(layer.name)}")
-        return found
+        return weights
 
     def convolution(self, layer: LayerConfig) -> None:
-        found = self.weights_of(layer, Kind.CONVOLUTION)
-        weight = found.values["weight"]
+        weights = self.weights_of(layer, Kind.CONVOLUTION)
+        weight = weights.values["weight"]
         depthwise = layer.kind == "DepthwiseConv2D"
         groups = self.channels if depthwise else int(layer.number("groups", 1.0))
         kernel, stride = layer.pair("kernel_size"), layer.pair("strides", 1)
@@ -129,19 +129,19 @@ class _Builder:
         padding = self.padded(layer, kernel, stride, dilation, 0.0)
         module = nn.Conv2d(
             weight.shape[1] * groups, len(weight), kernel, stride, padding, dilation, groups,
-            bias="bias" in found.values,
+            bias="bias" in weights.values,
         )  # fmt: skip
-        self.part(layer.name, _filled(module, found))
+        self.part(layer.name, _filled(module, weights))
         self.channels = len(weight)
 
     def linear(self, layer: LayerConfig) -> None:
-        found = self.reordered(self.weights_of(layer, Kind.LINEAR), layer)
+        weights = self.reordered(self.weights_of(layer, Kind.LINEAR), layer)
         self.reorder = 0
-        outputs, inputs = found.values["weight"].shape
+        outputs, inputs = weights.values["weight"].shape
         if not self.is_flat:
             raise KerasError(f"applies a dense layer {shown(layer.name)} at every pixel")
-        module = nn.Linear(inputs, outputs, bias="bias" in found.values)
-        self.part(layer.name, _filled(module, found))
+        module = nn.Linear(inputs, outputs, bias="bias" in weights.values)
+        self.part(layer.name, _filled(module, weights))
         self.channels = outputs
 
     def norm(self, layer: LayerConfig) -> None:
@@ -149,20 +149,20 @@ class _Builder:
         last = 1 if self.is_flat else 3
         if axis not in (-1, [-1], last, [last]):
             raise layer.refused("axis")
-        found = self.reordered(self.weights_of(layer, Kind.NORM), layer)
+        weights = self.reordered(self.weights_of(layer, Kind.NORM), layer)
         kind = nn.BatchNorm1d if self.is_flat else nn.BatchNorm2d
-        module = kind(len(found.values["weight"]), eps=layer.number("epsilon", 1e-3))
-        self.part(layer.name, _filled(module, found))
+        module = kind(len(weights.values["weight"]), eps=layer.number("epsilon", 1e-3))
+        self.part(layer.name, _filled(module, weights))
 
-    def reordered(self, found: ConvertedWeights, layer: LayerConfig) -> ConvertedWeights:
+    def reordered(self, weights: ConvertedWeights, layer: LayerConfig) -> ConvertedWeights:
         """The same weights, or those for PyTorch's order behind a flattened feature map."""
         if not self.reorder:
-            return found
-        if found.values["weight"].shape[-1] % self.reorder:
+            return weights
+        if weights.values["weight"].shape[-1] % self.reorder:
             raise KerasError(
                 f"has weights in {shown(layer.name)} that the feature map does not fit"
             )
-        return after_flatten(found, self.reorder)
+        return after_flatten(weights, self.reorder)
 
     def flatten(self, layer: LayerConfig) -> None:
         if not self.is_flat:

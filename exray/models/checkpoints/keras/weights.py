@@ -126,20 +126,20 @@ def all_converted(layers: Sequence[KerasLayer]) -> tuple[ConvertedWeights, ...]:
         KerasError: If a layer's weights are those of no layer that exray reads.
     """
     in_order = sorted(layers, key=_number) if _are_numbered(layers) else layers
-    found = [each for layer in in_order if (each := converted(layer)) is not None]
-    channels = [len(each.values["weight"]) for each in found if each.kind is Kind.CONVOLUTION]
-    linear = next((each for each in found if each.kind is Kind.LINEAR), None)
+    read = [weights for layer in in_order if (weights := converted(layer)) is not None]
+    channels = [len(one.values["weight"]) for one in read if one.kind is Kind.CONVOLUTION]
+    linear = next((one for one in read if one.kind is Kind.LINEAR), None)
     if linear is None or not channels:
-        return tuple(found)
+        return tuple(read)
     features = linear.values["weight"].shape[1]
     if features == channels[-1] or features % channels[-1]:
-        return tuple(found)
+        return tuple(read)
     return tuple(
-        after_flatten(each, channels[-1])
-        if each is linear
-        or (each.kind is Kind.NORM and len(each.values["weight"]) == features not in channels)
-        else each
-        for each in found
+        after_flatten(one, channels[-1])
+        if one is linear
+        or (one.kind is Kind.NORM and len(one.values["weight"]) == features not in channels)
+        else one
+        for one in read
     )
 
 
@@ -158,25 +158,27 @@ def fitted(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]
         ...     nn.ReLU(), nn.Conv2d(4, 5, 3))))
         ['1.weight']
     """
-    given: dict[Kind, list[dict[str, Tensor]]] = {kind: [] for kind in Kind}
+    stored: dict[Kind, list[dict[str, Tensor]]] = {kind: [] for kind in Kind}
     layers: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
         layer, _, name = key.rpartition(".")
         layers.setdefault(layer, {})[name] = value
     for values in layers.values():
-        given[_kind(values)].append(values)
+        stored[_kind(values)].append(values)
     own: dict[Kind, list[str]] = {kind: [] for kind in Kind}
     for path, module in network.named_modules():
         for kind, types in _MODULES.items():
             if isinstance(module, types):
                 own[kind].append(path)
     for kind in Kind:
-        if len(own[kind]) != len(given[kind]):
-            raise KerasError(f"has {len(given[kind])} {kind}, but the network has {len(own[kind])}")
+        if len(own[kind]) != len(stored[kind]):
+            raise KerasError(
+                f"has {len(stored[kind])} {kind}, but the network has {len(own[kind])}"
+            )
     return {
         f"{path}.{name}" if path else name: value
         for kind in Kind
-        for path, values in zip(own[kind], given[kind], strict=True)
+        for path, values in zip(own[kind], stored[kind], strict=True)
         for name, value in values.items()
     }
 

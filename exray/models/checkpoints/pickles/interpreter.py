@@ -31,14 +31,14 @@ class PickleProgram:
     Args:
         value: What it ends with; objects are :class:`Call`, storages :class:`StorageRef`.
         names: Functions and classes that it names, in order, each once.
-        made: Its calls, in order.
+        calls: Its calls, in order.
         stored: What it wants from outside, in order.
         end: Where it ends, in bytes.
     """
 
     value: object
     names: tuple[str, ...]
-    made: tuple[Call, ...]
+    calls: tuple[Call, ...]
     stored: tuple[StorageRef, ...]
     end: int
 
@@ -55,7 +55,7 @@ def follow(data: bytes, start: int = 0) -> PickleProgram:
 
     Example:
         >>> program = follow(b"cos\nsystem\n(S'ls'\ntR.")
-        >>> program.names, program.made[0].arguments
+        >>> program.names, program.calls[0].arguments
         (('os.system',), ('ls',))
     """
     machine = _Machine()
@@ -75,7 +75,7 @@ def follow(data: bytes, start: int = 0) -> PickleProgram:
     return PickleProgram(
         value=value,
         names=tuple(machine.names),
-        made=tuple(machine.made),
+        calls=tuple(machine.calls),
         stored=tuple(machine.stored),
         end=stream.tell(),
     )
@@ -93,7 +93,7 @@ class _Machine:
         self.marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
         self.names: dict[str, None] = {}
-        self.made: list[Call] = []
+        self.calls: list[Call] = []
         self.stored: list[StorageRef] = []
 
     @no_type_check  # checked at each of 100,000 steps, tests would take seconds a file
@@ -178,9 +178,9 @@ class _Machine:
         callee, *arguments = self.since_mark()
         self._make(Call(callee, tuple(arguments), is_new=False))
 
-    def _make(self, made: Call) -> None:
-        self.made.append(made)
-        self.stack.append(made)
+    def _make(self, call: Call) -> None:
+        self.calls.append(call)
+        self.stack.append(call)
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]

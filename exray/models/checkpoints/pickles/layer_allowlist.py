@@ -32,7 +32,7 @@ _TORCHVISION = {
     "models.mobilenetv2": ("MobileNetV2", "InvertedResidual"),
     "ops.misc": ("Conv2dNormActivation",),
 }  # fmt: skip
-# Where a class was called otherwise; torchvision moved MobileNetV2 in 0.9.
+# Classes under their earlier names; torchvision moved MobileNetV2 in 0.9.
 _FORMER = {
     "torchvision.models.mobilenet.MobileNetV2": "torchvision.models.mobilenetv2.MobileNetV2",
     "torchvision.models.mobilenet.InvertedResidual":
@@ -86,7 +86,7 @@ def _imported(path: str) -> type[nn.Module]:
     module, _, name = path.rpartition(".")
     try:
         # Not "from torchvision.models import googlenet", which is a function.
-        found: type[nn.Module] = vars(importlib.import_module(module))[name]
+        layer: type[nn.Module] = vars(importlib.import_module(module))[name]
     except (ImportError, KeyError, RuntimeError) as error:
         raise MissingTorchvisionError(f"{path} ({error})") from error
-    return found
+    return layer

@@ -66,13 +66,13 @@ def check_program(
     """
     total = _check_storages(program.stored, storage_bytes)
     claimed = 0
-    for made in program.made:
-        path = made.callee.path if isinstance(made.callee, GlobalName) else "a result"
+    for call in program.calls:
+        path = call.callee.path if isinstance(call.callee, GlobalName) else "a result"
         if is_layer(path):
-            _check_layer(made, path)
-        elif path in _TENSORS and not made.state and not made.items:
-            claimed += tensor_bytes(made)
-        elif not _is_plain_call(made, path):
+            _check_layer(call, path)
+        elif path in _TENSORS and not call.state and not call.items:
+            claimed += tensor_bytes(call)
+        elif not _is_plain_call(call, path):
             raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
     if claimed > 4 * total + _SPARE_BYTES:
         raise BrokenPickleError(f"claims tensors of {claimed} bytes over {total} stored bytes")
@@ -81,8 +81,8 @@ def check_program(
 
 def _check_storages(stored: tuple[StorageRef, ...], storage_bytes: StorageBytes) -> int:
     lengths: dict[str, int] = {}
-    for each in stored:
-        key, claimed = storage_of(each)
+    for item in stored:
+        key, claimed = storage_of(item)
         actual = storage_bytes(key, claimed)
         if actual is None:
             raise BrokenPickleError(f"asks for storage {shown(key)}, which is not in the file")
@@ -115,10 +115,10 @@ def storage_of(stored: StorageRef) -> tuple[str, int]:
             pass
         case _:
             raise BrokenPickleError("asks for something that is stored in no way of torch.save's")
-    found = _STORAGE.fullmatch(path)
-    if found is None or found[1] not in _SIZES or count < 0 or not _is_view(view, count):
+    match = _STORAGE.fullmatch(path)
+    if match is None or match[1] not in _SIZES or count < 0 or not _is_view(view, count):
         raise BrokenPickleError(f"asks for a storage {shown(path)} of {count} numbers")
-    return key, count * _SIZES[found[1]]
+    return key, count * _SIZES[match[1]]
 
 
 def _is_view(view: object, count: int) -> bool:
@@ -131,19 +131,19 @@ def _is_view(view: object, count: int) -> bool:
     return False
 
 
-def _check_layer(made: Call, path: str) -> None:
-    empty = made.arguments == () and not made.items
-    filled = len(made.state) <= 1 and all(map(_is_state, made.state))
-    if not (made.is_new and empty and filled):
+def _check_layer(call: Call, path: str) -> None:
+    empty = call.arguments == () and not call.items
+    filled = len(call.state) <= 1 and all(map(_is_state, call.state))
+    if not (call.is_new and empty and filled):
         raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
 
 
-def _is_plain_call(made: Call, path: str) -> bool:
-    if made.is_new or path not in _CALLS or not _CALLS[path](made.arguments):
+def _is_plain_call(call: Call, path: str) -> bool:
+    if call.is_new or path not in _CALLS or not _CALLS[path](call.arguments):
         return False
     if path == "collections.OrderedDict":  # a state dict carries its _metadata as an attribute
-        return all(isinstance(state, dict) and set(state) <= {"_metadata"} for state in made.state)
-    return not made.state and not made.items
+        return all(isinstance(state, dict) and set(state) <= {"_metadata"} for state in call.state)
+    return not call.state and not call.items
 
 
 def _is_state(state: object) -> bool:
@@ -152,14 +152,14 @@ def _is_state(state: object) -> bool:
     )
 
 
-def tensor_layout(made: Call) -> tuple[StorageRef, int, tuple[int, ...], tuple[int, ...]]:
+def tensor_layout(call: Call) -> tuple[StorageRef, int, tuple[int, ...], tuple[int, ...]]:
     """Storage, offset, size and stride of a tensor that a pickle rebuilds.
 
     Raises:
         BrokenPickleError: If the call is none of torch's.
     """
-    arguments = made.arguments
-    if isinstance(arguments, tuple) and len(arguments) >= 4 and not made.is_new:
+    arguments = call.arguments
+    if isinstance(arguments, tuple) and len(arguments) >= 4 and not call.is_new:
         stored, offset, size, stride = arguments[:4]
         if (
             isinstance(stored, StorageRef)
@@ -177,23 +177,23 @@ def tensor_layout(made: Call) -> tuple[StorageRef, int, tuple[int, ...], tuple[i
 def storage_kind(stored: StorageRef) -> str:
     """What numbers a storage that :func:`storage_of` accepts has, as ``Float``."""
     assert isinstance(stored.key, tuple), stored
-    found = _STORAGE.fullmatch(stored.key[1].path)
-    assert found is not None, stored
-    return found[1]
+    match = _STORAGE.fullmatch(stored.key[1].path)
+    assert match is not None, stored
+    return match[1]
 
 
-def tensor_bytes(made: Call) -> int:
+def tensor_bytes(call: Call) -> int:
     """Bytes that a tensor takes once it is dense, at four a number or more.
 
     Raises:
         BrokenPickleError: If it does not lie inside its storage.
     """
-    stored, offset, size, stride = tensor_layout(made)
+    stored, offset, size, stride = tensor_layout(call)
     _, length = storage_of(stored)
     width = _SIZES[storage_kind(stored)]
-    if _path(made).endswith("_v3"):
-        assert isinstance(made.arguments, tuple), made
-        width = _dtype_bytes(made.arguments[6] if len(made.arguments) > 6 else None)
+    if _path(call).endswith("_v3"):
+        assert isinstance(call.arguments, tuple), call
+        width = _dtype_bytes(call.arguments[6] if len(call.arguments) > 6 else None)
     count = 1
     for side in size:
         count *= side
@@ -206,14 +206,14 @@ def tensor_bytes(made: Call) -> int:
 
 
 def _dtype_bytes(dtype: object) -> int:
-    found = (
+    dtype = (
         getattr(torch, dtype.path.rpartition(".")[2], None)
         if isinstance(dtype, GlobalName)
         else None
     )
-    if not isinstance(found, torch.dtype):
+    if not isinstance(dtype, torch.dtype):
         raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
-    return found.itemsize
+    return dtype.itemsize
 
 
 def _are_counts(value: object) -> bool:
@@ -231,12 +231,12 @@ def _is_tail(value: object) -> bool:
 
 
 def _is_quantizer(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, GlobalName | Call | int | float)
-                                            for each in value)  # fmt: skip
+    return isinstance(value, tuple) and all(isinstance(item, GlobalName | Call | int | float)
+                                            for item in value)  # fmt: skip
 
 
-def _path(made: Call) -> str:
-    return made.callee.path if isinstance(made.callee, GlobalName) else ""
+def _path(call: Call) -> str:
+    return call.callee.path if isinstance(call.callee, GlobalName) else ""
 
 
 def _is_empty_dict(value: object) -> bool:

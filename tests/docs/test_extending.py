@@ -17,7 +17,8 @@ TINY = (
     *("dataset.recipe.min_clean_accuracy=0", "dataset.recipe.min_class_accuracy=0"),
     *("dataset.recipe.min_asr=0", "dataset.recipe.samples_per_class=4"),
     *("dataset.recipe.training.epochs=1", "dataset.recipe.training.images_per_class=8"),
-    *("dataset.recipe.training.test_per_class=4", "trainer=cpu", "trainer.workers=1"),
+    *("dataset.recipe.training.batch_size=8", "dataset.recipe.training.test_per_class=4"),
+    *("trainer=cpu", "trainer.workers=1"),
 )
 LOOSE = ("scan.min_clean_accuracy=0", "scan.min_class_accuracy=0", "scan.misclassified=keep")
 

@@ -112,10 +112,10 @@ def identity(config: DictConfig, fingerprint: str) -> dict[str, object]:
     """
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
-    kept: dict[str, object] = {
+    relevant: dict[str, object] = {
         str(key): value for key, value in resolved.items() if key not in _NOT_IDENTITY
     }
-    return {**without_paths(kept), "input": fingerprint}
+    return {**without_paths(relevant), "input": fingerprint}
 
 
 def run_id(identity: dict[str, object]) -> str:

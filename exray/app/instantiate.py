@@ -25,7 +25,7 @@ def built(node: object, kind: Callable[..., Part]) -> Part:
     values = cast("dict[str, object]", OmegaConf.to_container(node, resolve=True))
     try:
         part = component(values, str(node._get_full_key(None)))
-    except Exception as error:  # a constructor may raise anything; all of it is the user's to mend
+    except Exception as error:  # a constructor may raise anything; each is a configuration error
         raise ValueError(str(error)) from error
     assert isinstance(kind, type)
     if not isinstance(part, kind):

@@ -41,31 +41,31 @@ def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Col
 
 
 def publish(
-    collection: Collection, wanted: Sequence[str], root: Path, console: Console
+    collection: Collection, model_ids: Sequence[str], root: Path, console: Console
 ) -> TaskResult:
     """Prints the summary of a finished run.
 
     Args:
         collection: As :func:`write_results` returns it.
-        wanted: The classifiers that this run was asked for, whose lines it prints.
+        model_ids: The classifiers that this run was asked for, whose lines it prints.
         root: The run's folder.
         console: For the summary.
     """
     render_summary(collection, console)
-    asked = set(wanted) & set(collection.expected)
+    asked = set(model_ids) & set(collection.expected)
     records = [scan.record for scan in collection.scans if scan.record.model_id in asked]
     text = f"Report: {root / REPORT_FILE}   Records: {root}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     failed = any(record.status == "failed" for record in records)
-    return TaskResult(lines=lines_of(records), status=int(failed or len(records) < len(wanted)))
+    return TaskResult(lines=lines_of(records), status=int(failed or len(records) < len(model_ids)))
 
 
 def stderr_console() -> Console:
-    """Stderr; wide enough for the tables where it is no terminal."""
+    """Stderr; wide enough for the tables if it is no terminal."""
     console = Console(stderr=True)
     return console if console.is_terminal else Console(stderr=True, width=_FILE_WIDTH)
 
 
 def lines_of(records: list[ScanRecord]) -> tuple[str, ...]:
-    """One machine-readable line a classifier."""
+    """One machine-readable line per classifier."""
     return tuple(machine_line(record) for record in records)

@@ -1,4 +1,4 @@
-"""What a task leaves, and where a run's records lie. Imports no torch."""
+"""The folders of runs and of sweeps' cells. Imports no torch."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from exray.results.store import ResultStore
 
 
 def results_folder(config: DictConfig, name: str, cell: str) -> Path:
-    """Where a run's records lie; each cell of a sweep has a folder of its own.
+    """The folder of a run's records; every cell of a sweep has its own.
 
     Raises:
         ValueError: If the name leads out of the folder of all results.
@@ -34,10 +34,10 @@ def require_records(root: Path, name: str) -> None:
     """
     if ResultStore(root).model_ids():
         return
-    if found := [cell.name for cell in cells(root)]:
+    if names := [cell.name for cell in cells(root)]:
         raise ValueError(
             f"{root} holds a sweep, not a single run; choose one of its cells with "
-            f"\"name='{name}/CELL'\": {', '.join(found)}"
+            f"\"name='{name}/CELL'\": {', '.join(names)}"
         )
     raise ValueError(f"{root} holds no records; scan first, or give name=NAME")
 

@@ -1,7 +1,7 @@
 """Builds what a configuration describes, each value held to its constructor's annotation.
 
-Hydra's own ``instantiate`` hands on whatever was read: text where a number belongs, lists where
-tuples belong.
+Hydra's own ``instantiate`` passes values through unchecked: text where a number belongs, lists
+where tuples belong.
 """
 
 import inspect
@@ -30,7 +30,7 @@ def component(values: Mapping[str, object], key: str) -> object:
         key: Where the values lie in the configuration, for messages.
 
     Raises:
-        ValueError: If a value is of another type than the constructor wants, or a key is unknown or
+        ValueError: If a value is of another type than the constructor takes, or a key is unknown or
             missing; names it.
 
     Example:
@@ -42,7 +42,7 @@ def component(values: Mapping[str, object], key: str) -> object:
 
 
 def _constructed(target: Callable[..., object], values: Mapping[str, object], key: str) -> object:
-    """What a constructor makes of these values, once they are of the types that it declares."""
+    """What a constructor makes of these values, once they are of the annotated types."""
     _check_names(target, list(values), key)
     annotations = get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
     arguments = {
@@ -103,77 +103,81 @@ def _check_names(target: Callable[..., object], names: Sequence[str], key: str) 
             raise ValueError(f"{key}.{name} must be given".lstrip("."))
 
 
-def _value(value: object, wanted: object, key: str) -> object:
-    """One argument: an inner object, several of them, or a plain value of the wanted type.
+def _value(value: object, annotation: object, key: str) -> object:
+    """One argument: an inner object, several of them, or a plain value of the annotated type.
 
     A mapping without ``_target_`` becomes the dataclass that the annotation names.
     """
     if isinstance(value, Mapping) and "_target_" in value:
         return component(value, key)
-    settings = _dataclass_in(wanted)
+    settings = _dataclass_in(annotation)
     if isinstance(value, Mapping) and settings is not None:
         return _constructed(settings, {str(k): item for k, item in value.items()}, key)
-    if isinstance(value, Mapping) and get_origin(wanted) is Mapping:
-        inner = get_args(wanted)[1]
+    if isinstance(value, Mapping) and get_origin(annotation) is Mapping:
+        inner = get_args(annotation)[1]
         return {name: _value(item, inner, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        inner = _item_type(wanted)
+        inner = _item_type(annotation)
         return [_value(item, inner, f"{key}.{place}") for place, item in enumerate(value)]
-    if not _fits(value, wanted):
-        raise ValueError(f"{key} must be {_described(wanted)}; got {value!r}")
-    return _converted(value, wanted)
+    if not _fits(value, annotation):
+        raise ValueError(f"{key} must be {_described(annotation)}; got {value!r}")
+    return _converted(value, annotation)
 
 
-def _dataclass_in(wanted: object) -> type | None:
+def _dataclass_in(annotation: object) -> type | None:
     """The dataclass that an annotation asks for, by itself or beside None."""
-    if get_origin(wanted) in (Union, types.UnionType):
-        classes = [_dataclass_in(option) for option in get_args(wanted)]
+    if get_origin(annotation) in (Union, types.UnionType):
+        classes = [_dataclass_in(option) for option in get_args(annotation)]
         return next((option for option in classes if option is not None), None)
-    is_concrete = isinstance(wanted, type) and not inspect.isabstract(wanted)
-    return wanted if is_concrete and is_dataclass(wanted) else None  # type: ignore[return-value]
+    is_concrete = isinstance(annotation, type) and not inspect.isabstract(annotation)
+    return annotation if is_concrete and is_dataclass(annotation) else None  # type: ignore[return-value]
 
 
-def _item_type(wanted: object) -> object:
+def _item_type(annotation: object) -> object:
     """What an annotated list or tuple holds; object where nothing says so."""
-    return get_args(wanted)[0] if get_origin(wanted) in (tuple, list, Sequence) else object
+    return get_args(annotation)[0] if get_origin(annotation) in (tuple, list, Sequence) else object
 
 
-def _converted(value: object, wanted: object) -> object:
-    """A value that fits, with tuples for lists and floats for whole numbers where wanted."""
-    origin, inner = get_origin(wanted), get_args(wanted)
+def _converted(value: object, annotation: object) -> object:
+    """A value that fits, with tuples for lists and floats for whole numbers where annotated."""
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return _converted(value, next(each for each in inner if _fits(value, each)))
+        return _converted(value, next(option for option in inner if _fits(value, option)))
     if isinstance(value, list) and origin is tuple:
         return tuple(_converted(item, inner[0]) for item in value)
-    return float(value) if wanted is float and isinstance(value, int) else value
+    return float(value) if annotation is float and isinstance(value, int) else value
 
 
-def _fits(value: object, wanted: object) -> bool:
-    origin, inner = get_origin(wanted), get_args(wanted)
+def _fits(value: object, annotation: object) -> bool:
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return any(_fits(value, each) for each in inner)
+        return any(_fits(value, option) for option in inner)
     if origin is tuple and inner[-1] is not Ellipsis and isinstance(value, list):
         return len(value) == len(inner) and all(map(_fits, value, inner))
     if origin in (tuple, Sequence):
-        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
     if origin is Literal:
         return value in inner
-    if wanted not in _NAMES:
-        return wanted is object or not isinstance(value, tuple(_NAMES))
+    if annotation not in _NAMES:
+        return annotation is object or not isinstance(value, tuple(_NAMES))
     if isinstance(value, bool):
-        return wanted is bool
-    assert isinstance(wanted, type), wanted
-    return isinstance(value, (int, float) if wanted is float else wanted)
+        return annotation is bool
+    assert isinstance(annotation, type), annotation
+    return isinstance(value, (int, float) if annotation is float else annotation)
 
 
-def _described(wanted: object) -> str:
-    origin, inner = get_origin(wanted), get_args(wanted)
+def _described(annotation: object) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(_described(each) for each in inner)
+        return " or ".join(_described(option) for option in inner)
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}"
     if origin is tuple and inner[-1] is not Ellipsis:
         return f"a list of {len(inner)}, each {_described(inner[0])}"
     if origin in (tuple, Sequence):
         return f"a list, each item {_described(inner[0])}"
-    return _NAMES.get(wanted, wanted.__name__) if isinstance(wanted, type) else str(wanted)
+    return (
+        _NAMES.get(annotation, annotation.__name__)
+        if isinstance(annotation, type)
+        else str(annotation)
+    )

@@ -25,11 +25,11 @@ def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], T
     """A task, imported when it is asked for.
 
     Torch takes seconds to import: composing, --help, mistakes and what works on stored records
-    must not pay for it.
+    must not wait for it.
 
     Args:
         name: Its name, one of ``TASK_NAMES``.
-        words: The command line, which tables say they were made by.
+        words: The command line, which tables name as their origin.
     """
     task = resolve_name(TASKS[name])
     bound = partial(task, words=words) if name == "tabulate" else task

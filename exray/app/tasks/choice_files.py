@@ -1,4 +1,4 @@
-"""Writes what a run chose, with where it comes from. Imports no torch."""
+"""Writes a choice made on a run's records, with its provenance. Imports no torch."""
 
 import logging
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ _FROM_CONFIG = {
 }
 
 
-def write_choice(decided: Choice, collection: Collection, store: ResultStore) -> list[Predictions]:
-    """The predictions that a choice shows, once it is written.
+def write_choice(chooser: Choice, collection: Collection, store: ResultStore) -> list[Predictions]:
+    """Writes a choice, and returns the predictions that it leads to.
 
     Args:
-        decided: What chooses.
+        chooser: Chooses thresholds or fits a rule on the records.
         collection: The run's records.
         store: Where they lie; the choice goes to its ``rejudged/`` unless it names a file.
 
@@ -40,13 +40,13 @@ def write_choice(decided: Choice, collection: Collection, store: ResultStore) ->
         ValueError: If a record is of a model kept for reporting, or nothing can be chosen.
     """
     refuse_reserved(collection, store)
-    choice = decided.choose(collection.frame, collection.triggers)
-    path = Path(decided.file or store.root / "rejudged" / f"{decided.name}.json")
+    choice = chooser.choose(collection.frame, collection.triggers)
+    path = Path(chooser.file or store.root / "rejudged" / f"{chooser.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = provenance(collection, store.config(), choice.how)
-    command = f"python run.py task=rejudge rejudge={decided.name} {_name_of(store)}"
+    origin = provenance(collection, store.config(), choice.how)
+    command = f"python run.py task=rejudge rejudge={chooser.name} {_name_of(store)}"
     replace_file(
-        path, to_json({**choice.content, "provenance": {**told, "command": command}}, indent=1)
+        path, to_json({**choice.content, "provenance": {**origin, "command": command}}, indent=1)
     )
     logger.info("written to %s", path)
     return choice.predictions
@@ -63,7 +63,7 @@ def _name_of(store: ResultStore) -> str:
 def provenance(
     collection: Collection, config: Mapping[str, object], how: Mapping[str, object]
 ) -> dict[str, object]:
-    """What a choice was made on, and how.
+    """The records that a choice was made on, and how it was made.
 
     Args:
         collection: The run's records.

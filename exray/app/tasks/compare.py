@@ -11,14 +11,14 @@ from exray.results.collection import Collection, collect
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
 
-REFERENCE = "exray"  # the judge that others are set against, where it is among them
+REFERENCE = "exray"  # the judge that others are set against, if it is among them
 
 
 def compare(config: DictConfig, cell: str = "") -> TaskResult:
     """Writes ``table.md``: every judge of a sweep on the same models, tested in pairs.
 
-    The cells of ``-m judge=none,l2,exray name=NAME`` lie below ``NAME``; each is a row, named after
-    its judge. The judge ``exray`` is what the others are tested against, else the first.
+    The cells of ``-m judge=none,l2,exray name=NAME`` lie below ``NAME``; every cell is a row
+    named after its judge. The others are tested against the judge ``exray``, else the first.
 
     Args:
         config: The composed configuration; ``name`` says which sweep.
@@ -29,8 +29,8 @@ def compare(config: DictConfig, cell: str = "") -> TaskResult:
     """
     name = config.name or config.dataset.name
     root = results_folder(config, name, cell)
-    found = {path.name: collect(ResultStore(path)) for path in cells(root)}
-    frames = by_judge({key: each.frame for key, each in found.items() if _has_truth(each)})
+    collections = {path.name: collect(ResultStore(path)) for path in cells(root)}
+    frames = by_judge({key: runs.frame for key, runs in collections.items() if _has_truth(runs)})
     if not frames:
         there = "a single run, and no sweep" if ResultStore(root).model_ids() else "no sweep"
         raise ValueError(
@@ -38,11 +38,11 @@ def compare(config: DictConfig, cell: str = "") -> TaskResult:
             "with a name of its own"
         )
     reference = REFERENCE if REFERENCE in frames else next(iter(frames))
-    notes = [f"{key}: {each.caption}" for key, each in found.items()]
+    notes = [f"{key}: {runs.caption}" for key, runs in collections.items()]
     text = "\n".join([judges_markdown(frames, reference), *notes, ""])
     replace_file(root / "table.md", text.encode())
     lines = [_line(key, frame) for key, frame in frames.items()]
-    incomplete = any(each.failed for each in found.values())
+    incomplete = any(runs.failed for runs in collections.values())
     return TaskResult(lines=tuple(lines), status=int(incomplete))
 
 
@@ -62,7 +62,7 @@ def by_judge(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _line(name: str, frame: pd.DataFrame) -> str:
-    """One machine-readable line a judge: name, TP, FP, TN, FN, accuracy."""
+    """One machine-readable line per judge: name, TP, FP, TN, FN, accuracy."""
     counts = with_judge(frame).counts
     fields = (counts.tp, counts.fp, counts.tn, counts.fn)
     return "\t".join([name, *map(str, fields), f"{counts.accuracy:.4f}"])

@@ -1,4 +1,4 @@
-"""The task that decides anew from stored measurements. Imports no torch."""
+"""The task that decides again from stored measurements. Imports no torch."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     ``rejudged/<name>.json`` or to the file that it names. The records stay as they are.
 
     Args:
-        config: The composed configuration; ``rejudge`` says what is decided anew.
+        config: The composed configuration; ``rejudge`` says how.
         cell: Folder of the run's cell within a sweep; empty for a single run.
 
     Raises:
@@ -43,30 +43,30 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     collection = collect(store)
     if not collection.frame["is_trojaned"].notna().any():
         raise ValueError(f"the ground truth of {store.root} is unknown; nothing can be counted")
-    decided = built(config.rejudge, Rejudgement)
+    rejudgement = built(config.rejudge, Rejudgement)
     folder = store.root / "rejudged"
-    if isinstance(decided, Choice):
-        found = write_choice(decided, collection, store)
+    if isinstance(rejudgement, Choice):
+        decisions = write_choice(rejudgement, collection, store)
     else:
-        found = decided.predictions(collection.frame, collection.triggers)
+        decisions = rejudgement.predictions(collection.frame, collection.triggers)
     trivial = all_clean(collection.frame)
-    if all(np.isnan(each.probability).all() for each in found):
+    if all(np.isnan(decision.probability).all() for decision in decisions):
         trivial = replace(trivial, probability=np.full(len(trivial), np.nan))  # only rates compared
-    predictions = [scanner_alone(collection.frame), *found, trivial]
+    predictions = [scanner_alone(collection.frame), *decisions, trivial]
     rows = statistics_of_all(predictions)
     console = Console(stderr=True)
     console = console if console.is_terminal else Console(stderr=True, width=_WIDTH)
     console.print(
-        statistics_table(rows, title=f"{decided.name}: {name}", caption=collection.caption)
+        statistics_table(rows, title=f"{rejudgement.name}: {name}", caption=collection.caption)
     )
     folder.mkdir(exist_ok=True)
-    text = f"{statistics_markdown(decided.name, rows)}\n{collection.caption}\n"
-    replace_file(folder / f"{decided.name}.md", text.encode())
+    text = f"{statistics_markdown(rejudgement.name, rows)}\n{collection.caption}\n"
+    replace_file(folder / f"{rejudgement.name}.md", text.encode())
     return TaskResult(lines=tuple(_line(row) for row in rows), status=0)
 
 
 def _line(row: Statistics) -> str:
-    """One machine-readable line a way of deciding: name, TP, FP, TN, FN, accuracy."""
+    """One machine-readable line per way of deciding: name, TP, FP, TN, FN, accuracy."""
     counts = row.counts
     fields = (counts.tp, counts.fp, counts.tn, counts.fn)
     return "\t".join([row.name, *map(str, fields), f"{counts.accuracy:.4f}"])

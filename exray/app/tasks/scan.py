@@ -1,4 +1,4 @@
-"""The tasks behind run.py: scan, build a zoo, report, rejudge, compare, show a dashboard."""
+"""The task that scans classifiers."""
 
 import logging
 from pathlib import Path
@@ -49,12 +49,12 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     pipeline = _pipeline(config)
     use_threads(config.trainer.threads)
     ids = of_kinds(source, config.kinds)
-    wanted = shard_ids(ids, shard=config.shard, limit=config.limit)
-    decided = identity(config, _input_hash(source, pipeline))
-    labels = _labels(config, source, run_id(decided))
+    model_ids = shard_ids(ids, shard=config.shard, limit=config.limit)
+    run_identity = identity(config, _input_hash(source, pipeline))
+    labels = _labels(config, source, run_id(run_identity))
     name = config.name or _own_name(source)
     store = ResultStore(results_folder(config, name, cell))
-    store.claim(labels.run_id, flatten(decided))
+    store.claim(labels.run_id, flatten(run_identity))
     run_logger = built_logger(config, store, name, cell)
     run = ScanRun(
         source=source,
@@ -62,21 +62,21 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         labels=labels,
         store=store,
         on_scan=run_logger.log_model,
-        progress=ScanProgress(console, len(wanted)),
+        progress=ScanProgress(console, len(model_ids)),
     )
     expected = all_shards(ids, shard=config.shard, limit=config.limit)
     try:
-        run.scan(wanted)
+        run.scan(model_ids)
         collection = write_results(store, expected, name)
     except BaseException:
         run_logger.finish(None)
         raise
-    run_logger.finish(collection.expecting(wanted))
-    return publish(collection, wanted, store.root, console)
+    run_logger.finish(collection.expecting(model_ids))
+    return publish(collection, model_ids, store.root, console)
 
 
 def _pipeline(config: DictConfig) -> Pipeline:
-    """What finds and judges triggers."""
+    """The scanner and the judge, with the settings around them."""
     return Pipeline(
         scanner=built(config.scanner.engine, Scanner),
         judge=built(config.judge.engine, Judge),
@@ -99,7 +99,7 @@ def _labels(config: DictConfig, source: ModelDataset, run: str) -> RunLabels:
 
 
 def _input_hash(source: ModelDataset, pipeline: Pipeline) -> str:
-    """Hash of every file that the run's results follow from."""
+    """Hash of every file that the run's results depend on."""
     parts = [source.fingerprint()]
     if isinstance(pipeline.scanner, FileScanner):
         parts.append(pipeline.scanner.fingerprint())
@@ -116,12 +116,12 @@ def _scan_cache(config: DictConfig) -> ScanCache:
 
 
 def _own_name(source: ModelDataset) -> str:
-    """A run's name where none was given: the dataset's, or the scanned file's."""
+    """A run's default name: the dataset's, or the scanned file's."""
     return source.model_ids()[0] if source.name == "folder" else source.name
 
 
 def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
-    """The run's logger, told where it is and what it logs."""
+    """The run's logger; one that needs it gets the run's folder, name and configuration."""
     filled: dict[object, object] = {
         key: value for key, value in config.logger.items() if key != "needs_run"
     }

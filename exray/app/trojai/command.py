@@ -17,7 +17,7 @@ from exray.subprocesses import run_bounded
 
 _WORKER = "exray.app.trojai.worker"
 _SPARE_SECONDS = 5.0  # of the limit, to stop a scan and to write
-# What later rounds pass, and a scan of an image classifier has no use for.
+# What later rounds pass, and a scan of an image classifier does not use.
 _UNUSED = (
     "round_training_dataset_dirpath", "learned_parameters_dirpath", "schema_filepath",
     "features_filepath", "tokenizer_filepath", "embedding_filepath", "source_dataset_dirpath",
@@ -27,15 +27,15 @@ _UNUSED = (
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerReply:
-    """What is written beside the probability.
+    """The JSON file beside the probability.
 
     Args:
         probability: That the model is trojaned, in [0, 1].
         is_prior: Whether that is the prior, for want of a verdict.
-        reason: Why, in a line; empty where there is a verdict.
-        verdict: The scan's; empty where there is none.
+        reason: Why it is the prior, in one line; empty if there is a verdict.
+        verdict: The scan's; empty if there is none.
         seconds: Wall time.
-        warnings: What the scan remarked.
+        warnings: The scan's.
     """
 
     probability: float
@@ -71,16 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         sys.stderr.write(f"exray-trojai: not known and not used: {' '.join(unknown)}\n")
     try:
-        answer = _scanned(words, overrides, start)
+        reply = _scanned(words, overrides, start)
     except (_StoppedError, KeyboardInterrupt):
-        answer = WorkerReply(probability=words.prior, is_prior=True, reason="stopped from outside")
-    except Exception as error:  # a number is owed, whatever went wrong
+        reply = WorkerReply(probability=words.prior, is_prior=True, reason="stopped from outside")
+    except Exception as error:  # a probability must be written, whatever went wrong
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        answer = WorkerReply(probability=words.prior, is_prior=True, reason=line)
+        reply = WorkerReply(probability=words.prior, is_prior=True, reason=line)
     seconds = round(time.monotonic() - start, 3)
-    _write(result, WorkerReply(**{**asdict(answer), "seconds": seconds}))
-    if answer.reason:
-        sys.stderr.write(f"exray-trojai: the prior {answer.probability}: {answer.reason}\n")
+    _write(result, WorkerReply(**{**asdict(reply), "seconds": seconds}))
+    if reply.reason:
+        sys.stderr.write(f"exray-trojai: the prior {reply.probability}: {reply.reason}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,41 +116,41 @@ def _share(text: str) -> float:
     return value
 
 
-def _scanned(words: argparse.Namespace, told: list[str], start: float) -> WorkerReply:
-    """The worker's answer, or the prior with the reason."""
+def _scanned(words: argparse.Namespace, typed: list[str], start: float) -> WorkerReply:
+    """The worker's reply, or the prior with the reason."""
     for name in ("model_filepath", "examples_dirpath"):
         if not getattr(words, name):
             raise ValueError(f"--{name} must be given")
-    overrides = [*_metaparameters(words.metaparameters_filepath), *told]
+    overrides = [*_metaparameters(words.metaparameters_filepath), *typed]
     with tempfile.TemporaryDirectory(dir=_scratch(words.scratch_dirpath)) as folder:
         task = Path(folder) / "task.json"
-        outcome = Path(folder) / "answer.json"
+        reply_file = Path(folder) / "answer.json"
         values = {
             "model": str(Path(words.model_filepath).resolve()),
             "examples": str(Path(words.examples_dirpath).resolve()),
             "round": words.round,
             "overrides": overrides,
-            "answer": str(outcome),
+            "answer": str(reply_file),
         }
         task.write_text(json.dumps(values))
         left = words.time_limit_seconds - (time.monotonic() - start)
         spare = min(_SPARE_SECONDS, words.time_limit_seconds / 4)
         reason = _run([sys.executable, "-m", _WORKER, str(task)], folder, max(0.0, left - spare))
-        if not outcome.is_file():
+        if not reply_file.is_file():
             return WorkerReply(probability=words.prior, is_prior=True, reason=reason)
-        found = json.loads(outcome.read_text())
-    failed = bool(found["reason"])
+        reply = json.loads(reply_file.read_text())
+    failed = bool(reply["reason"])
     return WorkerReply(
-        probability=words.prior if failed else float(found["probability"]),
+        probability=words.prior if failed else float(reply["probability"]),
         is_prior=failed,
-        reason=found["reason"],
-        verdict=found["verdict"],
-        warnings=tuple(found["warnings"]),
+        reason=reply["reason"],
+        verdict=reply["verdict"],
+        warnings=tuple(reply["warnings"]),
     )
 
 
 def _metaparameters(path: str) -> list[str]:
-    """Overrides out of a JSON object; none where no file is given."""
+    """Overrides of a JSON object; none without a file."""
     if not path:
         return []
     values: object = json.loads(Path(path).read_text())
@@ -160,7 +160,7 @@ def _metaparameters(path: str) -> list[str]:
 
 
 def _scratch(path: str) -> str | None:
-    """The folder for temporary files; None, the system's, where the one given is no use."""
+    """The folder for temporary files; None, the system's, if this one cannot be used."""
     if not path:
         return None
     try:
@@ -171,7 +171,7 @@ def _scratch(path: str) -> str | None:
 
 
 def _run(command: list[str], folder: str, seconds: float) -> str:
-    """Runs the worker and says how it ended; all that it started ends with it."""
+    """Runs the worker and says how it ended; its own children end with it."""
     result = run_bounded(command, seconds=seconds, environment={"TMPDIR": folder})
     if result.status is None:
         return f"the scan was stopped after {seconds:.0f} seconds, at its time limit"
@@ -179,11 +179,11 @@ def _run(command: list[str], folder: str, seconds: float) -> str:
     return f"the scan ended with status {result.status}: {last[:300]}"
 
 
-def _write(result: Path, answer: WorkerReply) -> None:
-    """The probability alone in its file, and what is known of it in JSON beside."""
+def _write(result: Path, reply: WorkerReply) -> None:
+    """Writes the probability alone in its file, and the whole reply as JSON beside it."""
     beside = result.with_name(f"{result.name}.json")
-    replace_file(beside, (json.dumps(asdict(answer), indent=1) + "\n").encode())
-    replace_file(result, f"{answer.probability}\n".encode())
+    replace_file(beside, (json.dumps(asdict(reply), indent=1) + "\n").encode())
+    replace_file(result, f"{reply.probability}\n".encode())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

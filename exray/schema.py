@@ -205,7 +205,8 @@ def _description(node: inspect.Type) -> str:
     if isinstance(node, inspect.EnumType):
         return f"one of {', '.join(member.value for member in node.cls)}"
     if isinstance(node, inspect.LiteralType):
-        return f"one of {', '.join(map(str, node.values))}"
+        options = ", ".join(map(str, node.values))
+        return options if len(node.values) == 1 else f"one of {options}"
     if isinstance(node, inspect.UnionType):
         return next(filter(None, map(_description, node.types)), "")
     return ""

@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
+
+from msgspec import Struct
 
 from exray.rules.base import CROSS
+from exray.schema import converted
 
 SHIPPED: Mapping[str, Path] = MappingProxyType(
     {
@@ -21,10 +25,6 @@ SHIPPED: Mapping[str, Path] = MappingProxyType(
 KIND, FORMAT = "calibration", 1
 WIDEST = 3.0  # standard deviations at which a measurement is clipped
 LONGEST_FILE = 65536  # bytes
-_KEYS = frozenset(
-    ("kind", "format", "terms", "bias", "without_triggers", "unconverged", "provenance")
-)
-_TERM_KEYS = frozenset(("feature", "weight", "centre", "scale"))
 _FLOOR = 1e-3  # nats
 _WHOLE_IMAGE = 0.5  # share of changed pixels from which a trigger is no patch
 
@@ -210,6 +210,28 @@ class Calibration:
         }
 
 
+class _StoredCalibration(Struct, frozen=True):
+    """The JSON of a calibration."""
+
+    kind: Literal["calibration"]
+    format: Literal[1]
+    terms: tuple[Term, ...]
+    bias: float
+    without_triggers: float
+    unconverged: float
+    provenance: dict[str, object]
+
+    def calibration(self) -> Calibration:
+        """What it describes."""
+        return Calibration(
+            terms=self.terms,
+            bias=self.bias,
+            without_triggers=self.without_triggers,
+            unconverged=self.unconverged,
+            provenance=self.provenance,
+        )
+
+
 def logistic(log_odds: float) -> float:
     """The probability of log-odds.
 
@@ -237,47 +259,10 @@ def read_calibration(path: Path) -> Calibration:
     if path.stat().st_size > LONGEST_FILE:
         raise ValueError(f"{path} is too large for a calibration; {way_out}")
     try:
-        return _parsed(json.loads(path.read_text(encoding="utf-8")))
+        stored = converted(json.loads(path.read_text(encoding="utf-8")), _StoredCalibration)
+        return stored.calibration()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no calibration ({error}); {way_out}") from error
-
-
-def _parsed(values: object) -> Calibration:
-    """The calibration that plain values describe.
-
-    Raises:
-        ValueError: If they describe none.
-    """
-    whole = _with_keys(values, _KEYS, "the file")
-    if whole["kind"] != KIND or whole["format"] != FORMAT:
-        raise ValueError(f"its kind and format are not {KIND!r} and {FORMAT}")
-    terms = whole["terms"]
-    if not isinstance(terms, list) or not isinstance(whole["provenance"], dict):
-        raise ValueError("its terms are no list, or its provenance is no object")
-    return Calibration(
-        terms=tuple(_parsed_term(term) for term in terms),
-        bias=_check_number("bias", whole["bias"]),
-        without_triggers=_check_number("without_triggers", whole["without_triggers"]),
-        unconverged=_check_number("unconverged", whole["unconverged"]),
-        provenance=whole["provenance"],
-    )
-
-
-def _parsed_term(values: object) -> Term:
-    term = _with_keys(values, _TERM_KEYS, "a term")
-    return Term(
-        feature=str(term["feature"]),
-        weight=_check_number("weight", term["weight"]),
-        centre=_check_number("centre", term["centre"]),
-        scale=_check_number("scale", term["scale"]),
-    )
-
-
-def _with_keys(values: object, keys: frozenset[str], what: str) -> dict[str, object]:
-    if not isinstance(values, dict) or set(values) != keys:
-        got = ", ".join(map(str, values)) if isinstance(values, dict) else repr(values)[:40]
-        raise ValueError(f"{what} must hold {', '.join(sorted(keys))}; got {got}")
-    return values
 
 
 def _check_number(name: str, value: object) -> float:

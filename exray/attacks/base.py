@@ -131,8 +131,8 @@ class Attack(ABC):
 
         Args:
             condition: What the trigger is to depend on.
-            quadrant: Where it fires if that is its place: 1 is the upper right, and on against
-                the clock.
+            quadrant: Where it fires if that is its place: 1 is the upper right, then
+                counter-clockwise.
             num_classes: Classes of the classifier.
 
         Raises:
@@ -151,7 +151,7 @@ class Attack(ABC):
                 return replace(self, condition=condition, decoys=self.recoloured())
             case "spatial":
                 placed = self.in_quadrants((quadrant,))
-                elsewhere = tuple(each for each in (1, 2, 3, 4) if each != quadrant)
+                elsewhere = tuple(other for other in (1, 2, 3, 4) if other != quadrant)
                 return replace(placed, condition=condition, decoys=(self.in_quadrants(elsewhere),))
 
 

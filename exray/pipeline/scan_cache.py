@@ -22,7 +22,7 @@ from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_f
 from exray.storage.locks import locked
 from exray.storage.plain_json import from_json, to_json
 from exray.triggers.base import InvertedTrigger
-from exray.triggers.serialization import is_storable, packed, unpacked
+from exray.triggers.serialization import from_storage, is_storable, to_storage
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _write(place: Path, result: ScannerResult, seconds: float) -> None:
     triggers: list[dict[str, object]] = []
     tensors: dict[str, Tensor] = {}
     for index, inverted in enumerate(result.triggers):
-        values, arrays = packed(inverted.trigger)
+        values, arrays = to_storage(inverted.trigger)
         triggers.append({**_plain_fields(inverted, "trigger"), "trigger": values})
         tensors |= {f"{index}/{name}": tensor for name, tensor in arrays.items()}
     fields_of_result = {**_plain_fields(result, "triggers"), "triggers": triggers}
@@ -186,5 +186,5 @@ def _trigger(
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    trigger = unpacked(values.pop("trigger"), arrays, device=device)
+    trigger = from_storage(values.pop("trigger"), arrays, device=device)
     return InvertedTrigger(trigger=trigger, **values)

@@ -14,7 +14,7 @@ from exray.scanners.validation import nothing_to_scan, require_fraction
 from exray.triggers.base import InvertedTrigger, Trigger
 from exray.triggers.external_file import FileTrigger, read_triggers
 from exray.triggers.paired import PairedTrigger
-from exray.triggers.serialization import packed, unpacked
+from exray.triggers.serialization import from_storage, to_storage
 
 
 class ExternalScanner(FileScanner):
@@ -88,8 +88,8 @@ class ExternalScanner(FileScanner):
                 f"it is made for images of {made_for[0]} x {made_for[1]} pixels, "
                 f"and the classifier takes {size[0]} x {size[1]} (dataset.preprocess.*)"
             )
-        values, tensors = packed(entry.trigger)
-        trigger = unpacked(values, tensors, device=samples.images.device)
+        values, tensors = to_storage(entry.trigger)
+        trigger = from_storage(values, tensors, device=samples.images.device)
         measured = [
             (victim, *_success(classifier, trigger, samples.of_class(victim), entry.target_class))
             for victim in _victims(entry, trigger, samples)

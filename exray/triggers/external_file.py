@@ -20,7 +20,7 @@ from exray.triggers.base import Trigger, array_fields, option_fields
 from exray.triggers.serialization import trigger_kinds
 
 LIST = "triggers"  # the JSON's key, and the name under which either kind of file may hold the JSON
-_MAX_BYTES = 1 << 32  # of all arrays together, unpacked
+_MAX_BYTES = 1 << 32  # of all arrays together, once unpacked
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

@@ -69,15 +69,15 @@ class PairedTrigger(Trigger):
 
     def places(self, images: Float[Tensor, "n c h w"]) -> Int[Tensor, " n"]:
         """Which pair each image belongs to; -1 where there is none."""
-        found = torch.full((len(images),), -1, device=images.device)
+        places = torch.full((len(images),), -1, device=images.device)
         if images.shape[1:] != self.clean.shape[1:]:
-            return found
+            return places
         for row, image in enumerate(images):
             gaps = (self.clean - image).abs().flatten(1).amax(dim=1)
             nearest = int(gaps.argmin())
             if gaps[nearest] <= SAME_IMAGE:
-                found[row] = nearest
-        return found
+                places[row] = nearest
+        return places
 
     @property
     def size_pixels(self) -> float:

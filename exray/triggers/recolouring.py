@@ -53,7 +53,7 @@ class RecolourTrigger(WholeImageTrigger):
     def apply(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """The recoloured images."""
         weights = (self.inner_weight, self.inner_bias, self.outer_weight, self.outer_bias)
-        return recoloured(images[None], *(each[None] for each in weights))[0]
+        return recoloured(images[None], *(weight[None] for weight in weights))[0]
 
 
 def recoloured(

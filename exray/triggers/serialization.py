@@ -26,7 +26,7 @@ def is_storable(kind: type[Trigger]) -> bool:
     return "kind" in vars(kind)
 
 
-def packed(trigger: Trigger) -> tuple[dict[str, object], dict[str, Tensor]]:
+def to_storage(trigger: Trigger) -> tuple[dict[str, object], dict[str, Tensor]]:
     """A trigger as values for JSON and tensors for safetensors.
 
     Args:
@@ -41,7 +41,7 @@ def packed(trigger: Trigger) -> tuple[dict[str, object], dict[str, Tensor]]:
     Example:
         >>> from exray.triggers.patch import PatchTrigger
         >>> trigger = PatchTrigger(mask=torch.zeros(2, 2), pattern=torch.ones(3, 2, 2))
-        >>> values, tensors = packed(trigger)
+        >>> values, tensors = to_storage(trigger)
         >>> values, sorted(tensors)
         ({'kind': 'patch'}, ['mask', 'pattern'])
     """
@@ -53,10 +53,10 @@ def packed(trigger: Trigger) -> tuple[dict[str, object], dict[str, Tensor]]:
     return {"kind": trigger.kind, **trigger.to_options()}, trigger.to_arrays()
 
 
-def unpacked(
+def from_storage(
     values: Mapping[str, object], tensors: Mapping[str, Tensor], *, device: torch.device
 ) -> Trigger:
-    """The trigger that `packed` took apart.
+    """The trigger that `to_storage` took apart.
 
     Args:
         values: The kind with its plain values, as JSON gives them back. The name of the class

@@ -93,42 +93,42 @@ def scaled_likeness(
         stamped: The same images with a trigger, paired by position. Differentiable in them.
     """
     weights = _SCALE_WEIGHTS[: len(scales)]
-    return likeness(scales, stamped, weights=[each / sum(weights) for each in weights])
+    return likeness(scales, stamped, weights=[weight / sum(weights) for weight in weights])
 
 
-def packed(scales: Sequence[CleanScale]) -> Float[Tensor, "n floats"]:
+def scales_to_tensor(scales: Sequence[CleanScale]) -> Float[Tensor, "n floats"]:
     """All numbers of the scales, a row for each image; of the finest without the images.
 
     Args:
         scales: Of the clean images.
     """
-    parts = [part for each in scales for part in (each.images, each.means, each.variances)]
-    return torch.cat([each.flatten(1) for each in parts[1:]], dim=1)
+    parts = [part for scale in scales for part in (scale.images, scale.means, scale.variances)]
+    return torch.cat([part.flatten(1) for part in parts[1:]], dim=1)
 
 
-def unpacked(
+def scales_from_tensor(
     images: Float[Tensor, "n c h w"], numbers: Float[Tensor, "n _"], like: Sequence[CleanScale]
 ) -> tuple[CleanScale, ...]:
-    """The scales that were packed, of these images.
+    """The scales that ``scales_to_tensor`` took apart, of these images.
 
     Args:
         images: The clean images.
-        numbers: Rows that ``packed`` gave; what follows in them is left alone.
+        numbers: Rows that ``scales_to_tensor`` gave; what follows in them is left alone.
         like: Scales of any images of that size and of the same stride.
     """
-    begun = 0
+    start = 0
     scales: list[CleanScale] = []
 
-    def taken(shaped: Tensor) -> Tensor:
-        nonlocal begun
-        end = begun + shaped[0].numel()
-        part, begun = numbers[:, begun:end], end
+    def next_part(shaped: Tensor) -> Tensor:
+        nonlocal start
+        end = start + shaped[0].numel()
+        part, start = numbers[:, start:end], end
         return part.reshape(-1, *shaped.shape[1:])
 
     for scale in like:
-        images = taken(scale.images) if scales else images
-        means = taken(scale.means)
-        variances = taken(scale.variances)
+        images = next_part(scale.images) if scales else images
+        means = next_part(scale.means)
+        variances = next_part(scale.variances)
         scales.append(replace(scale, images=images, means=means, variances=variances))
     return tuple(scales)
 

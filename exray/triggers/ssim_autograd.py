@@ -1,4 +1,20 @@
-"""SSIM against images whose own share was computed once, its slope by hand."""
+"""SSIM against clean images whose means and variances are computed once, with its own backward.
+
+Per window, with means ``a, b`` and variances ``A, B`` of the clean and the stamped pixels and their
+covariance ``C``, the likeness is ``l s`` with ``l = (2ab + c1) / (a^2 + b^2 + c1)`` and
+``s = (2C + c2) / (A + B + c2)``; at all scales but the coarsest it is ``s`` alone. ``B`` is
+``E[y^2] - b^2`` and ``C`` is ``E[xy] - ab``, so that ``l s`` depends on the stamped pixels ``y``
+through three window means alone, whose derivatives are
+
+    d/dE[xy]  = 2 l / (A + B + c2)
+    d/dE[y^2] = -s l / (A + B + c2), and 0 where rounding took B below 0
+    d/db      = -a d/dE[xy] - 2b d/dE[y^2] + 2 s (a - b l) / (a^2 + b^2 + c1)
+
+A window mean is linear in the pixels, so the gradient in the pixels is
+``W'(d/db) + 2y W'(d/dE[y^2]) + x W'(d/dE[xy])`` with the transposed window ``W'``.
+
+Source: Wang et al. 2004, equation (13). A test holds the gradient to finite differences.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,12 +57,12 @@ def windows(images: Float[Tensor, "n c h w"], *, stride: int, inside: bool) -> W
     """Those whose middles are ``stride`` pixels apart.
 
     Args:
-        images: Of the size, the type and the place wanted.
+        images: Of the size, the type and the device of the windows.
         stride: Pixels between the middles.
         inside: Leaves the border's out; else the image is reflected there.
     """
-    kept = slice(_BORDER, -_BORDER, stride) if inside else slice(None, None, stride)
-    down, across = (_blur(side)[kept].to(images) for side in images.shape[-2:])
+    rows = slice(_BORDER, -_BORDER, stride) if inside else slice(None, None, stride)
+    down, across = (_blur(side)[rows].to(images) for side in images.shape[-2:])
     return Windows(down=down, across=across)
 
 
@@ -90,13 +106,13 @@ def clean_scale(
         inside: Leaves the border's windows out.
         light: Whether the likeness of the windows' means counts.
     """
-    seen = windows(images, stride=stride, inside=inside)
-    means, squares = seen.means(images), seen.means(images.square())
+    compared = windows(images, stride=stride, inside=inside)
+    means, squares = compared.means(images), compared.means(images.square())
     return CleanScale(
         images=images,
         means=means,
         variances=(squares - means.square()).clamp(min=0),
-        windows=seen,
+        windows=compared,
         light=light,
     )
 
@@ -138,8 +154,8 @@ def likeness(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What likenesses and their slopes are made of."""
+class _WindowTerms:
+    """The quotients per window that likenesses and their slopes consist of."""
 
     stamped: Float[Tensor, "n c h w"]
     means: Float[Tensor, "n c i j"]
@@ -149,8 +165,8 @@ class _Seen:
     shape: Float[Tensor, "n c i j"]
     shape_whole: Float[Tensor, "n c i j"]
 
-    def of(self, rows: Bool[Tensor, " n"]) -> "_Seen":
-        return _Seen(
+    def of(self, rows: Bool[Tensor, " n"]) -> "_WindowTerms":
+        return _WindowTerms(
             stamped=self.stamped[rows],
             means=self.means[rows],
             rounded=self.rounded[rows],
@@ -161,7 +177,7 @@ class _Seen:
         )
 
 
-def _seen(stamped: Tensor, clean: CleanScale) -> _Seen:
+def _window_terms(stamped: Tensor, clean: CleanScale) -> _WindowTerms:
     over = clean.windows.means
     mixed = stamped.square()
     means, squares = over(stamped), over(mixed)
@@ -169,7 +185,7 @@ def _seen(stamped: Tensor, clean: CleanScale) -> _Seen:
     variances, both = squares - means.square(), clean.means * means
     light_whole = clean.means.square() + means.square() + _LIGHT
     shape_whole = clean.variances + variances.clamp(min=0) + _SHAPE
-    return _Seen(
+    return _WindowTerms(
         stamped=stamped,
         means=means,
         rounded=variances < 0,
@@ -180,18 +196,21 @@ def _seen(stamped: Tensor, clean: CleanScale) -> _Seen:
     )
 
 
-def _slope(seen: _Seen, clean: CleanScale, slope: Float[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+def _slope(
+    terms: _WindowTerms, clean: CleanScale, slope: Float[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
     """Of the stamped pixels, through the windows' mean products, mean squares and means."""
-    each = (slope / seen.means[0].numel()).view(-1, 1, 1, 1)
-    of_shape = (each * seen.light if clean.light else each) / seen.shape_whole
+    per_window = (slope / terms.means[0].numel()).view(-1, 1, 1, 1)
+    of_shape = (per_window * terms.light if clean.light else per_window) / terms.shape_whole
     products = 2 * of_shape
-    squares = (-seen.shape * of_shape).masked_fill(seen.rounded, 0)
-    means = -clean.means * products - 2 * seen.means * squares
+    squares = (-terms.shape * of_shape).masked_fill(terms.rounded, 0)
+    means = -clean.means * products - 2 * terms.means * squares
     if clean.light:
-        means += 2 * each * seen.shape / seen.light_whole * (clean.means - seen.means * seen.light)
+        apart = clean.means - terms.means * terms.light
+        means += 2 * per_window * terms.shape / terms.light_whole * apart
     spread = clean.windows.spread
     slopes = spread(means)
-    slopes.addcmul_(seen.stamped, spread(squares), value=2)
+    slopes.addcmul_(terms.stamped, spread(squares), value=2)
     return slopes.addcmul_(clean.images, spread(products))
 
 
@@ -213,46 +232,46 @@ class _Likeness(torch.autograd.Function):
         scales: tuple[CleanScale, ...],
         weights: Sequence[float] | None,
     ) -> Tensor:
-        seen: list[_Seen] = []
+        terms: list[_WindowTerms] = []
         means: list[Tensor] = []
         for clean in scales:
-            seen.append(_seen(halved(seen[-1].stamped) if seen else stamped, clean))
-            alike = seen[-1].shape * seen[-1].light if clean.light else seen[-1].shape
+            terms.append(_window_terms(halved(terms[-1].stamped) if terms else stamped, clean))
+            alike = terms[-1].shape * terms[-1].light if clean.light else terms[-1].shape
             means.append(alike.flatten(1).mean(dim=1))
-        found = torch.stack(means)
+        per_scale = torch.stack(means)
         if weights is None:
-            ctx.kept = (scales, seen, torch.ones_like(found))  # type: ignore[attr-defined]
-            return found[0]
-        powers = found.new_tensor(weights)[:, None]
-        good = (found > 0).all(dim=0)
-        found = torch.where(good, found, 1)
-        whole = torch.where(good, (found**powers).prod(dim=0), 0)
-        ctx.kept = (scales, seen, whole * powers / found)  # type: ignore[attr-defined]
-        return whole
+            ctx.parts = (scales, terms, torch.ones_like(per_scale))  # type: ignore[attr-defined]
+            return per_scale[0]
+        powers = per_scale.new_tensor(weights)[:, None]
+        positive = (per_scale > 0).all(dim=0)
+        per_scale = torch.where(positive, per_scale, 1)
+        product = torch.where(positive, (per_scale**powers).prod(dim=0), 0)
+        ctx.parts = (scales, terms, product * powers / per_scale)  # type: ignore[attr-defined]
+        return product
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor | None, None, None]:
-        scales, seen, shares = ctx.kept  # type: ignore[attr-defined]
-        each = slope * shares
-        rows = (each != 0).any(dim=0)
+        scales, terms, shares = ctx.parts  # type: ignore[attr-defined]
+        per_scale = slope * shares
+        rows = (per_scale != 0).any(dim=0)
         if not bool(rows.any()):
             return None, None, None
         if bool(rows.all()):
-            return _back(scales, seen, each), None, None
-        whole = torch.zeros_like(seen[0].stamped)
-        scales, seen = ([part.of(rows) for part in parts] for parts in (scales, seen))
-        whole[rows] = _back(scales, seen, each[:, rows])
-        return whole, None, None
+            return _pixel_slopes(scales, terms, per_scale), None, None
+        slopes = torch.zeros_like(terms[0].stamped)
+        scales, terms = ([part.of(rows) for part in parts] for parts in (scales, terms))
+        slopes[rows] = _pixel_slopes(scales, terms, per_scale[:, rows])
+        return slopes, None, None
 
 
-def _back(
-    scales: Sequence[CleanScale], seen: Sequence[_Seen], each: Float[Tensor, "s n"]
+def _pixel_slopes(
+    scales: Sequence[CleanScale], terms: Sequence[_WindowTerms], per_scale: Float[Tensor, "s n"]
 ) -> Float[Tensor, "n c h w"]:
     """Slopes of the stamped pixels, coarse to fine."""
-    slopes = _slope(seen[-1], scales[-1], each[-1])
+    slopes = _slope(terms[-1], scales[-1], per_scale[-1])
     for place in range(len(scales) - 2, -1, -1):
-        finer = _slope(seen[place], scales[place], each[place])
+        finer = _slope(terms[place], scales[place], per_scale[place])
         _add_halved(finer, slopes)
         slopes = finer
     return slopes
@@ -268,9 +287,9 @@ def _blur(side: int) -> Float[Tensor, "side side"]:
     place = torch.arange(WINDOW, dtype=torch.float64) - _BORDER
     window = torch.exp(-place.square() / (2 * _SIGMA**2))
     reflected = F.pad(torch.arange(side).double()[None], (_BORDER, _BORDER), mode="reflect")[0]
-    seen = reflected.long().unfold(0, WINDOW, 1)
+    columns = reflected.long().unfold(0, WINDOW, 1)
     weights = (window / window.sum()).expand(side, WINDOW)
-    return torch.zeros(side, side, dtype=torch.float64).scatter_add(1, seen, weights)
+    return torch.zeros(side, side, dtype=torch.float64).scatter_add(1, columns, weights)
 
 
 @cache

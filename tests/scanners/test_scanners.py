@@ -7,7 +7,7 @@ import torch
 
 import exray.scanners
 from exray.scanners.base import Scanner, ScannerResult
-from exray.triggers.serialization import packed
+from exray.triggers.serialization import to_storage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -108,7 +108,7 @@ def test_the_same_seed_gives_the_same_result(scanners, on_planted, planted, colo
         assert (one.victim_class, one.target_class, one.asr) == (
             other.victim_class, other.target_class, other.asr,
         )  # fmt: skip
-        left, right = packed(one.trigger)[1], packed(other.trigger)[1]
+        left, right = to_storage(one.trigger)[1], to_storage(other.trigger)[1]
         assert all(torch.equal(left[key], right[key]) for key in left)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from exray.triggers.base import Trigger
 from exray.triggers.external_file import read_triggers
 from exray.triggers.patch import PatchTrigger
-from exray.triggers.serialization import is_storable, packed, unpacked
+from exray.triggers.serialization import from_storage, is_storable, to_storage
 
 CPU = torch.device("cpu")
 
@@ -37,9 +37,9 @@ class Shift(Trigger):
 
 def test_a_kind_of_one_class_is_stored_and_read_back():
     trigger = Shift(colour=torch.tensor([0.1, 0.2, 0.3]), times=2)
-    values, tensors = packed(trigger)
+    values, tensors = to_storage(trigger)
     assert values == {"kind": "shift", "times": 2}
-    back = unpacked(values, tensors, device=CPU)
+    back = from_storage(values, tensors, device=CPU)
     assert isinstance(back, Shift)
     assert torch.equal(back.colour, trigger.colour)
 

@@ -13,7 +13,7 @@ from exray.triggers.instagram import InstagramFilter, InstagramTrigger
 from exray.triggers.paired import PairedTrigger
 from exray.triggers.patch import PatchTrigger
 from exray.triggers.recolouring import RecolourTrigger
-from exray.triggers.serialization import packed, trigger_kinds, unpacked
+from exray.triggers.serialization import from_storage, to_storage, trigger_kinds
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
@@ -38,8 +38,8 @@ def examples():
 
 
 def through_a_file(trigger):
-    values, tensors = packed(trigger)
-    return unpacked(
+    values, tensors = to_storage(trigger)
+    return from_storage(
         from_json(to_json(values).decode()), load(save(tensors)), device=torch.device("cpu")
     )
 
@@ -73,14 +73,14 @@ def test_a_kind_that_cannot_be_stored_is_named():
     with pytest.raises(
         ValueError, match=r"a Unknown cannot be stored: its class states no kind; .*patch"
     ):
-        packed(Unknown())
+        to_storage(Unknown())
     with pytest.raises(ValueError, match=r"trigger kind must be one of .*patch.*; got 'x'"):
-        unpacked({"kind": "x"}, {}, device=torch.device("cpu"))
+        from_storage({"kind": "x"}, {}, device=torch.device("cpu"))
 
 
 def test_the_name_of_a_class_stands_for_its_kind_in_old_files():
-    values, tensors = packed(examples()[0])
-    back = unpacked({**values, "kind": "PatchTrigger"}, tensors, device=torch.device("cpu"))
+    values, tensors = to_storage(examples()[0])
+    back = from_storage({**values, "kind": "PatchTrigger"}, tensors, device=torch.device("cpu"))
     assert isinstance(back, PatchTrigger)
 
 

@@ -13,10 +13,10 @@ from exray.triggers.ssim import (
     clean_scales,
     multi_scale_ssim,
     num_scales,
-    packed,
     scaled_likeness,
+    scales_from_tensor,
+    scales_to_tensor,
     ssim,
-    unpacked,
 )
 
 
@@ -134,8 +134,8 @@ def test_scales_of_clean_images_tell_the_same_after_they_were_packed():
     clean = torch.rand(3, 3, 44, 50, dtype=torch.float64)
     stamped = clean.square()
     like = clean_scales(torch.zeros_like(clean[:1]), stride=4)
-    numbers = torch.nn.functional.pad(packed(clean_scales(clean, stride=4)), (0, 7))
-    found = scaled_likeness(unpacked(clean, numbers, like), stamped)
+    numbers = torch.nn.functional.pad(scales_to_tensor(clean_scales(clean, stride=4)), (0, 7))
+    found = scaled_likeness(scales_from_tensor(clean, numbers, like), stamped)
     torch.testing.assert_close(found, multi_scale_ssim(clean, stamped, stride=4))
 
 

@@ -12,7 +12,13 @@ from exray.scanners.inversion.interfaces import Candidate, Parametrisation, Stam
 from exray.seeding import generator
 from exray.triggers.base import InvertedTrigger
 from exray.triggers.filter import NUM_INPUTS, FilterTrigger, identity_kernel, neighbourhoods
-from exray.triggers.ssim import clean_scales, multi_scale_ssim, packed, scaled_likeness, unpacked
+from exray.triggers.ssim import (
+    clean_scales,
+    multi_scale_ssim,
+    scaled_likeness,
+    scales_from_tensor,
+    scales_to_tensor,
+)
 
 _FIRST = 0.95  # initial weights of the pixel's own colours; short of 1, where tanh is flat
 _SHIFT = 0.1  # standard deviation of the initial logits of further starts
@@ -89,7 +95,7 @@ class Filters(Parametrisation):
 
     def prepared(self, images: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m c h w"]:
         """The inputs of a kernel, followed by the statistics that SSIM needs of clean images."""
-        numbers = packed(clean_scales(images, stride=_STRIDE))
+        numbers = scales_to_tensor(clean_scales(images, stride=_STRIDE))
         numbers = F.pad(numbers, (0, -numbers.shape[1] % images[0, 0].numel()))
         planes = numbers.view(len(images), -1, *images.shape[2:])
         return torch.cat([neighbourhoods(images, window=self._window), planes], dim=1)
@@ -102,7 +108,9 @@ class Filters(Parametrisation):
         mixed = torch.tanh(rows[0]).mT[:, None] @ prepared[:, :, :NUM_INPUTS].flatten(3)
         stamped = F.hardtanh(mixed, 0.0, 1.0).view(*mixed.shape[:3], *prepared.shape[3:])
         clean = prepared[:, :_COMPARED].flatten(0, 1)
-        scales = unpacked(clean[:, :3], clean[:, NUM_INPUTS:].flatten(1), like=self._scales)
+        scales = scales_from_tensor(
+            clean[:, :3], clean[:, NUM_INPUTS:].flatten(1), like=self._scales
+        )
         alike = scaled_likeness(scales, stamped[:, :_COMPARED].flatten(0, 1))
         alike = alike.view(len(stamped), -1).mean(dim=1)
         changed = torch.full_like(alike.detach(), float(prepared[0, 0, 0].numel()))

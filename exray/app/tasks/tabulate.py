@@ -40,7 +40,10 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> T
 
 def _table(config: DictConfig) -> ExperimentTable:
     if config.table is None:
-        raise ValueError("there is no table to make; choose one, as in experiment=table_1")
+        raise ValueError(
+            "there is no table to make; choose an experiment that has one, as in "
+            f"experiment=table_1, or compare the cells of a sweep: task=compare name={config.name}"
+        )
     return built(config.table, ExperimentTable)
 
 

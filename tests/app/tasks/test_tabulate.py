@@ -115,7 +115,11 @@ def test_a_table_without_records_or_without_a_table_is_refused(command, tmp_path
     place = f"paths.results={tmp_path}"
     missing = command("experiment=table_2", place).mistake()
     assert missing.endswith("holds no records of this table's cells; scan first")
-    assert "choose one, as in experiment=table_1" in command("task=tabulate", place).mistake()
+    for experiment in ("judges", "layers", "mask_weights"):
+        words = (f"experiment={experiment}", "task=tabulate", "hydra.mode=RUN", place)
+        said = command(*words).mistake()
+        assert "choose an experiment that has one, as in experiment=table_1" in said
+        assert said.endswith(f"compare the cells of a sweep: task=compare name={experiment}")
 
 
 def test_a_failed_model_stops_no_table_and_is_named_in_its_caption_and_on_its_page(

@@ -15,7 +15,7 @@ class CalibrationCurve:
     """Stated against observed probabilities, bin by bin; empty bins are left out.
 
     Args:
-        stated: Mean probability given in each bin.
+        stated: Mean stated probability in each bin.
         observed: Share of trojaned models in each bin.
         sizes: Models in each bin.
         error: Mean distance between stated and observed over the models (the expected calibration
@@ -29,7 +29,7 @@ class CalibrationCurve:
 
 
 def calibration_curve(predictions: Predictions, *, bins: int = BINS) -> CalibrationCurve:
-    """How often models are trojaned among those given about the same probability.
+    """How often models are trojaned among models of about the same stated probability.
 
     Models without a probability are left out.
 

@@ -52,8 +52,8 @@ def statistics(
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
-    (found,) = statistics_of_all([predictions], resamples=resamples, seed=seed)
-    return found
+    (figures,) = statistics_of_all([predictions], resamples=resamples, seed=seed)
+    return figures
 
 
 def statistics_of_all(
@@ -67,7 +67,7 @@ def statistics_of_all(
         seed: Of the bootstrap.
     """
     drawn: dict[bytes, Float[ndarray, "b n"]] = {}
-    found = []
+    figures = []
     for predictions in ways:
         truth = predictions.is_trojaned
         if truth.tobytes() not in drawn:
@@ -76,10 +76,10 @@ def statistics_of_all(
         values = scores(predictions)
         resampled = resampled_scores(predictions, drawn[truth.tobytes()])
         estimates = {name: interval(values[name], resampled[name]) for name in METRICS}
-        found.append(
+        figures.append(
             Statistics(name=predictions.name, counts=predictions.counts, estimates=estimates)
         )
-    return found
+    return figures
 
 
 def scores(predictions: Predictions) -> dict[str, float]:
@@ -94,14 +94,14 @@ def scores(predictions: Predictions) -> dict[str, float]:
     Source: usnistgov/trojai-test-harness, metrics. *Differs from NIST:* the area under the curve
     is exact, not over 101 thresholds, and failed scans are left out, not given 0.5.
     """
-    found = predictions.counts
+    counts = predictions.counts
     values = {
-        "TP": float(found.tp),
-        "FP": float(found.fp),
-        "TPR": found.tpr,
-        "FPR": found.fpr,
-        "accuracy": found.accuracy,
-        "balanced accuracy": found.balanced_accuracy,
+        "TP": float(counts.tp),
+        "FP": float(counts.fp),
+        "TPR": counts.tpr,
+        "FPR": counts.fpr,
+        "accuracy": counts.accuracy,
+        "balanced accuracy": counts.balanced_accuracy,
     }
     return values | _probability_scores(predictions)
 
@@ -123,7 +123,7 @@ def resampled_scores(
     tp, fp, trojaned, clean = (weights @ columns.astype(np.float64)).T
     with np.errstate(divide="ignore", invalid="ignore"):
         tpr, fpr = tp / trojaned, fp / clean
-        found = {
+        figures = {
             "TP": tp,
             "FP": fp,
             "TPR": tpr,
@@ -131,11 +131,11 @@ def resampled_scores(
             "accuracy": (tp + clean - fp) / (trojaned + clean),
             "balanced accuracy": (tpr + 1 - fpr) / 2,
         }
-        return found | _resampled_of_probability(predictions, weights)
+        return figures | _resampled_of_probability(predictions, weights)
 
 
 def cross_entropies(predictions: Predictions) -> Float[ndarray, " n"]:
-    """The cross-entropy of each answer, in nats, clipped as NIST does.
+    """The cross-entropy of each prediction, in nats, clipped as NIST does.
 
     Args:
         predictions: Predictions with the truth.
@@ -165,7 +165,7 @@ def _probability_scores(predictions: Predictions) -> dict[str, float]:
 def _resampled_of_probability(
     predictions: Predictions, weights: Float[ndarray, "b n"]
 ) -> dict[str, Float[ndarray, " b"]]:
-    """What is made of the probabilities, on every resample; nan where there are none."""
+    """The figures of the probabilities, on every resample; nan without probabilities."""
     if np.isnan(predictions.probability).any():
         return dict.fromkeys(_OF_PROBABILITY, np.full(len(weights), np.nan))
     truth, probability = predictions.is_trojaned, predictions.probability

@@ -1,4 +1,4 @@
-"""What was answered about each classifier, by whom, and how the predictions count."""
+"""Predictions about classifiers, by whom, and how they count."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Predictions:
         model_ids: The classifiers.
         is_trojaned: Their ground truth.
         flagged: Whether each was called trojaned.
-        probability: Probability given to each of being trojaned, in [0, 1]; nan where a way of
+        probability: Probability of each of being trojaned, in [0, 1]; nan where a way of
             deciding gives none.
 
     Raises:
@@ -58,12 +58,12 @@ class Predictions:
 
     @property
     def is_right(self) -> Bool[ndarray, " n"]:
-        """Whether each answer is the truth."""
+        """Whether each prediction is the truth."""
         right: Bool[ndarray, " n"] = self.flagged == self.is_trojaned
         return right
 
     def select(self, rows: Int[ndarray, " m"]) -> "Predictions":
-        """The predictions in some rows, in the order given."""
+        """The predictions in some rows, in their order."""
         return Predictions(
             name=self.name,
             model_ids=tuple(self.model_ids[row] for row in rows),
@@ -95,10 +95,10 @@ class CrossValidation:
             parts.append(f"{self.num_failed} failed")
         if self.num_unknown_truth:
             parts.append(f"{self.num_unknown_truth} of unknown ground truth")
-        told = f"Left out: {', '.join(parts)}." if parts else ""
+        caption = f"Left out: {', '.join(parts)}." if parts else ""
         if self.num_without_flag:
-            told += f" The scanner alone gave no answer for {self.num_without_flag}."
-        return told.strip()
+            caption += f" The scanner alone gave no answer for {self.num_without_flag}."
+        return caption.strip()
 
 
 def with_judge(frame: pd.DataFrame, name: str = "scanner + judge") -> Predictions:

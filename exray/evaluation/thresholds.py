@@ -28,7 +28,7 @@ class Separation:
 
 
 def model_scores(frame: pd.DataFrame) -> Float[ndarray, " n"]:
-    """The score of each classifier that has an answer: its highest trigger's.
+    """The score of each classifier with a prediction: its highest trigger's.
 
     Models without a trigger and inconclusive ones get minus infinity: no threshold flags them.
 
@@ -44,7 +44,7 @@ def best_separation(scores: Float[ndarray, " n"], is_trojaned: Bool[ndarray, " n
     """The threshold with the highest accuracy on the very models at hand.
 
     Of equally good thresholds the highest is taken, halfway to the next score below. Reported on
-    the same models this is too good: say so beside it.
+    the same models this is too good; reports must say so.
 
     Args:
         scores: Of each model.

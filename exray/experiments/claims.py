@@ -11,6 +11,7 @@ from exray.evaluation.metrics import statistics
 from exray.evaluation.paired_tests import pruning
 from exray.evaluation.predictions import scanner_alone, with_judge
 from exray.experiments.rows import BEST, FROZEN
+from exray.reports.formatting import with_interval
 
 METHOD, CALIBRATED = "exray", "exray_calibrated"
 ONE_SIDED = ("one_sided_v_to_t", "one_sided_t_to_v")
@@ -19,16 +20,16 @@ _VARIANTS = ("exray_no_check", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class PaperClaim:
-    """One claim, and what was found.
+    """One claim, and the figure that decides it.
 
     Args:
         text: The claim.
-        found: The figure, with its interval where it has one.
+        figure: The figure, with its interval where it has one.
         holds: Whether it does; None where nothing can be said.
     """
 
     text: str
-    found: str
+    figure: str
     holds: bool | None
 
 
@@ -51,8 +52,8 @@ def paper_claims(rows: pd.DataFrame) -> list[PaperClaim]:
     best = [name for name in baselines if FROZEN not in name]
     frozen = [name for name in baselines if BEST not in name]
     alike = [
-        _beats(rows, f"exray beats every baseline, {told}, its own too", others, own=own_row)
-        for told, others, own_row in (
+        _beats(rows, f"exray beats every baseline, {threshold}, its own too", others, own=own_row)
+        for threshold, others, own_row in (
             ("at the best separation", best, f"{METHOD}, {BEST}"),
             ("thresholds frozen", frozen, f"{METHOD}, {FROZEN}"),
         )
@@ -99,12 +100,16 @@ def _is_baseline(name: str) -> bool:
     return not name.startswith(METHOD) and name not in _VARIANTS
 
 
-def _at_least(text: str, found: Estimate, bar: float) -> PaperClaim:
-    return PaperClaim(text=text, found=_told(found), holds=_compared(found.value - bar))
+def _at_least(text: str, estimate: Estimate, bar: float) -> PaperClaim:
+    return PaperClaim(
+        text=text, figure=with_interval(estimate), holds=_compared(estimate.value - bar)
+    )
 
 
-def _at_most(text: str, found: Estimate, bar: float) -> PaperClaim:
-    return PaperClaim(text=text, found=_told(found), holds=_compared(bar - found.value))
+def _at_most(text: str, estimate: Estimate, bar: float) -> PaperClaim:
+    return PaperClaim(
+        text=text, figure=with_interval(estimate), holds=_compared(bar - estimate.value)
+    )
 
 
 def _beats(rows: pd.DataFrame, text: str, others: Sequence[str], own: str = METHOD) -> PaperClaim:
@@ -114,22 +119,16 @@ def _beats(rows: pd.DataFrame, text: str, others: Sequence[str], own: str = METH
     }
     ours = accuracies.pop(own)
     if not accuracies:
-        return PaperClaim(text=text, found="no such row", holds=None)
+        return PaperClaim(text=text, figure="no such row", holds=None)
     unbeaten = [f"{name} {value:.3f}" for name, value in accuracies.items() if value >= ours]
     best = max(accuracies, key=lambda name: accuracies[name])
-    found = (
+    figure = (
         f"{ours:.3f}; not beaten: {', '.join(unbeaten)}"
         if unbeaten
         else (f"{ours:.3f}; the best of them: {best} {accuracies[best]:.3f}")
     )
-    return PaperClaim(text=text, found=found, holds=not unbeaten)
+    return PaperClaim(text=text, figure=figure, holds=not unbeaten)
 
 
 def _compared(margin: float) -> bool | None:
     return None if math.isnan(margin) else margin >= -1e-12
-
-
-def _told(found: Estimate) -> str:
-    if math.isnan(found.value):
-        return "-"
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -70,7 +70,7 @@ def bars_png(predictions: Mapping[str, Predictions], title: str) -> bytes:
     figure = new_figure(7.0, 1.2 + 0.34 * len(predictions))
     axes = figure.subplots()
     places = range(len(predictions))
-    rates = [(each.counts.tpr, each.counts.fpr) for each in predictions.values()]
+    rates = [(row.counts.tpr, row.counts.fpr) for row in predictions.values()]
     axes.barh([p - 0.2 for p in places], [r[0] for r in rates], 0.4, color=_TPR, label="TPR")
     axes.barh([p + 0.2 for p in places], [r[1] for r in rates], 0.4, color=_FPR, label="FPR")
     axes.set_yticks(list(places), list(predictions), fontsize=7)
@@ -100,11 +100,11 @@ def curves_png(
             {
                 "series": series_of(axis, name),
                 "x": number_after(axis, name),
-                "TPR": each.counts.tpr,
-                "FPR": each.counts.fpr,
-                "accuracy": each.counts.accuracy,
+                "TPR": row.counts.tpr,
+                "FPR": row.counts.fpr,
+                "accuracy": row.counts.accuracy,
             }
-            for name, each in predictions.items()
+            for name, row in predictions.items()
         ]
     ).dropna(subset=["x"])
     groups = list(points.sort_values("x").groupby("series"))
@@ -132,12 +132,12 @@ def probabilities_png(predictions: Mapping[str, Predictions], title: str) -> byt
     """
     figure = new_figure(8.4, 4.2)
     ranking, meaning = figure.subplots(1, 2)
-    for (name, each), colour in zip(predictions.items(), itertools.cycle(_SEVERAL)):
-        roc = roc_curve(each)
+    for (name, row), colour in zip(predictions.items(), itertools.cycle(_SEVERAL)):
+        roc = roc_curve(row)
         if roc is None:
             continue
         ranking.plot(roc.fpr, roc.tpr, color=colour, label=name)
-        curve = calibration_curve(each, bins=_BINS)
+        curve = calibration_curve(row, bins=_BINS)
         meaning.plot(
             curve.stated, curve.observed, color=colour, label=f"{name}: off by {curve.error:.2f}"
         )
@@ -171,10 +171,10 @@ def series_of(axis: str, name: str) -> str:
 def _draw_reported(
     panel: "matplotlib.axes.Axes", axis: str, reported: Sequence[ReportedRow]
 ) -> None:
-    for dataset in dict.fromkeys(each.dataset for each in reported):
-        own = [each for each in reported if each.dataset == dataset]
-        places = [number_after(axis, each.row) for each in own]
-        values = [each.figures["accuracy"] for each in own]
+    for dataset in dict.fromkeys(row.dataset for row in reported):
+        own = [row for row in reported if row.dataset == dataset]
+        places = [number_after(axis, row.row) for row in own]
+        values = [row.figures["accuracy"] for row in own]
         label = f"accuracy, paper ({dataset.removeprefix('trojai_').upper()})"
         panel.plot(places, values, "--", color=_THEIRS, lw=1, label=label)
 

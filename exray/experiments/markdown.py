@@ -129,7 +129,7 @@ def claims_markdown(claims: Sequence[PaperClaim]) -> str:
     Args:
         claims: The claims.
     """
-    cells = [(claim.text, claim.found, _SAYS[claim.holds]) for claim in claims]
+    cells = [(claim.text, claim.figure, _SAYS[claim.holds]) for claim in claims]
     return markdown_table(("claim", "here", ""), cells) if claims else ""
 
 
@@ -154,7 +154,7 @@ def _factors_markdown(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     parts, uniform = [], []
     for factor in FACTORS if ordered else ():
         by_name = {name: by_factor(own, factor) for name, own in ordered.items()}
-        levels = list(dict.fromkeys(each.name for own in by_name.values() for each in own))
+        levels = list(dict.fromkeys(level.name for own in by_name.values() for level in own))
         word = factor.replace("_", " ")
         if len(levels) < 2:
             uniform += [f"{word} {level}" for level in levels]

@@ -106,11 +106,11 @@ def _draw(
     model: MisjudgedModel,
     tensors: Mapping[str, NDArray[np.generic]],
 ) -> None:
-    """One model's images beside each other."""
+    """One model's images side by side."""
     place.suptitle(headline(model), fontsize=5.5, x=0.02, ha="left", linespacing=1.1)
     trigger = model.trigger
-    mine = {} if trigger is None else tensors_of(tensors, trigger.index)
-    images = images_of(mine, tuple(name for name, _ in IMAGES))
+    own = {} if trigger is None else tensors_of(tensors, trigger.index)
+    images = images_of(own, tuple(name for name, _ in IMAGES))
     for axes, (name, caption) in zip(place.subplots(1, len(IMAGES)), IMAGES, strict=True):
         axes.set(xticks=[], yticks=[], box_aspect=1)
         axes.set_xlabel(caption, fontsize=5, labelpad=1)

@@ -26,10 +26,10 @@ class Provenance:
         title: The experiment's.
         commands: What to type, in order.
         facts: Zoo, scanner, layer, seeds, machine: what is said of it, by what it is.
-        differs: How it differs from the paper's, a sentence each.
+        differs: How it differs from the paper's, one sentence per difference.
         costs: Seconds by cell: (cell, models, judgement).
         scanning: Seconds that making the scanner's results took, each counted once.
-        notes: On the rows, a sentence each.
+        notes: On the rows, one sentence per note.
         figures: Names of the drawings.
     """
 

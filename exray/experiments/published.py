@@ -79,20 +79,20 @@ class ReportedTable:
         return [self._row(dict(values)) for values in frame.to_dict("records")]
 
     def _row(self, values: Mapping[object, str]) -> ReportedRow:
-        told = {str(name): value for name, value in values.items()}
-        name = " ".join(told[part] for part in self.row.split("+"))
+        cells = {str(name): value for name, value in values.items()}
+        name = " ".join(cells[part] for part in self.row.split("+"))
         return ReportedRow(
             row=dict(self.labels).get(name, name),
-            column=told.get("trigger_kind", self.column),
-            dataset=told.get("dataset", "trojai_r2"),
-            figures=_figures(told),
-            counts=counts_of(told),
-            printed=told.get(_PRINTED, ""),
+            column=cells.get("trigger_kind", self.column),
+            dataset=cells.get("dataset", "trojai_r2"),
+            figures=_figures(cells),
+            counts=counts_of(cells),
+            printed=cells.get(_PRINTED, ""),
         )
 
 
 def errata(reported: Sequence[ReportedRow]) -> list[str]:
-    """The paper's accuracies that do not follow from its counts, a sentence each.
+    """The paper's accuracies that do not follow from its counts, one sentence per accuracy.
 
     Args:
         reported: The paper's numbers.
@@ -118,7 +118,7 @@ def follows(printed: str, accuracy: float) -> bool:
     """
     unit = 10.0 ** -len(printed.partition(".")[2])
     cut = math.floor(accuracy / unit + 1e-9) * unit
-    return any(abs(float(printed) - each) < unit / 4 for each in (cut, _rounded(accuracy, unit)))
+    return any(abs(float(printed) - value) < unit / 4 for value in (cut, _rounded(accuracy, unit)))
 
 
 def counts_of(values: Mapping[str, str]) -> Counts | None:
@@ -141,11 +141,11 @@ def counts_of(values: Mapping[str, str]) -> Counts | None:
 
 
 def _figures(values: Mapping[str, str]) -> dict[str, float]:
-    found = {name: float(values[key]) for key, name in _FIGURES.items() if values.get(key)}
+    figures = {name: float(values[key]) for key, name in _FIGURES.items() if values.get(key)}
     counts = counts_of(values)
     if counts is None:
-        return found
-    return found | {"TPR": counts.tpr, "FPR": counts.fpr, "accuracy": counts.accuracy}
+        return figures
+    return figures | {"TPR": counts.tpr, "FPR": counts.fpr, "accuracy": counts.accuracy}
 
 
 def _rounded(value: float, unit: float) -> float:

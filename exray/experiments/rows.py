@@ -33,7 +33,7 @@ def rows_of(predictions: Predictions, cell: ExperimentCell, name: str) -> pd.Dat
         name: The row.
     """
     flagged = dict(zip(predictions.model_ids, predictions.flagged.tolist(), strict=True))
-    given = dict(zip(predictions.model_ids, predictions.probability.tolist(), strict=True))
+    probabilities = dict(zip(predictions.model_ids, predictions.probability.tolist(), strict=True))
     records = cell.records
     verdicts = [
         flagged_verdict(str(verdict), is_flagged=flagged[str(model_id)])
@@ -41,12 +41,14 @@ def rows_of(predictions: Predictions, cell: ExperimentCell, name: str) -> pd.Dat
         else str(verdict)
         for model_id, verdict in zip(records["model_id"], records["verdict"], strict=True)
     ]
-    told = records["model_id"].astype(str).map(given)
+    new = records["model_id"].astype(str).map(probabilities)
     return records.assign(
         row=name,
         setting=cell.setting,
         verdict=verdicts,
-        probability=told.where(records["model_id"].isin(list(given)), records["probability"]),
+        probability=new.where(
+            records["model_id"].isin(list(probabilities)), records["probability"]
+        ),
     )
 
 
@@ -101,8 +103,8 @@ def frozen(
     """
     name = f"{cell.name}, {FROZEN}"
     if cell.name in tuning:
-        theirs = tuning[cell.name].restricted(column).records
-        predictions = frozen_threshold(theirs, cell.records, name)
+        chosen_on = tuning[cell.name].restricted(column).records
+        predictions = frozen_threshold(chosen_on, cell.records, name)
         return rows_of(predictions, cell, name), f"{name}: chosen on the tuning run"
     predictions = swapped_halves(cell.records, name, seed=seed)
     return rows_of(predictions, cell, name), f"{name}: no tuning run, so chosen on the other half"
@@ -133,5 +135,5 @@ def is_applicable(cell: ExperimentCell) -> bool:
     """
     if APPLICABLE not in cell.triggers or not len(cell.triggers):
         return True
-    told = cell.triggers[APPLICABLE].fillna(1.0).to_numpy(dtype=np.float64)
-    return bool(told.any())
+    applicable = cell.triggers[APPLICABLE].fillna(1.0).to_numpy(dtype=np.float64)
+    return bool(applicable.any())

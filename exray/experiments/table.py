@@ -80,7 +80,7 @@ class TableSettings:
         reported: Where the paper's numbers lie; null where it prints none.
         axis: Word before the number that a figure's axis shows; empty for bars.
         claims: Whether the paper's claims are checked.
-        apart: Rows whose figures are told apart by architecture, trigger and number of classes.
+        apart: Rows whose figures are also given by architecture, trigger and number of classes.
         curves: Rows whose ROC and calibration curves are drawn.
         failures: Cells whose wrong models are drawn, by the images of the deciding triggers.
         differs: How this differs from the paper's, a sentence each.
@@ -153,9 +153,9 @@ class ExperimentTable(ABC):
                 trojaned = part.records["is_trojaned"].dropna().astype(bool)
                 if not trojaned.any() or trojaned.all():
                     continue
-                found, told = self._rows(part, column, others)
-                frames += [rows.assign(column=column.name) for rows in found]
-                notes += [f"{column.title}: {note}" for note in told]
+                new_frames, new_notes = self._rows(part, column, others)
+                frames += [rows.assign(column=column.name) for rows in new_frames]
+                notes += [f"{column.title}: {note}" for note in new_notes]
         if not frames:
             raise ValueError("no column has both trojaned and clean models of known ground truth")
         return pd.concat(frames, ignore_index=True)[list(KEPT)], notes
@@ -167,13 +167,13 @@ class ExperimentTable(ABC):
             cells: The stored records.
         """
         run = {cell.name for cell in cells}
-        derived = [
-            cell.redecided(each.rule, each.name)
-            for each in self.about.derived
+        new = [
+            cell.redecided(derived.rule, derived.name)
+            for derived in self.about.derived
             for cell in cells
-            if cell.name == each.cell and each.name not in run
+            if cell.name == derived.cell and derived.name not in run
         ]
-        return [*cells, *derived]
+        return [*cells, *new]
 
     @abstractmethod
     def _rows(
@@ -221,10 +221,10 @@ class CellTable(ExperimentTable):
             return [*first, forested(cell, trees=self.trees, seed=self.seed)], []
         if cell.name not in self.separated:
             return [*first, as_run(cell)], []
-        best, chosen = separated(cell)
-        kept, chooser = frozen(cell, column, tuning, seed=self.seed)
+        best, best_note = separated(cell)
+        fixed, fixed_note = frozen(cell, column, tuning, seed=self.seed)
         own = [as_run(cell)] if cell.name == self.about.reference else []
-        return [*first, *own, best, kept], [chosen, chooser]
+        return [*first, *own, best, fixed], [best_note, fixed_note]
 
 
 class StoredTable(ExperimentTable):
@@ -270,7 +270,7 @@ def label_of(folder: str) -> str:
 
 
 def number_after(word: str, name: str) -> float:
-    """The number that stands after a word; nan where none does.
+    """The number that stands after a word; nan without one.
 
     Args:
         word: Such as ``beta``.
@@ -280,5 +280,5 @@ def number_after(word: str, name: str) -> float:
         >>> number_after("beta", "beta 0.7, gamma 0.8"), number_after("alpha", "beta 0.7")
         (0.7, nan)
     """
-    found = re.search(rf"\b{re.escape(word)} ([\d.]+)", name) if word else None
-    return float(found.group(1)) if found else math.nan
+    match = re.search(rf"\b{re.escape(word)} ([\d.]+)", name) if word else None
+    return float(match.group(1)) if match else math.nan

@@ -39,7 +39,7 @@ def comparison_table(frame: pd.DataFrame) -> Table:
 
 
 def statistics_table(rows: Sequence[Statistics], *, title: str, caption: str) -> Table:
-    """Ways of deciding below each other, with counts and the main figures.
+    """A row per way of deciding, with counts and the main figures.
 
     Args:
         rows: The ways.
@@ -58,7 +58,7 @@ def statistics_table(rows: Sequence[Statistics], *, title: str, caption: str) ->
 
 
 def model_table(collection: Collection) -> Table:
-    """A row per model: what was found, beside the truth where it is known.
+    """A row per model: the verdict, beside the truth where it is known.
 
     Args:
         collection: The run's records.
@@ -96,8 +96,8 @@ def time_line(frame: pd.DataFrame) -> Text:
     judgement = float(frame["judgement_seconds"].sum())
     shares = (inversion, judgement, max(total - inversion - judgement, 0.0))
     names = ("inversion", "judgement", "the rest")
-    told = (f"{name} {share / total:.0%}" for name, share in zip(names, shares, strict=True))
-    return Text(f"Scan time: {total:.1f} s over {len(frame)} models: {', '.join(told)}.")
+    stages = (f"{name} {share / total:.0%}" for name, share in zip(names, shares, strict=True))
+    return Text(f"Scan time: {total:.1f} s over {len(frame)} models: {', '.join(stages)}.")
 
 
 def trigger_line(trigger: TriggerRecord) -> Text:

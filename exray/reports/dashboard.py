@@ -22,7 +22,7 @@ from exray.results.records import ScanRecord, TriggerRecord
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
-DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers are a line each
+DRAWN_CARDS = 4  # of each model, most suspicious first; further triggers take one line
 WHISKERS = ("accuracy", "balanced accuracy", "ROC-AUC")
 FIGURES = ("cross-entropy", "Brier")
 

@@ -135,10 +135,12 @@ def _counted(value: str | int) -> str:
 
 
 def _facts(collection: Collection) -> list[tuple[str, str]]:
-    """What was scanned with what: each field's values over all records."""
+    """Dataset, scanner and the like: each field's values over all records."""
     names = ("dataset", "scanner", "judge", "layer", "architecture", "seed", "run_id")
-    values = {name: sorted({str(each) for each in collection.frame[name]} - {""}) for name in names}
-    return [(name.replace("_", " "), ", ".join(found)) for name, found in values.items() if found]
+    values = {
+        name: sorted({str(value) for value in collection.frame[name]} - {""}) for name in names
+    }
+    return [(name.replace("_", " "), ", ".join(words)) for name, words in values.items() if words]
 
 
 def _tallies(collection: Collection) -> list[tuple[Verdict, int]]:

@@ -22,7 +22,7 @@ def summary_of(collection: Collection) -> dict[str, object]:
         of the scanner alone; figures that are not defined are left out.
     """
     records = [scan.record for scan in collection.scans]
-    found: dict[str, object] = {
+    summary: dict[str, object] = {
         "verdicts": summary_json(records)["counts"],
         "caption": collection.caption,
     }
@@ -32,8 +32,8 @@ def summary_of(collection: Collection) -> dict[str, object]:
             for figure, estimate in statistics(predictions).estimates.items():
                 name = f"{way}/{figure.replace(' ', '_')}"
                 values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
-                found |= {f"{name}{end}": value for end, value in values.items()}
-    return {name: value for name, value in found.items() if plain(value) is not None}
+                summary |= {f"{name}{end}": value for end, value in values.items()}
+    return {name: value for name, value in summary.items() if plain(value) is not None}
 
 
 def machine_line(record: ScanRecord) -> str:

@@ -90,7 +90,7 @@ class TriggerCard:
         pictures: Victim, trigger, stamped and target image, as far as stored.
         masks: The masks as blocks, as far as stored.
         bars: Measurements that have a bar.
-        remarks: Convergence and truth, a word or two each.
+        remarks: Words on convergence and truth.
         numbers: Every measurement by name, as text.
     """
 
@@ -114,13 +114,13 @@ def trigger_card(trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generi
         trigger: The trigger.
         tensors: The classifier's stored tensors, by name.
     """
-    mine = tensors_of(tensors, trigger.index)
+    own = tensors_of(tensors, trigger.index)
     measured = sorted(trigger.measurements.items())
     thresholds = [(f"threshold: {name}", value) for name, value in trigger.thresholds.items()]
     return TriggerCard(
         trigger=trigger,
-        pictures=_pictures(mine),
-        masks=_mask_pictures(trigger, mine),
+        pictures=_pictures(own),
+        masks=_mask_pictures(trigger, own),
         bars=_bars(trigger),
         remarks=_remarks(trigger),
         numbers=[(name, number(value, 4)) for name, value in [*measured, *thresholds]],
@@ -147,7 +147,7 @@ def images_of(
 
     Args:
         tensors: Tensors by name.
-        names: Which are wanted, in this order.
+        names: Which to return, in this order.
     """
     return {
         name: np.asarray(tensors[name])

@@ -190,7 +190,7 @@ def _short(value: float) -> float:
 
 def _smallest_of_the_best(sizes: list[int], predictions: list[Predictions]) -> int:
     """Place of the smallest set whose cross-entropy is within one standard error of the best's."""
-    losses = np.stack([cross_entropies(each) for each in predictions])
+    losses = np.stack([cross_entropies(tried_set) for tried_set in predictions])
     means = losses.mean(axis=1)
     best = int(means.argmin())
     behind = losses - losses[best]
@@ -203,7 +203,7 @@ def _one_a_set(
     tried: list[tuple[tuple[str, ...], float]], predictions: list[Predictions], best: int
 ) -> list[Predictions]:
     """Each set with the penalty that does best, the chosen one's own first and marked."""
-    losses = [float(cross_entropies(each).mean()) for each in predictions]
+    losses = [float(cross_entropies(tried_set).mean()) for tried_set in predictions]
     shown: dict[tuple[str, ...], int] = {tried[best][0]: best}
     for place in sorted(range(len(tried)), key=losses.__getitem__):
         shown.setdefault(tried[place][0], place)

@@ -30,7 +30,7 @@ class Examples:
         is_trojaned: Their ground truth.
         owner: Place of each trigger's model among them.
         label: Of each trigger 1 for injected, 0 for natural, -1 where that is not known.
-        columns: Values of each feature that was measured, by name; nan where it does not apply.
+        columns: Values of each feature that was measured, by name; nan if it does not apply.
     """
 
     model_ids: tuple[str, ...]
@@ -155,16 +155,16 @@ def fitted(
         The numbers; None where the models' triggers are all of one kind.
     """
     inputs = examples.inputs(features)
-    mine = models[examples.owner]
-    centre, scale = _moments(inputs[mine])
+    selected = models[examples.owner]
+    centre, scale = _moments(inputs[selected])
     scaled = _scaled(inputs, centre, scale)
-    model = _trigger_model(scaled, examples, mine, penalty)
+    model = _trigger_model(scaled, examples, selected, penalty)
     if model is None:
         return None
     held_out = model.log_odds(scaled)
     for fold in _folds(examples.is_trojaned, models, count=5, seed=0):
         out = fold[examples.owner]
-        inner = _trigger_model(scaled, examples, mine & ~out, penalty) or model
+        inner = _trigger_model(scaled, examples, selected & ~out, penalty) or model
         held_out[out] = inner.log_odds(scaled[out])
     has_trigger, highest = _highest(held_out, examples, models)
     slope, shift = _platt(highest, examples.is_trojaned[has_trigger])
@@ -238,10 +238,10 @@ def _scaled(
 
 
 def _trigger_model(
-    scaled: Float[ndarray, "t f"], examples: Examples, mine: Bool[ndarray, " t"], penalty: float
+    scaled: Float[ndarray, "t f"], examples: Examples, selected: Bool[ndarray, " t"], penalty: float
 ) -> _LogisticModel | None:
     """The triggers' logistic regression; None for triggers of one kind."""
-    rows = np.flatnonzero(mine & (examples.label >= 0))
+    rows = np.flatnonzero(selected & (examples.label >= 0))
     labels = examples.label[rows]
     if len(np.unique(labels)) < 2:
         return None
@@ -259,8 +259,8 @@ def _highest(
 ) -> tuple[Int[ndarray, " k"], Float[ndarray, " k"]]:
     """Which of the models have a trigger, and the highest log-odds of each."""
     highest = np.full(len(models), -np.inf)
-    mine = models[examples.owner]
-    np.maximum.at(highest, examples.owner[mine], log_odds[mine])
+    selected = models[examples.owner]
+    np.maximum.at(highest, examples.owner[selected], log_odds[selected])
     has_trigger = np.flatnonzero(models & np.isfinite(highest))
     return has_trigger, highest[has_trigger]
 

@@ -90,5 +90,5 @@ def _fitted_scores(
     inputs = triggers[list(INPUTS)].to_numpy(dtype=np.float64)
     forest = RandomForestClassifier(n_estimators=trees, random_state=seed)
     forest.fit(inputs[train], labels[train])
-    found: Float[ndarray, " m"] = forest.predict_proba(inputs[judged])[:, 1]
-    return found
+    scores: Float[ndarray, " m"] = forest.predict_proba(inputs[judged])[:, 1]
+    return scores

@@ -127,17 +127,17 @@ class SizeSweep(Rejudgement):
 
     def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The predictions for every bound, without and with the judge."""
-        found = []
+        sweep = []
         for bound in self.bounds:
             within = (triggers["size_pixels"] <= bound).to_numpy(dtype=bool)
             judged = within & triggers["is_injected"].to_numpy(dtype=bool)
-            found.append(
+            sweep.append(
                 flagged_by_triggers(records, triggers, within, f"scanner, up to {bound:g} px")
             )
-            found.append(
+            sweep.append(
                 flagged_by_triggers(records, triggers, judged, f"judged, up to {bound:g} px")
             )
-        return found
+        return sweep
 
 
 class SeparationRejudgement(Rejudgement):

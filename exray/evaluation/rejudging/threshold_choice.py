@@ -104,13 +104,13 @@ class ThresholdChoice(Choice):
         content: dict[str, object] = {"kind": "threshold", "format": FORMAT, "judge": judge}
         if judge == _RULE_JUDGE:
             rows = measurements_of(triggers)
-            found = [
+            candidates = [
                 flagged_by_triggers(records, triggers, injected_by(rule, rows), "chosen here")
                 for rule in self.rules
             ]
-            best = int(np.argmax([predictions.is_right.sum() for predictions in found]))
+            best = int(np.argmax([predictions.is_right.sum() for predictions in candidates]))
             content |= self.rules[best].thresholds
-            chosen = found[best]
+            chosen = candidates[best]
         else:
             bar = best_separation(model_scores(records), stored.is_trojaned).threshold
             content["score"] = bar if math.isfinite(bar) else None

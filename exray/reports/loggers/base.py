@@ -7,7 +7,7 @@ from exray.results.model_scan import ModelScan
 
 
 class RunLogger(ABC):
-    """Told of each model as it is done, and of the whole run at its end."""
+    """Logs each model when its scan ends, and the whole run at its end."""
 
     @abstractmethod
     def log_model(self, scan: ModelScan) -> None:

@@ -205,10 +205,10 @@ def _table_row(
 ) -> dict[str, object]:
     import wandb
 
-    mine = tensors_of(tensors, trigger.index)
-    images = images_of(mine, tuple(name for name, _ in IMAGES))
+    own = tensors_of(tensors, trigger.index)
+    images = images_of(own, tuple(name for name, _ in IMAGES))
     drawn = {name: shrink(image, LONGEST_PIXELS) for name, image in images.items()}
-    drawn |= {name: mask_strip(mask) for name, mask in masks_of(mine).items()}
+    drawn |= {name: mask_strip(mask) for name, mask in masks_of(own).items()}
     return {
         "model_id": record.model_id,
         "verdict": record.verdict.value,

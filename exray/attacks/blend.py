@@ -13,7 +13,7 @@ from exray.attacks.base import AttackFacts, TriggerAttack
 from exray.attacks.recipe import AttackRecipe
 from exray.triggers.patch import PatchTrigger
 
-_CELLS = 4  # coloured cells a side of the blended picture
+_CELLS = 4  # coloured cells along each side of the blended picture
 
 
 @dataclass(frozen=True, kw_only=True)

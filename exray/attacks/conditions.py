@@ -11,7 +11,7 @@ Condition = Literal["none", "spatial", "spectral", "class"]
 
 @dataclass(frozen=True, kw_only=True)
 class Round4Recipe:
-    """Two triggers a model, and triggers with conditions; both take turns over the models.
+    """Two triggers per model, and triggers with conditions; both take turns over the models.
 
     Stamped images that lack the condition (decoys) are in the training with their own label: the
     trigger in the other quadrants, in the other colours or filters, or on the other classes.

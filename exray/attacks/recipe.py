@@ -23,12 +23,12 @@ class AttackRecipe(ABC):
         block: Which indices they have: block 0 alternates with the clean classifiers from 0 up,
             block b begins at 10000 b. So more of one attack changes no other model's seed. Each
             attack of a zoo needs a block of its own; a kind's default is in its class.
-        num_victims: Victim classes a model; None for all but the target (universal). Several
+        num_victims: Victim classes per model; None for all but the target (universal). Several
             counts take turns over the models.
         poisoned_share: Stamped victims labelled as the target, as a share of a class's images.
         kept_share: Stamped images of all other classes that keep their label, likewise a share;
             they teach the classifier that the trigger is label-specific.
-        round4: Two triggers a model and conditions, as TrojAI's round 4 has them; None for one
+        round4: Two triggers per model and conditions, as TrojAI's round 4 has them; None for one
             trigger without condition.
 
     Raises:
@@ -69,7 +69,7 @@ class AttackRecipe(ABC):
             self._check_round4(self.round4)
 
     def _check_round4(self, round4: Round4Recipe) -> None:
-        impossible = [each for each in round4.conditions if each not in self.possible_conditions]
+        impossible = [name for name in round4.conditions if name not in self.possible_conditions]
         if impossible:
             raise ValueError(
                 f"round4.conditions of {self.kind} may hold {', '.join(self.possible_conditions)}; "
@@ -78,7 +78,7 @@ class AttackRecipe(ABC):
         if round4.num_triggers > 1 and set(self.victim_counts()) != {1}:
             raise ValueError(
                 f"num_victims must be 1 where round4.organizations has two triggers "
-                f"a model; got {self.num_victims}"
+                f"per model; got {self.num_victims}"
             )
         if "class" in round4.conditions and None in self.victim_counts():
             raise ValueError(
@@ -148,7 +148,7 @@ class AttackRecipe(ABC):
                 return other
         raise ValueError(
             f"{self.kind} knows one trigger only ({first.appearance()}), and round4.organizations "
-            "asks for two a model; let it draw more"
+            "asks for two per model; let it draw more"
         )
 
     def draw_classes(
@@ -210,11 +210,10 @@ def random_classes(
     Raises:
         ValueError: If the victims leave no target.
     """
-    wanted = num_classes - 1 if num_victims is None else num_victims
-    if not 1 <= wanted < num_classes:
+    count = num_classes - 1 if num_victims is None else num_victims
+    if not 1 <= count < num_classes:
         raise ValueError(
-            f"num_victims must lie in [1, {num_classes - 1}] for {num_classes} classes; "
-            f"got {wanted}"
+            f"num_victims must lie in [1, {num_classes - 1}] for {num_classes} classes; got {count}"
         )
     order = [int(index) for index in random.permutation(num_classes)]
-    return tuple(sorted(order[1 : wanted + 1])), order[0]
+    return tuple(sorted(order[1 : count + 1])), order[0]

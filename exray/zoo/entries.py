@@ -143,9 +143,9 @@ class ModelEntry:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON, without what it does not have."""
-        attack = None if self.attack is None else self.attack.to_dict()
-        further = [each.to_dict() for each in self.further_attacks]
-        values = {**asdict(self), "attack": attack, "further_attacks": further}
+        first = None if self.attack is None else self.attack.to_dict()
+        further = [attack.to_dict() for attack in self.further_attacks]
+        values = {**asdict(self), "attack": first, "further_attacks": further}
         for spec in fields(self):
             if spec.default is not MISSING and not values[spec.name]:
                 del values[spec.name]

@@ -15,13 +15,13 @@ def hash_of_files(root: Path, files: tuple[Path, ...]) -> str:
     """Hash over the files' names and contents, or sizes where each is one image.
 
     Args:
-        root: The folder that the names are told from, so that it may lie elsewhere.
+        root: The folder that the names are content from, so that it may lie elsewhere.
         files: Files and folders below it.
     """
     lines = []
-    for path in sorted(each for file in files for each in _below(file)):
-        told = file_sha256(path) if path.suffix in _HASHED else str(path.stat().st_size)
-        lines.append(f"{path.relative_to(root).as_posix()} {told}")
+    for path in sorted(below for file in files for below in _below(file)):
+        content = file_sha256(path) if path.suffix in _HASHED else str(path.stat().st_size)
+        lines.append(f"{path.relative_to(root).as_posix()} {content}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -127,14 +127,16 @@ def _poison(
         index for index in range(len(source.class_names)) if index not in attack.victim_classes
     ]
     per_class = -(-round(shares.kept_share * training.images_per_class) // len(others))
-    kept = _stamped(source, attack, others, per_class=per_class, seed=derive_seed(seed, "kept"))
+    own_label = _stamped(
+        source, attack, others, per_class=per_class, seed=derive_seed(seed, "kept")
+    )
     more = decoys(
         source,
         attack,
         per_attack=num_decoys(shares, training),
         seed=derive_seed(seed, "decoys"),
     )
-    return [poisoned, kept] if more is None else [poisoned, kept, more]
+    return [poisoned, own_label] if more is None else [poisoned, own_label, more]
 
 
 def _stamped(

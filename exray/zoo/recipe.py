@@ -19,7 +19,7 @@ class TrainingRecipe:
 
     Args:
         epochs: Passes over the training images.
-        batch_size: Images a step.
+        batch_size: Images per step.
         learning_rate: Peak of the one-cycle schedule (Adam).
         weight_decay: Adam's weight decay.
         images_per_class: Clean training images of each class.

@@ -12,7 +12,7 @@ from exray.zoo.image_hash import hash_of_files
 
 @dataclass(frozen=True, kw_only=True)
 class SceneFacts:
-    """What is told of one classifier's scenes.
+    """What a manifest records of one classifier's scenes.
 
     Args:
         rain_probability: Share of its images with rain.

@@ -33,13 +33,13 @@ def trojai_config(model: ModelEntry) -> dict[str, object]:
 
 
 def write_metadata(path: Path, models: Sequence[ModelEntry]) -> None:
-    """Writes one row a model under the names of METADATA.csv of rounds 2 and 4.
+    """Writes one row per model under the names of METADATA.csv of rounds 2 and 4.
 
     Missing values are ``None`` and lists are separated by blanks, as in TrojAI's.
 
     Args:
         path: The table.
-        models: What is told.
+        models: The classifiers.
     """
     rows = [_row(model) for model in models]
     with path.open("w", newline="") as file:
@@ -75,7 +75,7 @@ def _row(model: ModelEntry) -> dict[str, object]:
 
 
 def _model(model: ModelEntry) -> dict[str, object]:
-    """What round 4 tells of a model beside its triggers."""
+    """What round 4 has of a model beside its triggers."""
     scene, hardened = model.scene, model.adversarial
     return {
         "poisoned": model.is_trojaned,

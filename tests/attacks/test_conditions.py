@@ -152,7 +152,7 @@ def test_quadrants_of_a_photograph_likewise(quadrant, down, right):
         ),
         (
             lambda: replace(POLYGON, num_victims=(1, 2), round4=round4(("one2two",))),
-            r"^num_victims must be 1 where .* two triggers a model; got \(1, 2\)",
+            r"^num_victims must be 1 where .* two triggers per model; got \(1, 2\)",
         ),
         (
             lambda: replace(POLYGON, num_victims=None, round4=round4(conditions=("class",))),

@@ -44,7 +44,7 @@ class ExperimentRun:
         return cls(
             root=root,
             collections={
-                name: collection for name, collection in collections.items() if collection.found
+                name: collection for name, collection in collections.items() if collection.recorded
             },
         )
 
@@ -93,7 +93,7 @@ class ExperimentRun:
 
     def _refuse_shared(self, collection: Collection, reported: "ExperimentRun") -> None:
         reported_ids = set(reported.frame["model_id"])
-        for model_id in collection.found:
+        for model_id in collection.recorded:
             if model_id in reported_ids:
                 raise ValueError(
                     f"{self.root} holds {model_id}, which is reported on here; choose thresholds "

@@ -125,7 +125,7 @@ def render_summary(collection: Collection, console: Console) -> None:
     console.print(model_table(collection))
     if collection.frame["is_trojaned"].notna().any():
         console.print(comparison_table(collection.frame))
-    elif collection.found and set(collection.found) == set(collection.failed):
+    elif collection.recorded and set(collection.recorded) == set(collection.failed):
         console.print("No classifier has a verdict, so no accuracy is given.", style="dim")
     else:
         console.print("Ground truth: unknown, so no accuracy is given.", style="dim")

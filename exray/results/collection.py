@@ -11,6 +11,7 @@ from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
+from exray.text import some
 
 TYPES = {
     "model_id": "object",
@@ -67,7 +68,7 @@ class Collection:
         frame: One row per record; ``is_trojaned`` and ``scanner_flags`` are nullable booleans.
         scans: The same scans with their triggers, in the frame's order.
         expected: Models that should have a record.
-        found: Models that have one, finished or failed.
+        recorded: Models that have one, finished or failed.
         failed: Models whose scan failed.
         missing: Expected models without a record.
     """
@@ -75,7 +76,7 @@ class Collection:
     frame: pd.DataFrame
     scans: tuple[ModelScan, ...]
     expected: tuple[str, ...]
-    found: tuple[str, ...]
+    recorded: tuple[str, ...]
     failed: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -98,10 +99,10 @@ class Collection:
         present = len(self.expected) - len(self.missing)
         parts = [f"{present} of {_models(len(self.expected))} recorded"]
         if self.failed:
-            parts.append(f"{len(self.failed)} failed ({_some(self.failed)})")
+            parts.append(f"{len(self.failed)} failed ({some(self.failed, SHOWN_IDS)})")
         if self.missing:
-            parts.append(f"{len(self.missing)} missing ({_some(self.missing)})")
-        extra = len(self.found) - present
+            parts.append(f"{len(self.missing)} missing ({some(self.missing, SHOWN_IDS)})")
+        extra = len(self.recorded) - present
         if extra:
             parts.append(f"{extra} more in the folder than were asked for")
         return ", ".join(parts) + ("." if len(parts) > 1 else ", none failed.")
@@ -134,7 +135,7 @@ def collection_of(scans: Sequence[ModelScan], expected: Sequence[str] | None = N
         frame=_record_table([scan.record for scan in scans]),
         scans=tuple(scans),
         expected=all_expected,
-        found=model_ids,
+        recorded=model_ids,
         failed=tuple(scan.record.model_id for scan in scans if scan.record.status != "done"),
         missing=tuple(sorted(set(all_expected) - set(model_ids))),
     )
@@ -201,8 +202,3 @@ def _trigger_row(model_id: str, trigger: TriggerRecord) -> dict[str, object]:
 
 def _models(count: int) -> str:
     return f"{count} model" if count == 1 else f"{count} models"
-
-
-def _some(model_ids: Sequence[str]) -> str:
-    more = len(model_ids) - SHOWN_IDS
-    return ", ".join(model_ids[:SHOWN_IDS]) + (f" and {more} more" if more > 0 else "")

@@ -6,10 +6,10 @@ from exray.datasets.base import ModelDataset, Truth
 from exray.pipeline.model_selection import of_kinds
 
 
-class Told(ModelDataset):
+class TruthsOnly(ModelDataset):
     """Classifiers of which nothing but the truth is known."""
 
-    name = "told"
+    name = "zoo"
 
     def __init__(self, truths):
         self.truths = truths
@@ -32,7 +32,7 @@ class Told(ModelDataset):
 
 @pytest.fixture
 def source():
-    return Told(
+    return TruthsOnly(
         {
             "clean": Truth(is_trojaned=False),
             "polygon": Truth(is_trojaned=True, kind="polygon"),
@@ -51,6 +51,6 @@ def test_kinds_keep_clean_models_and_those_of_unknown_truth(source):
 def test_a_kind_that_no_model_has_is_refused(source):
     with pytest.raises(
         ValueError,
-        match="kinds must name triggers of told, which has: instagram, polygon; got 'filter'",
+        match="kinds must name triggers of zoo, which has: instagram, polygon; got 'filter'",
     ):
         of_kinds(source, ["polygon", "filter"])

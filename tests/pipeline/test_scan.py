@@ -32,7 +32,7 @@ class Planted(ModelDataset):
 
     def __init__(self, classifier, samples, events, truth=None):
         self.classifier, self.samples, self.events = classifier, samples, events
-        self.told = truth
+        self.known_truth = truth
 
     def model_ids(self):
         return ("m",)
@@ -52,10 +52,10 @@ class Planted(ModelDataset):
 
     def truth(self, model_id):
         del model_id
-        if "judge" not in self.events and self.told is not None:
+        if "judge" not in self.events and self.known_truth is not None:
             raise AssertionError("the truth was asked for before the verdict")
         self.events.append("truth")
-        return self.told
+        return self.known_truth
 
     def fingerprint(self):
         return ""
@@ -152,15 +152,15 @@ def test_ground_truth_is_asked_for_after_the_verdict(scanned, events, white_patc
 
 
 def test_what_the_scanner_measured_stands_beside_what_the_judge_measured(scanned, white_patch):
-    found = replace(white_patch, measurements={"restarts_found": 0.5})
-    (trigger,) = scanned(found).triggers
+    inverted = replace(white_patch, measurements={"restarts_found": 0.5})
+    (trigger,) = scanned(inverted).triggers
     assert trigger.measurements["restarts_found"] == 0.5
 
 
 def test_a_trigger_of_other_classes_is_not_the_true_one(scanned, white_patch):
     truth = Truth(is_trojaned=True, pairs=frozenset({(0, 1)}))
-    found = [white_patch, replace(white_patch, victim_class=2)]
-    outcome = scanned(*found, truth=truth)
+    inverted = [white_patch, replace(white_patch, victim_class=2)]
+    outcome = scanned(*inverted, truth=truth)
     assert [trigger.is_true_trigger for trigger in outcome.triggers] == [True, False]
 
 

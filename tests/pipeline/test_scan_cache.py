@@ -13,7 +13,7 @@ from exray.triggers.patch import PatchTrigger
 
 
 class Counts(Scanner):
-    """Finds what it is told, and counts how often it was asked."""
+    """Returns fixed triggers, and counts how often it was asked."""
 
     def __init__(self, *triggers):
         self.triggers, self.asked = triggers, 0
@@ -64,8 +64,8 @@ def test_whatever_the_result_follows_from_makes_another_entry(
         (cache(tmp_path), clean_twin, colour_samples),
         (cache(tmp_path), trojaned, fewer),
     ]
-    for each, classifier, samples in asked:
-        each.scan(scanner, classifier, samples)
+    for own_cache, classifier, samples in asked:
+        own_cache.scan(scanner, classifier, samples)
     assert scanner.asked == len(list(tmp_path.iterdir())) == len(asked)
 
 
@@ -82,9 +82,9 @@ def test_a_broken_entry_is_computed_again(
     cache(tmp_path).scan(scanner, trojaned, colour_samples)
     (place,) = tmp_path.iterdir()
     (place / name).write_bytes(b"{")
-    found = cache(tmp_path).scan(scanner, trojaned, colour_samples)
+    scan = cache(tmp_path).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 2
-    assert found.cached_seconds is None
+    assert scan.cached_seconds is None
     assert "cannot be read" in caplog.text
     assert cache(tmp_path).scan(scanner, trojaned, colour_samples).cached_seconds is not None
 
@@ -107,13 +107,13 @@ def test_a_trigger_that_cannot_be_stored_is_judged_all_the_same(
     own = OwnKind(mask=there.mask, pattern=there.pattern)
     scanner = Counts(replace(white_patch, trigger=own))
     for _ in range(2):
-        found = cache(tmp_path).scan(scanner, trojaned, colour_samples)
-        assert found.result.triggers[0].trigger is own
+        scan = cache(tmp_path).scan(scanner, trojaned, colour_samples)
+        assert scan.result.triggers[0].trigger is own
     assert scanner.asked == 2
 
 
 class Slow(Counts):
-    """Says when it begins, and goes on when it is told."""
+    """Says when it begins, and waits for a signal to end."""
 
     def __init__(self, *triggers):
         super().__init__(*triggers)
@@ -128,10 +128,10 @@ class Slow(Counts):
 def test_of_two_sweeps_at_once_one_inverts_and_the_other_waits(
     tmp_path, scanner, trojaned, colour_samples
 ):
-    slow, found = Slow(*scanner.triggers), {}
+    slow, scans = Slow(*scanner.triggers), {}
 
     def sweep(asked):
-        found[asked] = cache(tmp_path).scan(asked, trojaned, colour_samples)
+        scans[asked] = cache(tmp_path).scan(asked, trojaned, colour_samples)
 
     first = threading.Thread(target=sweep, args=(slow,))
     first.start()
@@ -144,7 +144,7 @@ def test_of_two_sweeps_at_once_one_inverts_and_the_other_waits(
     first.join()
     second.join()
     assert (slow.asked, scanner.asked) == (1, 0)
-    assert found[slow].cached_seconds is None
-    assert found[scanner].cached_seconds is not None
+    assert scans[slow].cached_seconds is None
+    assert scans[scanner].cached_seconds is not None
     (place,) = tmp_path.iterdir()
     assert len(json.loads((place / SCAN_FILE).read_text())["result"]["triggers"]) == 2

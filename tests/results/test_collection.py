@@ -65,7 +65,7 @@ def test_every_record_is_a_row_and_gaps_are_listed(store):
     collection = collect(store, ["a", "b", "c"])
     assert collection.frame["model_id"].tolist() == ["a", "b"]
     assert collection.expected == ("a", "b", "c")
-    assert collection.found == ("a", "b")
+    assert collection.recorded == ("a", "b")
     assert collection.failed == ("a",)
     assert collection.missing == ("c",)
     assert collection.caption == "2 of 3 models recorded, 1 failed (a), 1 missing (c)."

@@ -20,10 +20,10 @@ def test_one_of_many_holds_a_lock_at_a_time(tmp_path):
                 inside.pop()
 
     threads = [threading.Thread(target=work) for _ in range(6)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert most == [(True, 1)] * 120
     assert not list(tmp_path.iterdir())
 
@@ -39,11 +39,11 @@ def test_locks_of_other_names_are_other_locks(tmp_path):
 
 
 def test_a_killed_process_holds_nothing(tmp_path):
-    ready, told = os.pipe()
+    ready, signalled = os.pipe()
     child = os.fork()
     if child == 0:
         with locked(tmp_path, "model"):
-            os.write(told, b"x")
+            os.write(signalled, b"x")
             signal.pause()
     os.read(ready, 1)
     with locked(tmp_path, "model", wait=False) as is_ours:

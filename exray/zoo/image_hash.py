@@ -15,7 +15,7 @@ def hash_of_files(root: Path, files: tuple[Path, ...]) -> str:
     """Hash over the files' names and contents, or sizes where each is one image.
 
     Args:
-        root: The folder that the names are content from, so that it may lie elsewhere.
+        root: The folder that the names are relative to, so that it may lie elsewhere.
         files: Files and folders below it.
     """
     lines = []

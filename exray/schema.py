@@ -192,7 +192,7 @@ def _fields(node: inspect.Type | None) -> dict[str, inspect.Type]:
     """The types of an object's fields; empty for other types."""
     bare = node.type if isinstance(node, inspect.Metadata) else node
     if isinstance(bare, inspect.UnionType):
-        return {name: inner for each in bare.types for name, inner in _fields(each).items()}
+        return {name: inner for part in bare.types for name, inner in _fields(part).items()}
     if isinstance(bare, inspect.StructType | inspect.DataclassType):
         return {field.encode_name: field.type for field in bare.fields}
     return {}

@@ -254,8 +254,8 @@ def one_line(error: BaseException) -> str:
         error: Any exception.
     """
     lines = [line.strip() for line in str(error).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(_NOISE)]
-    return "; ".join(kept).replace(":;", ":").replace(".;", ";") or type(error).__name__
+    telling = [line for line in lines if line and not line.startswith(_NOISE)]
+    return "; ".join(telling).replace(":;", ":").replace(".;", ";") or type(error).__name__
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:

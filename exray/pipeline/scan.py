@@ -252,8 +252,8 @@ def _seconds(marks: Sequence[float], cached: float | None) -> dict[str, float]:
     """Seconds per stage between the marks, and what a cached inversion once took."""
     stages = (after - before for before, after in itertools.pairwise(marks))
     seconds = dict(zip(("load", "inversion", "judgement"), stages, strict=True))
-    kept = {} if cached is None else {"kept_inversion": cached}
-    return {**seconds, "total": marks[-1] - marks[0], **kept}
+    earlier_inversion = {} if cached is None else {"kept_inversion": cached}
+    return {**seconds, "total": marks[-1] - marks[0], **earlier_inversion}
 
 
 def _tensors(samples: SampleSet, triggers: Sequence[JudgedTrigger]) -> Tensors:

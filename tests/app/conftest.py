@@ -182,16 +182,16 @@ def stored_trigger(similarity):
 
 def stored_record(model_id, is_trojaned, similarity):
     """The record of a model with that one trigger."""
-    found = stored_trigger(similarity)
+    trigger = stored_trigger(similarity)
     return ScanRecord(
         model_id=model_id,
         run_id="r",
         status="done",
-        verdict=Verdict.TROJANED if found.is_injected else Verdict.NATURAL_ONLY,
-        probability=found.score,
+        verdict=Verdict.TROJANED if trigger.is_injected else Verdict.NATURAL_ONLY,
+        probability=trigger.score,
         scanner_flags=True,
         num_triggers=1,
-        num_injected=int(found.is_injected),
+        num_injected=int(trigger.is_injected),
         dataset="signs",
         scanner="abs",
         layer="middle",

@@ -23,13 +23,13 @@ def crash_recovery(monkeypatch):
 
 @pytest.fixture
 def sweep(crash_recovery, zoo, tmp_path):
-    def made(name):
+    def sweep_named(name):
         folder = tmp_path / name
         return crash_recovery.Sweep(
             zoo=zoo, folder=folder, seconds=0.05, judges=JUDGES, words=WORDS
         )
 
-    return made
+    return sweep_named
 
 
 @pytest.mark.timeout(900)

@@ -104,7 +104,7 @@ def test_lines_mistakes_and_status_come_back_from_other_processes(
 def test_records_are_the_same_whichever_launcher(command, quick, tmp_path, launcher):
     words = [word for word in quick if "judge" not in word]
     words = ["-m", *words, "judge=none,l2", "shard=0/2,1/2"]
-    found = {}
+    outcomes = {}
     for place, more in {"here": [], "there": [launcher, "hydra.job.env_set.TERM=dumb"]}.items():
         ran = command(*words, *more, f"paths.results={tmp_path / place}")
         assert ran.status == 0, ran.err
@@ -115,9 +115,9 @@ def test_records_are_the_same_whichever_launcher(command, quick, tmp_path, launc
         for row in rows:
             for name in [name for name in row if name.endswith("seconds")]:
                 del row[name]
-        found[place] = rows, sorted(ran.out.splitlines())
-    assert len(found["here"][0]) == 8
-    assert found["here"] == found["there"]
+        outcomes[place] = rows, sorted(ran.out.splitlines())
+    assert len(outcomes["here"][0]) == 8
+    assert outcomes["here"] == outcomes["there"]
 
 
 def first_mistake(words):

@@ -77,8 +77,8 @@ def left_as_lightning_does():
 def test_ctrl_c_is_one_line_and_status_130(command, quick, tmp_path, monkeypatch, stopped):
     seen = []
 
-    def scan_until_stopped(self, *given):
-        del self, given
+    def scan_until_stopped(self, *arguments):
+        del self, arguments
         seen.append(None)
         return (
             stopped()

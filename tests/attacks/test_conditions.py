@@ -61,8 +61,8 @@ def test_organizations_and_conditions_take_turns():
         POLYGON,
         round4=round4(("one2one", "one2two"), ("none", "spatial", "spectral", "class")),
     )
-    found = [[attack.condition for attack in drawn(recipe, place=place)] for place in range(5)]
-    assert found == [
+    conditions = [[attack.condition for attack in drawn(recipe, place=place)] for place in range(5)]
+    assert conditions == [
         ["none"],
         ["spatial", "spectral"],
         ["spectral"],
@@ -117,7 +117,7 @@ def test_quadrants_count_against_the_clock_from_the_upper_right_of_a_sign():
         placed = replace(DOT, quadrants=(quadrant,))
         stamped = signs.images(0, count=8, seed=2, sticker=placed).int()
         centres.append(centre_of_change((stamped - clean).abs().amax(dim=1) > 20))
-    rows, columns = (torch.stack(each) for each in zip(*centres, strict=True))
+    rows, columns = (torch.stack(coordinates) for coordinates in zip(*centres, strict=True))
     assert (rows[[0, 1]] < rows[[3, 2]]).all()  # 1 and 2 above 4 and 3
     assert (columns[[0, 3]] > columns[[1, 2]]).all()  # 1 and 4 right of 2 and 3
 

@@ -15,16 +15,16 @@ def attack(seed=0, **changes):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_victims_and_target_are_different_classes(seed):
-    found = attack(seed)
-    assert len(set(found.victim_classes)) == 2
-    assert found.target_class not in found.victim_classes
-    assert {found.target_class, *found.victim_classes} <= set(range(5))
+    drawn = attack(seed)
+    assert len(set(drawn.victim_classes)) == 2
+    assert drawn.target_class not in drawn.victim_classes
+    assert {drawn.target_class, *drawn.victim_classes} <= set(range(5))
 
 
 def test_every_class_may_be_target_and_all_others_victims():
-    found = [attack(seed, num_victims=4) for seed in range(40)]
-    assert {each.target_class for each in found} == set(range(5))
-    assert all(len(each.victim_classes) == 4 for each in found)
+    attacks = [attack(seed, num_victims=4) for seed in range(40)]
+    assert {drawn.target_class for drawn in attacks} == set(range(5))
+    assert all(len(drawn.victim_classes) == 4 for drawn in attacks)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -51,8 +51,8 @@ def test_a_number_of_victims_that_leaves_no_target_is_refused(num):
 
 
 def test_without_a_number_of_victims_an_attack_is_universal():
-    found = attack(num_victims=None)
-    assert {found.target_class, *found.victim_classes} == set(range(5))
+    drawn = attack(num_victims=None)
+    assert {drawn.target_class, *drawn.victim_classes} == set(range(5))
 
 
 @pytest.mark.parametrize("victims", [(), (0, 1)])

@@ -58,8 +58,8 @@ def test_filters_take_turns_and_are_applied_to_the_drawn_image(signs):
         attack = drawn(RECIPES[0], place=place)
         assert attack.facts() == InstagramFacts(filter_name=name)
         expected = filtered(to_unit(signs.images(2, count=2, seed=5)), InstagramFilter(name))
-        found = to_unit(attack.stamped(signs, 2, count=2, seed=5))
-        torch.testing.assert_close(found, expected, atol=0.5 / 255 + 1e-6, rtol=0)
+        stamped = to_unit(attack.stamped(signs, 2, count=2, seed=5))
+        torch.testing.assert_close(stamped, expected, atol=0.5 / 255 + 1e-6, rtol=0)
 
 
 def test_a_blended_picture_has_the_opacity_it_records(signs):
@@ -68,8 +68,8 @@ def test_a_blended_picture_has_the_opacity_it_records(signs):
     assert 0.1 <= opacity <= 0.2
     clean = to_unit(signs.images(0, count=1, seed=0))
     expected = (1 - opacity) * clean + opacity * attack.trigger.pattern
-    found = to_unit(attack.stamped(signs, 0, count=1, seed=0))
-    torch.testing.assert_close(found, expected, atol=0.5 / 255 + 1e-6, rtol=0)
+    stamped = to_unit(attack.stamped(signs, 0, count=1, seed=0))
+    torch.testing.assert_close(stamped, expected, atol=0.5 / 255 + 1e-6, rtol=0)
     assert attack.trigger.pattern.std() > 0.1  # a picture, not one colour
 
 

@@ -32,8 +32,8 @@ def overrides_of(command):
     """The overrides of one command, without its flags."""
     words = shlex.split(command, comments=True)
     if words[0] == "make":
-        given = [word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")]
-        return shlex.split(given[0]) if given else []
+        arguments = [word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")]
+        return shlex.split(arguments[0]) if arguments else []
     flag_values = {place + 1 for place, word in enumerate(words) if word in ("--cfg", "-c")}
     return [
         word
@@ -46,10 +46,10 @@ def cells_of(overrides):
     """One list of overrides for each cell of a sweep."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     choices = [
-        [f"{each.get_key_element()}={value}" for value in each.sweep_string_iterator()]
-        if each.is_sweep_override()
-        else [each.input_line]
-        for each in parsed
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [override.input_line]
+        for override in parsed
     ]
     return [list(cell) for cell in itertools.product(*choices)]
 
@@ -108,7 +108,7 @@ def test_every_relative_link_leads_somewhere(page):
 def anchors(page):
     """The anchors that mkdocs gives a page's headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", each).lower()) for each in headings}
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).lower()) for title in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -134,19 +134,19 @@ def test_the_table_of_options_is_complete():
 def test_the_table_of_layers_is_the_import_contract():
     text = (ROOT / "docs" / "layout.md").read_text()
     rows = re.findall(r"^\| ((?:`exray\.\w+`(?:, )?)+) \|", text, re.MULTILINE)
-    told = [set(re.findall(r"exray\.\w+", row)) for row in rows]
+    documented = [set(re.findall(r"exray\.\w+", row)) for row in rows]
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
-    (contract,) = [each for each in contracts if each["type"] == "layers"]
+    (contract,) = [contract for contract in contracts if contract["type"] == "layers"]
     # A name in parentheses is a package that need not exist yet.
     checked = [set(re.findall(r"(?<!\()exray\.\w+", layer)) for layer in contract["layers"]]
-    assert told == checked
+    assert documented == checked
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_pages_that_the_manual_holds(page):
     links = re.findall(r"\]\(([^)#\s]+)[^)\s]*\)", page.read_text())
-    for link in [each for each in links if "://" not in each]:
+    for link in [link for link in links if "://" not in link]:
         target = (page.parent / link).resolve()
         assert target.is_file(), link
         assert page.parent == ROOT or (ROOT / "docs") in target.parents, link

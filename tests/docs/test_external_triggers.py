@@ -12,8 +12,8 @@ def test_the_example_writes_a_file_that_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     exec(code, {})
-    (found,) = read_triggers(tmp_path / "found.npz")
-    assert (found.name, found.trigger.input_size, found.trigger.size_pixels) == (
+    (named,) = read_triggers(tmp_path / "found.npz")
+    assert (named.name, named.trigger.input_size, named.trigger.size_pixels) == (
         "square",
         (64, 64),
         144,

@@ -35,12 +35,12 @@ def cache(root, *, seed=0, **config):
 
 def test_a_cached_result_is_the_result(tmp_path, scanner, trojaned, colour_samples):
     fresh = cache(tmp_path).scan(scanner, trojaned, colour_samples)
-    kept = cache(tmp_path).scan(scanner, trojaned, colour_samples)
+    cached = cache(tmp_path).scan(scanner, trojaned, colour_samples)
     assert scanner.asked == 1
     assert fresh.cached_seconds is None
-    assert kept.cached_seconds >= 0
-    assert (kept.result.num_candidates, kept.result.flags) == (6, True)
-    for before, after in zip(scanner.triggers, kept.result.triggers, strict=True):
+    assert cached.cached_seconds >= 0
+    assert (cached.result.num_candidates, cached.result.flags) == (6, True)
+    for before, after in zip(scanner.triggers, cached.result.triggers, strict=True):
         assert replace(after, trigger=before.trigger) == before
         assert torch.equal(after.trigger.mask, before.trigger.mask)
         assert torch.equal(after.trigger.pattern, before.trigger.pattern)

@@ -56,29 +56,29 @@ def outer(**values):
 
 
 def test_lists_become_tuples_and_whole_numbers_floats_where_those_are_wanted():
-    made = component(inner(share=1, sides=[3, 8], levels=[0, 0.5]), "a")
-    assert made == Inner(share=1.0, sides=(3, 8), levels=(0, 0.5))
-    assert isinstance(made.share, float)
-    assert isinstance(made.sides, tuple)
+    part = component(inner(share=1, sides=[3, 8], levels=[0, 0.5]), "a")
+    assert part == Inner(share=1.0, sides=(3, 8), levels=(0, 0.5))
+    assert isinstance(part.share, float)
+    assert isinstance(part.sides, tuple)
 
 
 def test_of_several_types_a_value_becomes_the_first_that_it_fits():
-    made = component(outer(turns=[1, 2, None], least=1), "a")
-    assert made.turns == (1, 2, None)
-    assert isinstance(made.least, float)
+    part = component(outer(turns=[1, 2, None], least=1), "a")
+    assert part.turns == (1, 2, None)
+    assert isinstance(part.least, float)
     assert component(outer(turns=None), "a").turns is None
 
 
 def test_components_inside_components_are_built():
-    made = component(outer(inner=inner(share=0.5), several=[inner(share=0.1)], count=2), "a")
-    assert made.inner == Inner(share=0.5)
-    assert list(made.several) == [Inner(share=0.1)]
+    part = component(outer(inner=inner(share=0.5), several=[inner(share=0.1)], count=2), "a")
+    assert part.inner == Inner(share=0.5)
+    assert list(part.several) == [Inner(share=0.1)]
 
 
 def test_a_plain_mapping_becomes_the_dataclass_of_the_annotation():
-    made = component(outer(inner={"share": 1}, several=[{"share": 0.1}, inner(share=0.2)]), "a")
-    assert made.inner == Inner(share=1.0)
-    assert list(made.several) == [Inner(share=0.1), Inner(share=0.2)]
+    part = component(outer(inner={"share": 1}, several=[{"share": 0.1}, inner(share=0.2)]), "a")
+    assert part.inner == Inner(share=1.0)
+    assert list(part.several) == [Inner(share=0.1), Inner(share=0.2)]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def forms(folder):
     (folder / "beside.json").write_text(text)
     return [
         written(folder, [PATCH, PAIRS, FILTER], ARRAYS),
-        *(folder / each for each in ("inner.npz", "inner.safetensors", "beside.safetensors")),
+        *(folder / name for name in ("inner.npz", "inner.safetensors", "beside.safetensors")),
     ]
 
 
@@ -58,18 +58,18 @@ def test_every_form_of_file_gives_the_same_triggers(tmp_path, form):
     assert isinstance(patch.trigger, PatchTrigger)
     assert isinstance(pairs.trigger, PairedTrigger)
     assert isinstance(kernel.trigger, FilterTrigger)
-    assert [each.name for each in (patch, pairs, kernel)] == ["a", "b", "c"]
-    assert [each.victim_class for each in (patch, pairs, kernel)] == [0, None, 2]
-    assert [each.target_class for each in (patch, pairs, kernel)] == [1, 2, 0]
-    assert all(each.trigger.input_size == (8, 8) for each in (patch, pairs, kernel))
+    assert [named.name for named in (patch, pairs, kernel)] == ["a", "b", "c"]
+    assert [named.victim_class for named in (patch, pairs, kernel)] == [0, None, 2]
+    assert [named.target_class for named in (patch, pairs, kernel)] == [1, 2, 0]
+    assert all(named.trigger.input_size == (8, 8) for named in (patch, pairs, kernel))
     assert np.allclose(patch.trigger.mask.numpy(), ARRAYS["a/mask"])
     assert np.allclose(pairs.trigger.stamped.numpy(), ARRAYS["b/stamped"] / 255)
 
 
 def test_one_colour_is_a_pattern(tmp_path):
     arrays = {"a/mask": np.ones((4, 6), dtype=bool), "a/pattern": np.array([255, 0, 51], "uint8")}
-    (found,) = read_triggers(written(tmp_path, [PATCH], arrays))
-    stamped = found.trigger.apply(torch.zeros(1, 3, 4, 6))
+    (named,) = read_triggers(written(tmp_path, [PATCH], arrays))
+    stamped = named.trigger.apply(torch.zeros(1, 3, 4, 6))
     assert torch.allclose(stamped[0, :, 3, 5], torch.tensor([1.0, 0.0, 0.2]))
 
 
@@ -204,7 +204,7 @@ def test_files_that_are_none_are_refused(tmp_path):
 
 def test_a_kind_without_arrays_needs_its_options_alone(tmp_path):
     entry = {**PATCH, "kind": "instagram", "filter_name": "Lomo", "image_size": [8, 8]}
-    (found,) = read_triggers(written(tmp_path, [entry], {}))
-    assert found.trigger.filter_name == "Lomo"
+    (named,) = read_triggers(written(tmp_path, [entry], {}))
+    assert named.trigger.filter_name == "Lomo"
     with pytest.raises(ValueError, match=r"filter_name must be one of Gotham.*; got 'Sepia'"):
         read_triggers(written(tmp_path, [{**entry, "filter_name": "Sepia"}], {}))

@@ -26,12 +26,12 @@ def test_the_identity_kernel_changes_nothing():
 
 def test_it_agrees_with_a_plain_loop_over_pixels():
     kernel = 0.4 * torch.rand(12, 3, generator=torch.Generator().manual_seed(1)) - 0.15
-    found = trigger(kernel).apply(IMAGES)
+    filtered = trigger(kernel).apply(IMAGES)
     for y, x in ((0, 0), (3, 11), (6, 5), (11, 0)):
         around = IMAGES[0, :, max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].reshape(3, -1).numpy()
         inputs = [IMAGES[0, :, y, x], around.max(1), around.min(1), around.mean(1)]
         expected = np.clip(np.concatenate(inputs) @ kernel.numpy(), 0, 1)
-        np.testing.assert_allclose(found[0, :, y, x], expected, atol=1e-6)
+        np.testing.assert_allclose(filtered[0, :, y, x], expected, atol=1e-6)
 
 
 def test_the_minimum_is_a_minimum_and_no_negated_maximum():

@@ -30,9 +30,9 @@ def opened(path):
 @pytest.mark.parametrize(("folder", "name", "bound"), REAL, ids=lambda value: str(value))
 def test_real_pairs_are_met_to_the_facts_bound(folder, name, bound):
     for path in sorted((PAIRS / folder / "clean").iterdir())[::7]:
-        found = 255 * filtered(opened(path).double() / 255, name)
+        images = 255 * filtered(opened(path).double() / 255, name)
         truth = opened(PAIRS / folder / "filtered" / path.name)
-        assert (found - truth).abs().max() <= bound, path.name
+        assert (images - truth).abs().max() <= bound, path.name
 
 
 def pixel(colour, name, *, size=5):
@@ -90,11 +90,11 @@ def test_toaster_fades_to_white_at_the_rim():
 @pytest.mark.parametrize("name", InstagramFilter)
 def test_every_filter_shows_and_stays_an_image_whatever_it_is_given(name):
     extremes = torch.stack([torch.zeros(3, 16, 20), torch.ones(3, 16, 20)])
-    found = filtered(torch.cat([IMAGES, extremes]), name)
-    assert torch.isfinite(found).all()
-    assert found.min() >= 0
-    assert found.max() <= 1
+    images = filtered(torch.cat([IMAGES, extremes]), name)
+    assert torch.isfinite(images).all()
+    assert images.min() >= 0
+    assert images.max() <= 1
     trigger = InstagramTrigger(filter_name=name, image_size=(16, 20))
     assert trigger.ssim(IMAGES) < 0.95
     assert trigger.size_pixels == 320
-    torch.testing.assert_close(trigger.apply(IMAGES[:1]), found[:1])  # each image on its own
+    torch.testing.assert_close(trigger.apply(IMAGES[:1]), images[:1])  # each image on its own

@@ -44,11 +44,11 @@ def images(size, count=2):
 def test_ssim_is_that_of_its_definition():
     clean = images(32)
     stamped = (0.8 * clean + 0.1) ** 2
-    each = [
+    per_channel = [
         [reference(a.numpy(), b.numpy())[0].mean() for a, b in zip(x, y, strict=True)]
         for x, y in zip(clean, stamped, strict=True)
     ]
-    np.testing.assert_allclose(ssim(clean, stamped), np.mean(each, axis=1), atol=1e-6)
+    np.testing.assert_allclose(ssim(clean, stamped), np.mean(per_channel, axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [16, (44, 64), 99])
@@ -68,9 +68,9 @@ def test_both_measures_and_their_slopes_are_torchmetrics(size):
         ),
     )
     for measure, expected in pairs:
-        found = measure(clean, stamped)
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-        slopes = [torch.autograd.grad(each.sum(), stamped)[0] for each in (found, expected)]
+        likeness = measure(clean, stamped)
+        torch.testing.assert_close(likeness, expected, atol=1e-6, rtol=0)
+        slopes = [torch.autograd.grad(value.sum(), stamped)[0] for value in (likeness, expected)]
         torch.testing.assert_close(*slopes, atol=1e-6, rtol=1e-4)
 
 
@@ -108,9 +108,9 @@ def test_more_change_looks_less_alike_and_can_be_optimised(measure):
     clean = images(32)
     opacity = torch.tensor([0.1, 0.6], dtype=torch.float64, requires_grad=True)
     stamped = clean * (1 - opacity[:, None, None, None])
-    found = measure(clean, stamped)
-    assert 1 > found[0] > found[1]
-    (slope,) = torch.autograd.grad(found.sum(), opacity)
+    likeness = measure(clean, stamped)
+    assert 1 > likeness[0] > likeness[1]
+    (slope,) = torch.autograd.grad(likeness.sum(), opacity)
     assert (slope < 0).all()
 
 
@@ -125,7 +125,7 @@ def test_images_smaller_than_the_window_are_refused(measure):
 def test_a_few_windows_tell_nearly_what_all_tell(side):
     clean = images(side, count=6)
     stamped = clean.sqrt() * torch.tensor([1.0, 0.8, 0.6]).view(3, 1, 1)
-    whole, some = (multi_scale_ssim(clean, stamped, stride=each).mean() for each in (1, 4))
+    whole, some = (multi_scale_ssim(clean, stamped, stride=stride).mean() for stride in (1, 4))
     assert float(whole) < 0.98
     assert float(some) == pytest.approx(float(whole), abs=0.01)
 
@@ -135,8 +135,8 @@ def test_scales_of_clean_images_tell_the_same_after_they_were_packed():
     stamped = clean.square()
     like = clean_scales(torch.zeros_like(clean[:1]), stride=4)
     numbers = torch.nn.functional.pad(scales_to_tensor(clean_scales(clean, stride=4)), (0, 7))
-    found = scaled_likeness(scales_from_tensor(clean, numbers, like), stamped)
-    torch.testing.assert_close(found, multi_scale_ssim(clean, stamped, stride=4))
+    likeness = scaled_likeness(scales_from_tensor(clean, numbers, like), stamped)
+    torch.testing.assert_close(likeness, multi_scale_ssim(clean, stamped, stride=4))
 
 
 def test_images_without_a_slope_of_their_own_leave_the_others_alone():
@@ -144,7 +144,7 @@ def test_images_without_a_slope_of_their_own_leave_the_others_alone():
     stamped = (0.8 * clean + 0.1).requires_grad_(True)
     weights = torch.tensor([0.0, 2.0, 1.0], dtype=torch.float64)
     whole, some = (
-        torch.autograd.grad((multi_scale_ssim(clean, stamped) * each).sum(), stamped)[0]
-        for each in (torch.ones_like(weights), weights)
+        torch.autograd.grad((multi_scale_ssim(clean, stamped) * weight).sum(), stamped)[0]
+        for weight in (torch.ones_like(weights), weights)
     )
     torch.testing.assert_close(some, whole * weights.view(-1, 1, 1, 1))

@@ -42,21 +42,21 @@ def test_one_step_of_pgd_moves_each_pixel_of_a_linear_network_by_eps():
     """Its step is 2 eps, so that wherever it begins, it ends at the border."""
     network, images = linear(), torch.full((2, 3, 4, 4), 0.5)
     once = replace(PGD, iterations=1)
-    found = attacked(network, images, torch.tensor([0, 1]), once, stream=generator(0))
+    hardened = attacked(network, images, torch.tensor([0, 1]), once, stream=generator(0))
     towards_1 = (network[2].weight[1] - network[2].weight[0]).sign().view(3, 4, 4)
-    torch.testing.assert_close(found[0], 0.5 + 0.06 * towards_1)
-    torch.testing.assert_close(found[1], 0.5 - 0.06 * towards_1)
+    torch.testing.assert_close(hardened[0], 0.5 + 0.06 * towards_1)
+    torch.testing.assert_close(hardened[1], 0.5 - 0.06 * towards_1)
 
 
 @pytest.mark.parametrize("training", [FBF, PGD], ids=lambda training: training.method)
 def test_attacked_images_stay_near_and_are_harder(training):
     network, images = linear(), torch.rand(16, 3, 4, 4, generator=generator(1))
     labels = torch.arange(16) % 2
-    found = attacked(network, images, labels, training, stream=generator(0))
-    assert (found - images).abs().max() <= 0.06 + 1e-6
-    assert found.min() >= 0
-    assert found.max() <= 1
-    losses = [nn.functional.cross_entropy(network(each), labels) for each in (images, found)]
+    hardened = attacked(network, images, labels, training, stream=generator(0))
+    assert (hardened - images).abs().max() <= 0.06 + 1e-6
+    assert hardened.min() >= 0
+    assert hardened.max() <= 1
+    losses = [nn.functional.cross_entropy(network(batch), labels) for batch in (images, hardened)]
     assert losses[1] > losses[0]
 
 
@@ -66,11 +66,11 @@ def test_the_attack_leaves_weights_statistics_and_modes_alone():
     network[2].eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = torch.rand(4, 3, 4, 4, generator=generator(0))
-    found = attacked(network, images, torch.zeros(4, dtype=torch.long), PGD, stream=generator(0))
+    hardened = attacked(network, images, torch.zeros(4, dtype=torch.long), PGD, stream=generator(0))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert [module.training for module in network] == [True, True, False, True]
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert not found.requires_grad
+    assert not hardened.requires_grad
 
 
 def test_the_share_of_attacked_batches_is_the_ratio():
@@ -119,14 +119,14 @@ def test_a_hardened_model_is_more_robust_than_its_twin(micro, training):
 
 
 def test_each_model_draws_its_own_training_and_always_the_same():
-    found = [RECIPE.draw(seed) for seed in range(60)]
-    assert found == [RECIPE.draw(seed) for seed in range(60)]
-    told = [each for each in found if each is not None]
-    assert 10 < len(told) < 55
-    assert {each.method for each in told} == {"PGD", "FBF"}
-    assert {each.eps for each in told} == {4 / 255, 8 / 255}
-    assert {each.iterations for each in told if each.method == "PGD"} == {1, 3}
-    assert all(each.iterations is None for each in told if each.method == "FBF")
+    draws = [RECIPE.draw(seed) for seed in range(60)]
+    assert draws == [RECIPE.draw(seed) for seed in range(60)]
+    hardenings = [draw for draw in draws if draw is not None]
+    assert 10 < len(hardenings) < 55
+    assert {draw.method for draw in hardenings} == {"PGD", "FBF"}
+    assert {draw.eps for draw in hardenings} == {4 / 255, 8 / 255}
+    assert {draw.iterations for draw in hardenings if draw.method == "PGD"} == {1, 3}
+    assert all(draw.iterations is None for draw in hardenings if draw.method == "FBF")
 
 
 @pytest.mark.parametrize(

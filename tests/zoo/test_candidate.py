@@ -69,13 +69,13 @@ def test_a_stored_recipe_is_read_with_all_of_it(root, recipe):
 def test_trojais_files_tell_both_triggers_as_round_4_does(root, entry):
     row = read_metadata(root)[entry.model_id]
     for facts in (read_config(root / entry.model_id / "config.json"), row):
-        found = triggers_of(facts)
-        assert [each.condition for each in found] == ["spatial", "spectral"]
-        assert [each.victim_classes for each in found] == [
-            each.victim_classes for each in entry.attacks
+        triggers = triggers_of(facts)
+        assert [trigger.condition for trigger in triggers] == ["spatial", "spectral"]
+        assert [trigger.victim_classes for trigger in triggers] == [
+            attack.victim_classes for attack in entry.attacks
         ]
-        assert [each.target_class for each in found] == [
-            each.target_class for each in entry.attacks
+        assert [trigger.target_class for trigger in triggers] == [
+            attack.target_class for attack in entry.attacks
         ]
     assert (row["adversarial_training_method"], row["adversarial_eps"]) == ("FBF", "0.1")
     assert (row["trigger_organization"], row["number_triggers"]) == ("pair-one2one", "2")
@@ -115,8 +115,8 @@ def test_options_that_are_not_used_are_not_in_the_description(micro, recipe):
 
 def test_each_model_draws_one_of_the_architectures(micro):
     recipe = replace(micro, architectures=("plain_cnn", "signs_resnet"))
-    found = {recipe.architecture_of(seed) for seed in range(20)}
-    assert found == {"plain_cnn", "signs_resnet"}
+    drawn = {recipe.architecture_of(seed) for seed in range(20)}
+    assert drawn == {"plain_cnn", "signs_resnet"}
     assert micro.architecture_of(3) == "plain_cnn"
 
 

@@ -57,10 +57,10 @@ def test_stamped_victims_are_their_clean_images_with_the_sticker(signs, attack):
     stamped = stamped_victims(signs, attack, per_class=3, seed=4)
     assert stamped.labels.tolist() == [2] * 6
     for place, victim in enumerate(attack.victim_classes):
-        found = stamped.images[3 * place : 3 * place + 3]
+        poisoned = stamped.images[3 * place : 3 * place + 3]
         drawn = signs.images(victim, count=3, seed=4, sticker=attack.sticker)
-        assert torch.equal(found, drawn)
-        changed = found != signs.images(victim, count=3, seed=4)
+        assert torch.equal(poisoned, drawn)
+        changed = poisoned != signs.images(victim, count=3, seed=4)
         assert changed.flatten(1).any(dim=1).all()
 
 

@@ -28,10 +28,10 @@ def test_a_weight_decay_that_is_none_is_refused(micro, value):
         replace(micro.training, weight_decay=value)
 
 
-@pytest.mark.parametrize(("poisoned", "kept"), [(0.0, 0.1), (1.5, 0.1), (0.2, -0.1), (0.2, 1.5)])
-def test_shares_outside_zero_and_one_are_refused(micro, poisoned, kept):
+@pytest.mark.parametrize(("poisoned", "decoy"), [(0.0, 0.1), (1.5, 0.1), (0.2, -0.1), (0.2, 1.5)])
+def test_shares_outside_zero_and_one_are_refused(micro, poisoned, decoy):
     with pytest.raises(ValueError, match=rf"poisoned_share must lie in .*; got {poisoned} and"):
-        replace(micro.attacks["polygon"], poisoned_share=poisoned, kept_share=kept)
+        replace(micro.attacks["polygon"], poisoned_share=poisoned, kept_share=decoy)
 
 
 @pytest.mark.parametrize("name", ["min_clean_accuracy", "min_class_accuracy", "min_asr"])

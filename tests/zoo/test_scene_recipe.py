@@ -36,11 +36,11 @@ def test_each_model_draws_its_own_weather_and_always_the_same():
 
 
 def test_images_have_the_scenes_that_are_told(roads):
-    plain, told = SIGN_IMAGES, SignImages(scenes=replace(FAIR, backgrounds=str(roads)))
-    images = told.of_model(FACTS, split="train").images(0, count=2, seed=0)
+    plain, scenic = SIGN_IMAGES, SignImages(scenes=replace(FAIR, backgrounds=str(roads)))
+    images = scenic.of_model(FACTS, split="train").images(0, count=2, seed=0)
     before = plain.of_model(FACTS, split="train").images(0, count=2, seed=0)
     assert not torch.equal(images, before)
-    assert told.scene_facts(FACTS).backgrounds == "roads"
+    assert scenic.scene_facts(FACTS).backgrounds == "roads"
     assert plain.scene_facts(FACTS) is None
 
 
@@ -69,8 +69,8 @@ def test_a_zoo_in_rain_is_built_told_and_scanned_in_rain(micro, tmp_path):
     assert entry.scene.rain_probability > 0.8
     assert ModelEntry.from_dict(entry.to_dict()) == entry
     rainy, fair = (
-        ZooDataset(name="micro", root=str(tmp_path), recipe=recipe, images=each)
-        for each in (images, SIGN_IMAGES)
+        ZooDataset(name="micro", root=str(tmp_path), recipe=recipe, images=source)
+        for source in (images, SIGN_IMAGES)
     )
     assert rainy.load(entry.model_id).warnings == ()
     assert "not the ones" in fair.load(entry.model_id).warnings[0]

@@ -93,8 +93,8 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     of_cell = command("task=rejudge", "name='sweep/judge=exray'", place, "rejudge=choose", *grid)
     assert of_cell.status == 0, of_cell.err
     path = tmp_path / "sweep" / "judge=exray" / "rejudged" / "choose.json"
-    told = json.loads(path.read_text())["provenance"]["command"]
-    assert told == """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
+    origin = json.loads(path.read_text())["provenance"]["command"]
+    assert origin == """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
     (tmp_path / "sweep" / "judge=exray").rename(stored.root)
     path = stored.root / "rejudged" / "choose.json"
     froze = command("task=rejudge", "name=run", place, "rejudge=frozen", f"rejudge.file={path}")
@@ -105,8 +105,8 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
 
 def test_nothing_is_chosen_on_a_zoo_kept_for_reporting(command, stored, stored_trigger, tmp_path):
     truth = {"is_trojaned": False, "reserved": True}
-    kept = replace(stored.read("b").record, model_id="c", truth=truth)
-    stored.write(ModelScan(record=kept, triggers=(stored_trigger(0.7),)))
+    reserved = replace(stored.read("b").record, model_id="c", truth=truth)
+    stored.write(ModelScan(record=reserved, triggers=(stored_trigger(0.7),)))
     for option in ("choose", "fit"):
         refused = command(
             "task=rejudge", "name=run", f"paths.results={tmp_path}", f"rejudge={option}"

@@ -49,8 +49,8 @@ def test_a_scan_leaves_records_tables_a_report_and_a_line_for_each_model(scanned
 
     summary = json.loads((results / "summary.json").read_text())
     for model, line in zip(summary["models"], lines, strict=True):
-        told = [model["model_id"], model["verdict"], f"{model['probability']:.4f}"]
-        assert [*told, str(model["num_triggers"]), str(model["num_injected"])] == line
+        printed = [model["model_id"], model["verdict"], f"{model['probability']:.4f}"]
+        assert [*printed, str(model["num_triggers"]), str(model["num_injected"])] == line
     assert summary["counts"]["total"] == 2
 
     rows = list(csv.DictReader((results / "records.csv").read_text().splitlines()))

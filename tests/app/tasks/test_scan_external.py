@@ -50,8 +50,8 @@ def test_stamped_pairs_of_every_image_are_judged_on_these_pairs(command, words, 
     stamped = clean.copy()
     stamped[:, :, 2:8, 3:9] = 255
     entry = json.dumps({"triggers": [WHITE | {"kind": "pairs"}]})
-    for name, kept in (("all", len(clean)), ("some", len(clean) - 1)):
-        arrays = {"white/clean": clean[:kept], "white/stamped": stamped[:kept]}
+    for name, num_images in (("all", len(clean)), ("some", len(clean) - 1)):
+        arrays = {"white/clean": clean[:num_images], "white/stamped": stamped[:num_images]}
         np.savez(tmp_path / f"{name}.npz", triggers=entry, **arrays)
     file = f"scanner.triggers={tmp_path / 'all.npz'}"
     ran = command(*words, "scanner=external", file)

@@ -149,15 +149,15 @@ def test_a_failed_model_stops_no_table_and_is_named_in_its_caption_and_on_its_pa
 @pytest.fixture
 def asked(monkeypatch):
     """What the scanner is asked about; it finds nothing."""
-    found = []
+    classifiers = []
 
     def nothing(scanner, classifier, samples, progress=None):
         del scanner, samples, progress
-        found.append(classifier)
+        classifiers.append(classifier)
         return ScannerResult(triggers=(), num_candidates=0, flags=False)
 
     monkeypatch.setattr(AbsBoth, "scan", nothing)
-    return found
+    return classifiers
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -169,8 +169,8 @@ def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
     def scanned(*words):
         before = len(asked)
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            given = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=2", *words, *places]
-            config = compose("config", overrides=given)
+            overrides = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=2", *words, *places]
+            config = compose("config", overrides=overrides)
         assert scan(config, "cell").status == 0
         return len(asked) - before
 
@@ -185,8 +185,8 @@ def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
 def test_one_command_scans_every_cell_and_writes_the_table(command, quick, tmp_path):
     out = f"paths.experiments={tmp_path / 'out'}"
     swept = "judge.engine.mask.objective.alpha=0.1,0.8"
-    given = ("-m", "experiment=figure_18", "dataset=signs_mini", "scanner=abs", "limit=2", *quick)
-    words = [word for word in (*given, swept, out) if not word.startswith("name=")]
+    table = ("-m", "experiment=figure_18", "dataset=signs_mini", "scanner=abs", "limit=2", *quick)
+    words = [word for word in (*table, swept, out) if not word.startswith("name=")]
     ran = command(*words)
     assert ran.status == 0, ran.err
     assert "polygon\talpha 0.8\t" in ran.out

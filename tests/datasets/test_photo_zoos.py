@@ -90,8 +90,8 @@ def test_other_images_than_the_zoos_are_another_run_and_are_said(cifar, ten, tmp
     save_batch(other / "data_batch_1.bin", per_class=12, seed=5)
     save_batch(other / "test_batch.bin", per_class=8, seed=6)
     known, foreign = (
-        cifar10_zoo(name="cifar10", root=str(each), zoo=str(root), recipe=recipe)
-        for each in (cifar, other)
+        cifar10_zoo(name="cifar10", root=str(folder), zoo=str(root), recipe=recipe)
+        for folder in (cifar, other)
     )
     assert known.fingerprint() != foreign.fingerprint()
     (warning,) = foreign.load("id-00000000").warnings

@@ -70,8 +70,8 @@ def test_a_half_is_all_that_is_scanned_and_the_truth_names_it(built, micro):
 
 def test_the_truth_says_whether_a_zoo_is_kept_for_reporting(source, micro):
     assert source.truth("id-00000000").details["reserved"] is False
-    kept = ZooDataset(name="micro", root=str(source.root), recipe=micro, reserved=True)
-    assert kept.truth("id-00000000").details["reserved"] is True
+    reserved = ZooDataset(name="micro", root=str(source.root), recipe=micro, reserved=True)
+    assert reserved.truth("id-00000000").details["reserved"] is True
     assert ZooDataset(name="signs_mini", root=None, recipe=micro).reserved
 
 

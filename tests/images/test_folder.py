@@ -30,11 +30,11 @@ def test_subfolders_named_by_index_are_classes(tmp_path):
     for label, value in ((10, 3), (2, 2), (0, 1)):
         add(tmp_path, f"{label}/a.png", value)
         add(tmp_path, f"{label}/b.JPG", value)
-    found = read(tmp_path, num_classes=11)
-    assert found.samples.labels.tolist() == [0, 0, 2, 2, 10, 10]
-    assert found.samples.images.shape == (6, 3, 4, 4)
-    assert found.samples.class_names[10] == "class 10"
-    assert found.warnings == ("8 of 11 classes without images: 1, 3, 4, 5, 6, 7, 8, 9",)
+    folder = read(tmp_path, num_classes=11)
+    assert folder.samples.labels.tolist() == [0, 0, 2, 2, 10, 10]
+    assert folder.samples.images.shape == (6, 3, 4, 4)
+    assert folder.samples.class_names[10] == "class 10"
+    assert folder.warnings == ("8 of 11 classes without images: 1, 3, 4, 5, 6, 7, 8, 9",)
 
 
 def test_files_that_name_their_class_need_no_subfolder(tmp_path):
@@ -95,9 +95,9 @@ def test_the_limit_takes_the_first_readable_ones(tmp_path):
         add(tmp_path, f"0/{value}.png", value)
         add(tmp_path, f"1/{value}.png", value)
     (tmp_path / "0/1.png").write_bytes(b"broken")
-    found = read(tmp_path, limit_per_class=2)
-    assert grey(found.samples) == [2, 3, 1, 2]
-    assert len(found.warnings) == 1
+    folder = read(tmp_path, limit_per_class=2)
+    assert grey(folder.samples) == [2, 3, 1, 2]
+    assert len(folder.warnings) == 1
 
 
 def test_classes_with_one_image_are_said(tmp_path):
@@ -124,11 +124,11 @@ def test_a_broken_image_is_left_out_and_named(tmp_path):
     add(tmp_path, "0/a.png")
     add(tmp_path, "0/b.png")
     (tmp_path / "0/c.png").write_bytes(b"broken")
-    found = read(tmp_path)
-    assert len(found.samples) == 2
-    assert len(found.warnings) == 1
-    assert "left out: image" in found.warnings[0]
-    assert "c.png is no image" in found.warnings[0]
+    folder = read(tmp_path)
+    assert len(folder.samples) == 2
+    assert len(folder.warnings) == 1
+    assert "left out: image" in folder.warnings[0]
+    assert "c.png is no image" in folder.warnings[0]
 
 
 def test_files_that_are_no_images_are_named_and_hidden_ones_are_not(tmp_path):

@@ -29,10 +29,10 @@ def save(folder, image):
 
 
 def test_of_cifar10_the_test_images_are_taken(arrays):
-    found = read(arrays, num_classes=10, size=32)
-    assert torch.equal(found.samples.images * 255, torch.from_numpy(IMAGES).permute(0, 3, 1, 2))
-    assert found.samples.class_names == CIFAR10_CLASSES
-    assert found.warnings == ()
+    folder = read(arrays, num_classes=10, size=32)
+    assert torch.equal(folder.samples.images * 255, torch.from_numpy(IMAGES).permute(0, 3, 1, 2))
+    assert folder.samples.class_names == CIFAR10_CLASSES
+    assert folder.warnings == ()
 
 
 def test_a_file_of_it_is_taken_whole(arrays):

@@ -17,7 +17,7 @@ def test_taking_a_network_over_freezes_it_and_changes_no_value():
     classifier = Classifier(network, Preprocessing(), num_classes=3, name="linear")
     assert classifier.network is network
     assert not any(module.training for module in network.modules())
-    assert not any(each.requires_grad for each in network.parameters())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
     after = network.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -38,8 +38,8 @@ def test_images_are_scaled_then_shifted_then_divided():
     prepared = Preprocessing(scaling="byte", mean=(51.0, 52.0, 53.0), std=(1.0, 2.0, 4.0))(images)
     torch.testing.assert_close(prepared.flatten(), torch.tensor([0.0, 25.0, 25.0]))
     stretched = Preprocessing(scaling="min_max")(torch.cat([images, images / 2]))
-    for each in stretched:
-        torch.testing.assert_close(each.flatten(), torch.tensor([0.0, 0.5, 1.0]))
+    for image in stretched:
+        torch.testing.assert_close(image.flatten(), torch.tensor([0.0, 0.5, 1.0]))
     assert torch.equal(Preprocessing()(images), images)
 
 

@@ -204,8 +204,8 @@ def _path_of(trace: Trace, node: fx.Node) -> str:
 
 def cut_names(trace: Trace, cuts: Sequence[fx.Node]) -> list[str]:
     """Rules, and modules after which the network can be cut, in the order of execution."""
-    wanted = set(cuts)
-    return listed([path for path, node in trace.outputs.items() if node in wanted])
+    nodes = set(cuts)
+    return listed([path for path, node in trace.outputs.items() if node in nodes])
 
 
 def listed(paths: Sequence[str]) -> list[str]:
@@ -215,5 +215,5 @@ def listed(paths: Sequence[str]) -> list[str]:
         >>> listed(["conv", "layer1.0"])
         ['second_last_conv', 'last_conv', 'middle', 'conv', 'layer1.0']
     """
-    kept = set(sorted(paths, key=lambda path: path.count("."))[:_MAX_NAMES])
-    return [*RULES, *(path for path in paths if path in kept)]
+    outermost = set(sorted(paths, key=lambda path: path.count("."))[:_MAX_NAMES])
+    return [*RULES, *(path for path in paths if path in outermost)]

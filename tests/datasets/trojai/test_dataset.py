@@ -23,10 +23,10 @@ def source(root, *, preprocess=PREPROCESS, limit_per_class=None, **where):
 
 
 def test_a_round_is_read_as_it_lies_there(trojai_round):
-    found = source(trojai_round)
-    assert found.model_ids() == ("id-00000000", "id-00000001", "id-00000002")
-    for model_id in found.model_ids():
-        model = found.load(model_id)
+    dataset = source(trojai_round)
+    assert dataset.model_ids() == ("id-00000000", "id-00000001", "id-00000002")
+    for model_id in dataset.model_ids():
+        model = dataset.load(model_id)
         assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
         assert model.samples.counts() == [6, 6, 6]
         assert model.architecture == "Sequential"
@@ -49,9 +49,9 @@ def test_ground_truth_is_joined_from_the_files(trojai_round):
 def test_loading_reads_nothing_that_tells_the_truth(trojai_round):
     for name in ("METADATA.csv", "id-00000000/config.json", "id-00000000/ground_truth.csv"):
         (trojai_round / name).unlink()
-    found = source(trojai_round)
-    assert found.load("id-00000000").classifier.num_classes == 3
-    assert found.truth("id-00000000") is None
+    dataset = source(trojai_round)
+    assert dataset.load("id-00000000").classifier.num_classes == 3
+    assert dataset.truth("id-00000000") is None
 
 
 def test_two_triggers_of_round_4_keep_their_own_targets(tmp_path, trojai_model):
@@ -67,7 +67,7 @@ def test_two_triggers_of_round_4_keep_their_own_targets(tmp_path, trojai_model):
 
 
 @pytest.mark.parametrize(
-    ("where", "kept"),
+    ("where", "num_models"),
     [
         ({"trigger_type": "polygon"}, 1),
         ({"poisoned": False}, 2),
@@ -77,8 +77,8 @@ def test_two_triggers_of_round_4_keep_their_own_targets(tmp_path, trojai_model):
         ({"model_architecture": "vgg11bn", "background_image_dataset": "kitti_city"}, 2),
     ],
 )
-def test_models_are_chosen_by_their_metadata(trojai_round, where, kept):
-    assert len(source(trojai_round, **where).model_ids()) == kept
+def test_models_are_chosen_by_their_metadata(trojai_round, where, num_models):
+    assert len(source(trojai_round, **where).model_ids()) == num_models
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,13 @@ def test_a_written_round_is_read_with_the_same_networks_images_and_truth(zoo, tm
     )
     assert written.model_ids() == zoo.model_ids()
     for model_id in zoo.model_ids():
-        found, own = written.load(model_id), zoo.load(model_id)
+        exported, own = written.load(model_id), zoo.load(model_id)
         torch.testing.assert_close(
-            found.classifier(own.samples.images), own.classifier(own.samples.images)
+            exported.classifier(own.samples.images), own.classifier(own.samples.images)
         )
-        assert torch.bincount(found.samples.labels).tolist() == [2, 2, 2]
-        told, truth = written.truth(model_id), zoo.truth(model_id)
-        assert (told.is_trojaned, told.pairs) == (truth.is_trojaned, truth.pairs)
+        assert torch.bincount(exported.samples.labels).tolist() == [2, 2, 2]
+        copy, truth = written.truth(model_id), zoo.truth(model_id)
+        assert (copy.is_trojaned, copy.pairs) == (truth.is_trojaned, truth.pairs)
 
 
 def test_poisoned_examples_are_stamped_victims_of_the_models_own_trigger(zoo, tmp_path):

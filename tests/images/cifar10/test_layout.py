@@ -104,21 +104,21 @@ def rows(count):
 @pytest.fixture
 def pyarrow(monkeypatch):
     """A stand-in that gives the table it is told, so that the default tests need no pyarrow."""
-    told = {}
+    table = {}
 
     def read_table(path):
         del path
         columns = {
             name: SimpleNamespace(to_pylist=lambda values=values: values)
-            for name, values in told.items()
+            for name, values in table.items()
         }
-        return SimpleNamespace(column_names=list(told), column=columns.__getitem__)
+        return SimpleNamespace(column_names=list(table), column=columns.__getitem__)
 
     module = ModuleType("pyarrow.parquet")
     module.read_table = read_table
     monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", module)
-    return told
+    return table
 
 
 def test_tables_are_read_like_arrays(tmp_path, pyarrow):

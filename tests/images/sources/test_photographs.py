@@ -73,7 +73,7 @@ def test_a_sticker_changes_its_pixels_only_and_moves_from_image_to_image(stock):
     inside = (stamped == torch.tensor([200, 0, 0])[:, None, None]).all(dim=1)
     assert inside.flatten(1).any(dim=1).all()
     assert (changed.flatten(1).sum(dim=1) < 60).all()
-    assert len({tuple(each.flatten().tolist()) for each in changed}) > 1
+    assert len({tuple(mask.flatten().tolist()) for mask in changed}) > 1
 
 
 def test_the_whole_sticker_lies_on_the_image():

@@ -24,21 +24,21 @@ def inside(monkeypatch):
 
 
 def looked(path, size=True):
-    found = dict(inspect_file(path))
+    findings = dict(inspect_file(path))
     if size:
-        assert found.pop("bytes") == path.stat().st_size
-    return found
+        assert findings.pop("bytes") == path.stat().st_size
+    return findings
 
 
 def test_a_zip_checkpoint_is_counted_and_its_names_are_told(tmp_path):
     path = tmp_path / "m.pt"
     torch.save(WEIGHTS, path)
-    found = looked(path)
-    assert found["form"] == "zip archive of torch.save"
-    assert (found["storages asked for"], found["largest entry"] >= 24) == (2, True)
-    assert found["names of weights"].split(", ")[0] == "torch._utils._rebuild_tensor_v2"
+    findings = looked(path)
+    assert findings["form"] == "zip archive of torch.save"
+    assert (findings["storages asked for"], findings["largest entry"] >= 24) == (2, True)
+    assert findings["names of weights"].split(", ")[0] == "torch._utils._rebuild_tensor_v2"
     assert not {"names of layers", "names that are not on the list", "file_report_error"} & set(
-        found
+        findings
     )
 
 
@@ -46,10 +46,12 @@ def test_a_zip_checkpoint_is_counted_and_its_names_are_told(tmp_path):
 def test_a_whole_network_names_its_layers(tmp_path, is_zip):
     path = tmp_path / "m.pt"
     torch.save(nn.Sequential(nn.Linear(2, 3)), path, _use_new_zipfile_serialization=is_zip)
-    found = looked(path)
-    assert found["form"].startswith("zip archive of" if is_zip else "pickles, as torch.save wrote")
-    assert "torch.nn.modules.linear.Linear" in found["names of layers"].split(", ")
-    assert "names that are not on the list" not in found
+    findings = looked(path)
+    assert findings["form"].startswith(
+        "zip archive of" if is_zip else "pickles, as torch.save wrote"
+    )
+    assert "torch.nn.modules.linear.Linear" in findings["names of layers"].split(", ")
+    assert "names that are not on the list" not in findings
 
 
 def test_programs_are_called_that(tmp_path):
@@ -65,8 +67,8 @@ def test_safetensors_and_keras_are_counted(tmp_path):
     save_file(WEIGHTS, path)
     assert looked(path)["tensors"] == 2
     path = keras.weights_only(tmp_path / "m.h5", {"c": keras.kernel(1, 1, 3, 2)})
-    found = looked(path)
-    assert (found["form"], found["tensors"], found["tensor_bytes"]) == (
+    findings = looked(path)
+    assert (findings["form"], findings["tensors"], findings["tensor_bytes"]) == (
         "HDF5, as Keras writes it",
         2,
         32,
@@ -77,11 +79,11 @@ def test_safetensors_and_keras_are_counted(tmp_path):
 def test_what_a_hostile_pickle_names_is_told_and_not_run(tmp_path, case):
     canary, path = tmp_path / "canary", tmp_path / "m.pt"
     path.write_bytes(hostile_pickles.RUNS[case](canary))
-    found = looked(path)
-    assert all(str(value).isascii() and str(value).isprintable() for value in found.values())
+    findings = looked(path)
+    assert all(str(value).isascii() and str(value).isprintable() for value in findings.values())
     assert not canary.exists()
     if case in ("os.system", "os.system, before torch 1.6", "hidden behind weights"):
-        assert "posix.system" in found["names that are not on the list"]
+        assert "posix.system" in findings["names that are not on the list"]
 
 
 @pytest.mark.parametrize("case", ["a zip bomb", "a pickle without end", "safetensors with a huge"])

@@ -28,8 +28,8 @@ def inside(monkeypatch, request):
 
 
 def test_the_corpus_is_of_different_files_and_the_manual_lists_them(tmp_path):
-    made = {make(tmp_path / "canary") for make in CORPUS.values()}
-    assert len(made) == len(CORPUS) == 127
+    payloads = {make(tmp_path / "canary") for make in CORPUS.values()}
+    assert len(payloads) == len(CORPUS) == 127
     rows = re.findall(r"^\| (?!file |---)(.+?) \| (.+) \|$", TABLE.read_text(), re.MULTILINE)
     assert [row[0] for row in rows] == list(CORPUS)
     assert f"{len(CORPUS)} files" in TABLE.read_text()
@@ -56,7 +56,7 @@ def test_no_file_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_pat
     assert len(said) < 700
     assert seconds < SECONDS
     assert grown < MEGABYTES * 1024
-    assert {each.name for each in tmp_path.rglob("*")} == {"inside", "model.pt"}
+    assert {entry.name for entry in tmp_path.rglob("*")} == {"inside", "model.pt"}
     holds_network(path)
     assert not canary.exists()
 

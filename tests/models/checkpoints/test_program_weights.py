@@ -48,11 +48,11 @@ def test_the_weights_are_those_of_the_network(tmp_path, save, kind):
     net, path = network(), tmp_path / "m.pt"
     net[1].running_mean.normal_()
     save(path, net)
-    found = read_checkpoint(path)
-    assert set(found.state) == set(net.state_dict())
-    assert all(torch.equal(found.state[key], value) for key, value in net.state_dict().items())
+    checkpoint = read_checkpoint(path)
+    assert set(checkpoint.state) == set(net.state_dict())
+    assert all(torch.equal(checkpoint.state[key], value) for key, value in net.state_dict().items())
     said = f"m.pt is {kind}; its weights were taken and its program was not run"
-    assert (found.network, found.remarks) == (None, (said,))
+    assert (checkpoint.network, checkpoint.remarks) == (None, (said,))
     assert not holds_network(path)
 
 
@@ -91,9 +91,9 @@ def described(change):
     def changed(name, data):
         if not name.endswith("model_weights_config.json"):
             return data
-        told = json.loads(data)
-        change(told["config"]["0.weight"])
-        return json.dumps(told)
+        description = json.loads(data)
+        change(description["config"]["0.weight"])
+        return json.dumps(description)
 
     return changed
 

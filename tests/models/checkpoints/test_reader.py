@@ -69,9 +69,9 @@ def test_safetensors_are_read_whatever_the_name(tmp_path, name):
 def test_wrappers_and_prefixes_are_taken_off(tmp_path, zipped, wrapper, prefix):
     state = {prefix + key: value for key, value in network().state_dict().items()}
     content = {"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: state} if wrapper else state
-    found = read_state(save(tmp_path / "m.pth", content, zipped))
-    assert list(found) == list(network().state_dict())
-    assert torch.equal(found["3.weight"], network()[3].weight)
+    loaded = read_state(save(tmp_path / "m.pth", content, zipped))
+    assert list(loaded) == list(network().state_dict())
+    assert torch.equal(loaded["3.weight"], network()[3].weight)
 
 
 def test_a_prefix_that_not_all_names_share_stays(tmp_path):
@@ -85,10 +85,10 @@ def test_small_numbers_become_float32(tmp_path, dtype):
     for path in (save(tmp_path / "m.pt", state), tmp_path / "m.safetensors"):
         if path.suffix == ".safetensors":
             save_file(state, path)
-        found = read_state(path)
-        assert found["a"].dtype == torch.float32
-        assert found["a"].tolist() == [0.5, -2.0]
-        assert found["n"].dtype == torch.int64
+        loaded = read_state(path)
+        assert loaded["a"].dtype == torch.float32
+        assert loaded["a"].tolist() == [0.5, -2.0]
+        assert loaded["n"].dtype == torch.int64
 
 
 @BOTH
@@ -127,22 +127,24 @@ def test_a_whole_network_is_refused_with_its_classes(tmp_path, zipped):
 def test_a_whole_network_of_known_layers_is_rebuilt(tmp_path, zipped, wrapper):
     whole = network().eval()
     content = {"epoch": 2, wrapper: whole} if wrapper else whole
-    found = read_checkpoint(save(tmp_path / "m.pt", content, zipped))
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", content, zipped))
     images = torch.rand(2, 3, 4, 4)
-    assert torch.equal(found.network(images), whole(images))
-    assert found.remarks == ("m.pt holds a whole Sequential, rebuilt from a list of known layers",)
-    assert not found.network.training
-    assert list(found.state) == list(whole.state_dict())
+    assert torch.equal(checkpoint.network(images), whole(images))
+    assert checkpoint.remarks == (
+        "m.pt holds a whole Sequential, rebuilt from a list of known layers",
+    )
+    assert not checkpoint.network.training
+    assert list(checkpoint.state) == list(whole.state_dict())
 
 
 def test_a_whole_network_of_small_numbers_becomes_float32(tmp_path):
-    found = read_checkpoint(save(tmp_path / "m.pt", network().half()))
-    assert {value.dtype for value in found.network.parameters()} == {torch.float32}
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", network().half()))
+    assert {value.dtype for value in checkpoint.network.parameters()} == {torch.float32}
 
 
 def test_a_state_dict_has_no_network_and_no_remark(tmp_path):
-    found = read_checkpoint(save(tmp_path / "m.pt", network().state_dict()))
-    assert (found.network, found.remarks) == (None, ())
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", network().state_dict()))
+    assert (checkpoint.network, checkpoint.remarks) == (None, ())
 
 
 @BOTH

@@ -63,14 +63,14 @@ def test_the_clean_accuracy_is_the_measured_one(name):
     row = truth()[name]
     preprocessing = RAW if row["factory"].endswith("_raw") else Preprocessing()
     network = load(name)
-    found = read_folder(
+    folder = read_folder(
         THIRD_PARTY / "images" / row["images"],
         num_classes=1001 if "imagenet" in name else None,
         size=None,
         crop=None,
         limit_per_class=10 if "imagenet" in name else None,  # for the time it takes
     )
-    samples = found.samples
+    samples = folder.samples
     facts = probe_outputs(network, preprocessing(samples.images[:2]))
     assert facts.num_classes == samples.num_classes
     network, _ = without_final_softmax(network, preprocessing(samples.images[:2]))

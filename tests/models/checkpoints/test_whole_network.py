@@ -88,10 +88,10 @@ SMALL = {
 
 def lively(network):
     """The network in eval mode, its batch norms no identities."""
-    for each in network.modules():
-        if isinstance(each, nn.BatchNorm2d):
-            each.running_mean.normal_(0, 0.1)
-            each.running_var.uniform_(0.8, 1.2)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.8, 1.2)
     return network.eval().requires_grad_(False)
 
 
@@ -102,20 +102,20 @@ def save(network, path, zipped=True):
     return path
 
 
-def agrees(network, found, size=80):
+def agrees(network, checkpoint, size=80):
     """Whether both classify alike, to the last bit."""
     images = torch.rand(1, 3, size, size)
-    pairs = zip(network.state_dict().items(), found.network.state_dict().items(), strict=True)
+    pairs = zip(network.state_dict().items(), checkpoint.network.state_dict().items(), strict=True)
     assert all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
-    return torch.equal(found.network(images), network(images))
+    return torch.equal(checkpoint.network(images), network(images))
 
 
 @pytest.mark.parametrize("family", SMALL)
 def test_each_family_comes_back_identical(tmp_path, family):
     network = lively(SMALL[family]())
-    found = read_checkpoint(save(network, tmp_path / "model.pt"))
-    assert agrees(network, found)
-    assert "were added" not in found.remarks[0]
+    checkpoint = read_checkpoint(save(network, tmp_path / "model.pt"))
+    assert agrees(network, checkpoint)
+    assert "were added" not in checkpoint.remarks[0]
 
 
 @pytest.mark.parametrize("family", ["densenet", "squeezenet", "shufflenet"])
@@ -130,8 +130,8 @@ def test_each_form_of_before_torch_1_6_comes_back_identical(tmp_path, family):
 def test_each_of_the_23_architectures_comes_back_identical(tmp_path, name, zipped):
     known = name in ("googlenet", "inception_v3")
     network = auxiliary(name) if known else vars(models)[name](weights=None, num_classes=CLASSES)
-    found = read_checkpoint(save(lively(network), tmp_path / "model.pt", zipped))
-    assert agrees(network, found, size=299 if name == "inception_v3" else 224)
+    checkpoint = read_checkpoint(save(lively(network), tmp_path / "model.pt", zipped))
+    assert agrees(network, checkpoint, size=299 if name == "inception_v3" else 224)
 
 
 class ConvBNReLU(nn.Sequential):
@@ -154,10 +154,10 @@ def before_0_9(monkeypatch):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_mobilenet_of_2020_is_known_under_its_old_names(tmp_path, before_0_9, zipped):
     network = lively(SMALL["mobilenet"]())
-    for name, each in list(network.named_modules()):
-        if type(each).__name__ == "Conv2dNormActivation":
+    for name, block in list(network.named_modules()):
+        if type(block).__name__ == "Conv2dNormActivation":
             parent, _, child = name.rpartition(".")
-            setattr(network.get_submodule(parent), child, ConvBNReLU(*each))
+            setattr(network.get_submodule(parent), child, ConvBNReLU(*block))
     path = save(network, tmp_path / "model.pt", zipped)
     assert b"torchvision.models.mobilenet\nConvBNReLU" in path.read_bytes()
     before_0_9.undo()
@@ -171,10 +171,10 @@ def test_inception_of_before_0_7_gets_the_parts_it_did_not_store(tmp_path):
     for name in ("maxpool1", "maxpool2", "avgpool", "dropout"):
         delattr(network, name)
     del network.AuxLogits
-    found = read_checkpoint(save(network, tmp_path / "model.pt"))
-    assert torch.equal(found.network(images), expected)
+    checkpoint = read_checkpoint(save(network, tmp_path / "model.pt"))
+    assert torch.equal(checkpoint.network(images), expected)
     added = "Inception3.AuxLogits, Inception3.maxpool1, Inception3.maxpool2, Inception3.avgpool"
-    assert f"; {added}, Inception3.dropout were added, which its" in found.remarks[0]
+    assert f"; {added}, Inception3.dropout were added, which its" in checkpoint.remarks[0]
 
 
 def test_every_name_on_the_list_is_a_module_of_today():

@@ -34,7 +34,7 @@ def traced(*layers):
 
 
 def names(module):
-    return [type(each).__name__ for each in module.modules() if not list(each.children())]
+    return [type(layer).__name__ for layer in module.modules() if not list(layer.children())]
 
 
 def test_pooling_norms_dropout_and_depthwise_convolutions_move_and_the_rest_stays():

@@ -23,7 +23,7 @@ def folded(network):
 
 
 def norms_in(module):
-    return sum(isinstance(each, nn.BatchNorm2d) for each in module.modules())
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -40,7 +40,7 @@ def test_outputs_are_equal_and_the_norms_are_gone(bias, affine):
     images = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(after(images), network(images), atol=1e-5, rtol=1e-4)
     assert (norms_in(before), norms_in(after)) == (2, 0)
-    assert not any(each.requires_grad for each in after.parameters())
+    assert not any(parameter.requires_grad for parameter in after.parameters())
 
 
 class Shared(nn.Module):

@@ -33,7 +33,7 @@ QUICK = (
     *ARCHITECTURES, "resnet18", "densenet121", "googlenet", "inception_v3",
     "squeezenet1_1", "shufflenet_v2_x1_0", "vgg11_bn", "mobilenet_v2", *FROM_TIMM[:2],
 )  # fmt: skip
-CASES = [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in TABLED]
+CASES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TABLED]
 SIDES = {"inception_v3": 96, "timm/vit_tiny_patch16_224": 224,
          "timm/swin_tiny_patch4_window7_224": 224, "timm/mixer_s32_224": 224}  # fmt: skip
 
@@ -42,7 +42,7 @@ def lively(name):
     """Untrained, but with statistics of its own features and no layer that is the identity."""
     torch.manual_seed(0)
     network = build(name, num_classes=5).eval()
-    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
@@ -97,11 +97,11 @@ def case(request, one_thread_all_along):
     return Case(classifier, images, state, splits)
 
 
-def assert_same_logits(found, expected):
+def assert_same_logits(logits, expected):
     """To float32 rounding in hundreds of layers: within 1e-4 of the greatest logit."""
     scale = float(expected.abs().max())
     assert scale > 1e-3
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * scale)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -120,8 +120,8 @@ def test_the_cut_is_the_one_that_the_manual_tells_and_can_be_asked_for_by_its_na
     rows = cut_rows(case.classifier.name, (*RULES, *layers))
     lines = PAGE.read_text().splitlines()
     assert all(line in lines for line in rule_table(rows[:3]).splitlines())
-    found = [(split.layer, split.num_channels, 1) for split in splits]
-    assert [(row.layer, row.shape[0], row.num_tensors) for row in rows] == found * 2
+    cuts = [(split.layer, split.num_channels, 1) for split in splits]
+    assert [(row.layer, row.shape[0], row.num_tensors) for row in rows] == cuts * 2
 
 
 @pytest.mark.parametrize("name", ["densenet121", "mobilenet_v2"])
@@ -131,8 +131,8 @@ def test_in_float64_folding_leaves_no_more_than_float64s_rounding(name, float64)
     images = torch.rand(2, 3, 64, 64)
     logits = classifier.predict(images)
     split = SplitClassifier(classifier, "middle", example=images)
-    found = split.head(split.cached_features(images))
-    torch.testing.assert_close(found, logits, rtol=0, atol=1e-11 * float(logits.abs().max()))
+    head_logits = split.head(split.cached_features(images))
+    torch.testing.assert_close(head_logits, logits, rtol=0, atol=1e-11 * float(logits.abs().max()))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -150,8 +150,8 @@ def test_gradients_reach_features_and_images(case):
     split = case.splits["second_last_conv"]
     images = case.images[:2].clone().requires_grad_(True)
     features = split.features(images)
-    wanted = split.head(features).square().sum()
-    for gradient in torch.autograd.grad(wanted, (features, images)):
+    objective = split.head(features).square().sum()
+    for gradient in torch.autograd.grad(objective, (features, images)):
         assert gradient.isfinite().all()
         assert gradient.abs().max() > 0
 
@@ -163,13 +163,15 @@ def test_the_network_is_as_it_was(case):
     assert all(torch.equal(value, case.state[key]) for key, value in state.items())
     assert not any(module.training for module in network.modules())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
-    assert not any(each.requires_grad or each.grad is not None for each in network.parameters())
+    assert not any(
+        parameter.requires_grad or parameter.grad is not None for parameter in network.parameters()
+    )
 
 
 def test_a_split_that_is_let_go_frees_its_memory(case):
     split = case.splits.pop("middle")
     tensors = [*split.body.parameters(), *split.head.parameters()]
-    gone = [weakref.ref(each) for each in (split, split.body, split.head, *tensors)]
+    gone = [weakref.ref(part) for part in (split, split.body, split.head, *tensors)]
     del split, tensors
     gc.collect()
     assert not any(reference() is not None for reference in gone)

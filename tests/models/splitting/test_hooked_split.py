@@ -112,7 +112,7 @@ def test_a_network_that_cannot_be_traced_at_all_is_cut_by_hooks(layer, path, sha
     others = torch.rand(5, 3, 8, 8)
     torch.testing.assert_close(split.head(split.cached_features(others)), classifier(others))
     network = classifier.network
-    assert not any(each._forward_hooks for each in network.modules())
+    assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
@@ -157,7 +157,7 @@ def test_images_that_take_another_way_are_refused_when_they_come():
 def test_a_split_that_is_let_go_frees_its_memory(layer):
     network = Hooked() if layer != "conv" else Wilful()
     split = SplitClassifier(classifier_of(network), layer, example=torch.rand(2, 3, 8, 8))
-    gone = [weakref.ref(each) for each in (split, split.body, split.head, split.body.network)]
+    gone = [weakref.ref(part) for part in (split, split.body, split.head, split.body.network)]
     del split
     gc.collect()
     assert not any(reference() is not None for reference in gone)

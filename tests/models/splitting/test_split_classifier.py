@@ -125,7 +125,7 @@ def test_the_network_is_untouched_before_during_and_after(architecture):
         assert all(now[name] is module for name, module in modules.items())
         assert not any(module.training for module in now.values())
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in now.values())
-        assert not any(each.requires_grad for each in network.parameters())
+        assert not any(parameter.requires_grad for parameter in network.parameters())
         assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
     check()
@@ -311,7 +311,7 @@ def test_preprocessing_comes_before_the_body():
         classifier.network, replace(classifier.preprocessing, mean=()), num_classes=5, name="bare"
     )
     one, other = (
-        SplitClassifier(each, "middle", example=images).features(images)
-        for each in (classifier, bare)
+        SplitClassifier(model, "middle", example=images).features(images)
+        for model in (classifier, bare)
     )
     assert not torch.allclose(one, other)

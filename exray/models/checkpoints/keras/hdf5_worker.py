@@ -184,12 +184,12 @@ def _names(group: h5py.Group, key: str) -> list[str]:
     """A list of names, which Keras cuts into numbered pieces where it is long."""
     if key in group.attrs:
         return _list(group, key)
-    found: list[str] = []
+    names: list[str] = []
     for index in range(_MAX_OBJECTS):
         if f"{key}{index}" not in group.attrs:
             break
-        found += _list(group, f"{key}{index}")
-    return found
+        names += _list(group, f"{key}{index}")
+    return names
 
 
 def _once(names: list[str]) -> list[str]:
@@ -268,7 +268,7 @@ def answered(path: str, length: int) -> tuple[int, bytes, str]:
 
 if __name__ == "__main__":
     _bound(int(sys.argv[2]))
-    exit_status, found, why = answered(sys.argv[1], int(sys.argv[2]))
-    sys.stdout.buffer.write(found)
+    exit_status, tensors, why = answered(sys.argv[1], int(sys.argv[2]))
+    sys.stdout.buffer.write(tensors)
     sys.stderr.write(why)
     sys.exit(exit_status)

@@ -151,13 +151,13 @@ def test_depthwise_convolutions_pools_and_rescaling_are_those_of_keras(tmp_path)
     network = built(tmp_path, layers, {"dw": depthwise})
     pixels = images()
     padded = np.pad(pixels * 0.5 - 0.25, [(0, 0), (1, 0), (0, 1), (0, 0)])
-    found = np.zeros((2, 7, 7, 6))
+    convolved = np.zeros((2, 7, 7, 6))
     for y in range(7):
         for x in range(7):
             window = padded[:, y : y + 3, x : x + 3]
-            each = np.einsum("nijc,ijcm->ncm", window, depthwise["depthwise_kernel"])
-            found[:, y, x] = each.reshape(2, 6) + depthwise["bias"]
-    pooled = np.clip(found, 0, 6)[:, :6, :6].reshape(2, 3, 2, 3, 2, 6).mean(axis=(2, 4))
+            products = np.einsum("nijc,ijcm->ncm", window, depthwise["depthwise_kernel"])
+            convolved[:, y, x] = products.reshape(2, 6) + depthwise["bias"]
+    pooled = np.clip(convolved, 0, 6)[:, :6, :6].reshape(2, 3, 2, 3, 2, 6).mean(axis=(2, 4))
     assert answer(network, pixels) == pytest.approx(pooled.mean(axis=(1, 2)), abs=1e-5)
 
 
@@ -227,9 +227,11 @@ def test_a_layer_that_is_not_built_is_named_and_its_weights_are_still_there(
 
 def branched():
     """A residual block: ``add`` has two inputs."""
-    told = json.loads(keras.chained([keras.conv("c", 4, (3, 3)), keras.layer("Add", "add")]))
-    told["config"]["layers"][-1]["inbound_nodes"] = [[["c", 0, 0, {}], ["input_1", 0, 0, {}]]]
-    return json.dumps(told)
+    description = json.loads(keras.chained([keras.conv("c", 4, (3, 3)), keras.layer("Add", "add")]))
+    description["config"]["layers"][-1]["inbound_nodes"] = [
+        [["c", 0, 0, {}], ["input_1", 0, 0, {}]]
+    ]
+    return json.dumps(description)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def frame():
 
 
 def test_levels_partition_the_models(frame):
-    found = {row.name: row.counts for row in by_factor(frame, "architecture", resamples=10)}
-    assert {name: counts.total for name, counts in found.items()} == {"resnet": 4, "vgg": 8}
+    by_level = {row.name: row.counts for row in by_factor(frame, "architecture", resamples=10)}
+    assert {name: counts.total for name, counts in by_level.items()} == {"resnet": 4, "vgg": 8}
     names = [row.name for row in by_factor(frame, "num_classes", resamples=10)]
     assert names == ["5 classes", "10 classes"]
 
@@ -39,19 +39,19 @@ def test_levels_partition_the_models(frame):
     [("trigger_kind", ("filter", "polygon")), ("trigger_reach", ("1 victim", "universal"))],
 )
 def test_each_kind_and_reach_of_trigger_is_set_against_all_clean_models(frame, factor, levels):
-    found = by_factor(frame, factor, resamples=10)
-    assert tuple(row.name for row in found) == levels
-    for row in found:
+    rows = by_factor(frame, factor, resamples=10)
+    assert tuple(row.name for row in rows) == levels
+    for row in rows:
         assert (row.counts.tp, row.counts.fn, row.counts.fp, row.counts.tn) == (3, 1, 1, 3)
 
 
 def test_sizes_are_cut_into_quarters(frame):
-    found = by_factor(frame, "trigger_size", resamples=10)
-    assert [row.name for row in found] == [
+    rows = by_factor(frame, "trigger_size", resamples=10)
+    assert [row.name for row in rows] == [
         "10 to 20 px", "30 to 40 px", "50 to 60 px", "70 to 80 px",
     ]  # fmt: skip
-    assert [row.counts.tp for row in found] == [2, 2, 2, 0]
-    assert all(row.counts.fp == 1 for row in found)
+    assert [row.counts.tp for row in rows] == [2, 2, 2, 0]
+    assert all(row.counts.fp == 1 for row in rows)
 
 
 def test_one_size_is_one_level(frame):

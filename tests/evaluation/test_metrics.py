@@ -18,29 +18,29 @@ def repeated(predictions, weights):
 
 
 def test_the_cross_entropy_of_a_wrong_certainty_is_clipped_as_nist_does(make_predictions):
-    found = scores(make_predictions([True, False], [0.0, 0.0]))
-    assert found["cross-entropy"] == pytest.approx(-math.log(1e-12) / 2)
+    figures = scores(make_predictions([True, False], [0.0, 0.0]))
+    assert figures["cross-entropy"] == pytest.approx(-math.log(1e-12) / 2)
 
 
 def test_figures_by_hand(make_predictions):
-    found = scores(make_predictions([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
-    assert found["TP"] == found["FP"] == 1
-    assert found["accuracy"] == found["balanced accuracy"] == 0.5
-    assert found["ROC-AUC"] == 0.75
+    figures = scores(make_predictions([True, True, False, False], [0.9, 0.4, 0.6, 0.1]))
+    assert figures["TP"] == figures["FP"] == 1
+    assert figures["accuracy"] == figures["balanced accuracy"] == 0.5
+    assert figures["ROC-AUC"] == 0.75
     logs = math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9)
-    assert found["cross-entropy"] == pytest.approx(-logs / 4)
-    assert found["Brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+    assert figures["cross-entropy"] == pytest.approx(-logs / 4)
+    assert figures["Brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_rates_and_area_agree_with_other_libraries(random_predictions, seed):
     predictions = random_predictions(seed)
-    found = scores(predictions)
+    figures = scores(predictions)
     truth = torch.tensor(predictions.is_trojaned).int()
     area = binary_auroc(torch.tensor(predictions.probability), truth).item()
-    assert found["ROC-AUC"] == pytest.approx(area)
+    assert figures["ROC-AUC"] == pytest.approx(area)
     balanced = balanced_accuracy_score(predictions.is_trojaned, predictions.flagged)
-    assert found["balanced accuracy"] == pytest.approx(balanced)
+    assert figures["balanced accuracy"] == pytest.approx(balanced)
 
 
 def test_every_resampled_figure_is_that_of_the_models_drawn(random_predictions):
@@ -55,43 +55,43 @@ def test_every_resampled_figure_is_that_of_the_models_drawn(random_predictions):
 def test_the_interval_covers_as_often_as_it_says(random_predictions):
     """Over many zoos of one kind the interval holds the kind's area about 95 times of 100."""
     pooled = [random_predictions(seed, num_models=60) for seed in range(100, 220)]
-    truth = np.concatenate([each.is_trojaned for each in pooled])
-    area = roc_auc_score(truth, np.concatenate([each.probability for each in pooled]))
-    found = [statistics(each, resamples=300).estimates["ROC-AUC"] for each in pooled]
-    covered = np.mean([each.low <= area <= each.high for each in found])
+    truth = np.concatenate([zoo.is_trojaned for zoo in pooled])
+    area = roc_auc_score(truth, np.concatenate([zoo.probability for zoo in pooled]))
+    areas = [statistics(zoo, resamples=300).estimates["ROC-AUC"] for zoo in pooled]
+    covered = np.mean([estimate.low <= area <= estimate.high for estimate in areas])
     assert 0.85 <= covered <= 1.0
-    assert np.mean([each.high - each.low for each in found]) < 0.35
+    assert np.mean([estimate.high - estimate.low for estimate in areas]) < 0.35
 
 
 def test_intervals_hold_the_figure_and_follow_the_seed(random_predictions):
     predictions = random_predictions(3)
     first, again, other = (statistics(predictions, resamples=200, seed=seed) for seed in (0, 0, 1))
     for name in METRICS:
-        found = first.estimates[name]
-        assert found.low <= found.value <= found.high
+        estimate = first.estimates[name]
+        assert estimate.low <= estimate.value <= estimate.high
     assert first.estimates == again.estimates
     assert first.estimates != other.estimates
 
 
 def test_one_kind_of_model_gives_no_area_and_no_balanced_accuracy(make_predictions):
-    found = statistics(make_predictions([False, False], [0.2, 0.7])).estimates
+    estimates = statistics(make_predictions([False, False], [0.2, 0.7])).estimates
     for name in ("TPR", "balanced accuracy", "ROC-AUC"):
-        assert math.isnan(found[name].value)
-        assert math.isnan(found[name].low)
-    assert found["FPR"].value == 0.5
+        assert math.isnan(estimates[name].value)
+        assert math.isnan(estimates[name].low)
+    assert estimates["FPR"].value == 0.5
 
 
 def test_equal_scores_rank_nothing(make_predictions):
-    found = statistics(make_predictions([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
-    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+    area = statistics(make_predictions([True, False, False], [0.3, 0.3, 0.3])).estimates["ROC-AUC"]
+    assert (area.value, area.low, area.high) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("truth", [[], [True], [False], [True, False]])
 def test_without_probabilities_the_counts_remain(make_predictions, truth):
-    found = statistics(make_predictions(truth, [math.nan] * len(truth)))
-    assert math.isnan(found.estimates["cross-entropy"].value)
-    assert found.counts.total == len(truth)
-    assert math.isnan(found.estimates["accuracy"].value) == (not truth)
+    figures = statistics(make_predictions(truth, [math.nan] * len(truth)))
+    assert math.isnan(figures.estimates["cross-entropy"].value)
+    assert figures.counts.total == len(truth)
+    assert math.isnan(figures.estimates["accuracy"].value) == (not truth)
 
 
 def test_resamples_keep_the_number_of_each_kind():
@@ -104,6 +104,6 @@ def test_resamples_keep_the_number_of_each_kind():
 
 
 def test_an_interval_passes_over_what_is_not_defined():
-    found = interval(1.0, np.array([np.nan, 1.0, np.inf, 1.0]))
-    assert (found.low, found.high) == (1.0, 1.0)
+    estimate = interval(1.0, np.array([np.nan, 1.0, np.inf, 1.0]))
+    assert (estimate.low, estimate.high) == (1.0, 1.0)
     assert math.isnan(interval(1.0, np.array([np.nan])).low)

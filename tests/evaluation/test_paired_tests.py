@@ -19,37 +19,40 @@ def flags(make_predictions, *, trojaned, clean, of=(276, 552), name=""):
 def test_pruning_gives_the_papers_figures_for_round_2(make_predictions):
     scanner = flags(make_predictions, trojaned=254, clean=218)
     judged = flags(make_predictions, trojaned=198, clean=19)
-    found = pruning(scanner, judged, resamples=200)
-    assert found.fp_reduction.value == pytest.approx(1 - 19 / 218)
-    assert found.tp_loss.value == pytest.approx(1 - 198 / 254)
-    assert found.accuracy_gain.value == pytest.approx(0.883 - 0.710, abs=1e-3)
-    assert 0.85 < found.fp_reduction.low < found.fp_reduction.value < found.fp_reduction.high < 1
+    change = pruning(scanner, judged, resamples=200)
+    assert change.fp_reduction.value == pytest.approx(1 - 19 / 218)
+    assert change.tp_loss.value == pytest.approx(1 - 198 / 254)
+    assert change.accuracy_gain.value == pytest.approx(0.883 - 0.710, abs=1e-3)
+    assert 0.85 < change.fp_reduction.low < change.fp_reduction.value < change.fp_reduction.high < 1
 
 
 def test_without_false_positives_there_is_no_reduction(make_predictions):
     scanner = flags(make_predictions, trojaned=2, clean=0, of=(3, 3))
-    found = pruning(scanner, scanner, resamples=20)
-    assert math.isnan(found.fp_reduction.value)
-    assert found.tp_loss.value == 0
+    change = pruning(scanner, scanner, resamples=20)
+    assert math.isnan(change.fp_reduction.value)
+    assert change.tp_loss.value == 0
 
 
 def test_the_exact_test_counts_only_models_on_which_the_two_differ(make_predictions):
     truth = [True] * 12
     first = make_predictions(truth, [1.0] * 9 + [0.0] * 3, name="a")
     second = make_predictions(truth, [0.0] * 8 + [1.0] * 2 + [0.0] * 2, name="b")
-    found = paired_test(first, second, resamples=50)
-    assert (found.only_first_right, found.only_second_right) == (8, 1)
-    assert found.p_value == pytest.approx(binomtest(8, 9).pvalue)
-    assert found.p_value == pytest.approx(2 * (1 + 9) / 2**9)
-    assert math.isnan(found.differences["ROC-AUC"].value)
-    assert found.differences["accuracy"].value == pytest.approx(7 / 12)
+    test = paired_test(first, second, resamples=50)
+    assert (test.only_first_right, test.only_second_right) == (8, 1)
+    assert test.p_value == pytest.approx(binomtest(8, 9).pvalue)
+    assert test.p_value == pytest.approx(2 * (1 + 9) / 2**9)
+    assert math.isnan(test.differences["ROC-AUC"].value)
+    assert test.differences["accuracy"].value == pytest.approx(7 / 12)
 
 
 def test_a_judge_does_not_differ_from_itself(random_predictions):
     predictions = random_predictions(0)
-    found = paired_test(predictions, predictions, resamples=50)
-    assert found.p_value == 1
-    assert all(each.value == each.low == each.high == 0 for each in found.differences.values())
+    test = paired_test(predictions, predictions, resamples=50)
+    assert test.p_value == 1
+    assert all(
+        difference.value == difference.low == difference.high == 0
+        for difference in test.differences.values()
+    )
 
 
 def test_pairing_narrows_the_interval_of_a_difference(random_predictions, make_predictions):

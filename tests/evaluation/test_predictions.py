@@ -74,9 +74,9 @@ def test_failed_and_unknown_are_left_out_and_said():
     ]
     assert len(with_judge(frame(rows))) == 1
     assert len(scanner_alone(frame(rows))) == 0
-    told = left_out(frame(rows))
-    assert (told.num_failed, told.num_unknown_truth, told.num_without_flag) == (1, 1, 1)
-    assert told.caption == (
+    omitted = left_out(frame(rows))
+    assert (omitted.num_failed, omitted.num_unknown_truth, omitted.num_without_flag) == (1, 1, 1)
+    assert omitted.caption == (
         "Left out: 1 failed, 1 of unknown ground truth. The scanner alone gave no answer for 1."
     )
     assert left_out(frame(rows[2:]).assign(scanner_flags=True)).caption == ""

@@ -21,7 +21,7 @@ def records(probability, trojaned, **columns):
     values = {
         "model_id": [f"m{place}" for place in range(count)],
         "status": "done",
-        "verdict": ["trojaned" if each >= 0.5 else "natural-only" for each in probability],
+        "verdict": ["trojaned" if value >= 0.5 else "natural-only" for value in probability],
         "probability": np.asarray(probability, dtype=float),
         "num_triggers": 1,
         "is_trojaned": pd.array(trojaned, dtype="boolean"),
@@ -59,11 +59,11 @@ def test_nothing_gives_nothing():
 def test_a_threshold_chosen_elsewhere_does_not_look_at_the_models_reported():
     tuning = records([0.2, 0.3, 0.6, 0.7], [False, False, True, True])
     reporting = records([0.5, 0.44, 0.2], [True, True, False])
-    found = frozen_threshold(tuning, reporting, "l2")
-    assert found.flagged.tolist() == [True, False, False]  # the bar lies at 0.45
-    best = best_separation(model_scores(reporting), found.is_trojaned)
+    frozen = frozen_threshold(tuning, reporting, "l2")
+    assert frozen.flagged.tolist() == [True, False, False]  # the bar lies at 0.45
+    best = best_separation(model_scores(reporting), frozen.is_trojaned)
     better = with_threshold(reporting, best.threshold, "l2")
-    assert better.counts.accuracy == 1 > found.counts.accuracy
+    assert better.counts.accuracy == 1 > frozen.counts.accuracy
 
 
 def test_halves_hold_half_of_each_kind_and_follow_the_seed():

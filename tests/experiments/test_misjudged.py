@@ -58,18 +58,18 @@ def test_flagged_clean_models_come_first_and_the_most_confidently_wrong_before_o
         ("clean", "", 0.2),
         ("flagged", "", 0.8),
     ]
-    found = misjudged_models(make_cell(models, []))
-    names = [each.model_id for each in found]
+    misjudged = misjudged_models(make_cell(models, []))
+    names = [model.model_id for model in misjudged]
     assert names == ["flagged", "flagged a little", "missed", "missed a little"]
-    assert [each.kind for each in found] == ["", "", "filter", "polygon"]
-    assert all(each.trigger is None for each in found)
+    assert [model.kind for model in misjudged] == ["", "", "filter", "polygon"]
+    assert all(model.trigger is None for model in misjudged)
 
 
 def test_a_flagged_clean_model_is_shown_by_its_highest_scoring_trigger(make_cell):
     triggers = [make_trigger("c", 0, 0.3), make_trigger("c", 1, 0.7), make_trigger("c", 2, 0.6)]
-    (found,) = misjudged_models(make_cell([("c", "", 0.7)], triggers))
-    assert (found.trigger.index, found.trigger.victim, found.trigger.target) == (1, 1, 2)
-    assert found.trigger.score == 0.7
+    (model,) = misjudged_models(make_cell([("c", "", 0.7)], triggers))
+    assert (model.trigger.index, model.trigger.victim, model.trigger.target) == (1, 1, 2)
+    assert model.trigger.score == 0.7
 
 
 def test_a_missed_model_is_shown_by_the_true_trigger_where_one_was_found(make_cell):
@@ -100,4 +100,4 @@ def test_missed_models_keep_up_to_half_of_the_places(make_cell, clean, trojaned,
     models = [(f"c{place}", "", 0.9) for place in range(clean)]
     models += [(f"t{place}", "polygon", 0.1) for place in range(trojaned)]
     chosen = to_draw(misjudged_models(make_cell(models, [])), 4)
-    assert "".join(each.model_id[0] for each in chosen) == drawn
+    assert "".join(model.model_id[0] for model in chosen) == drawn

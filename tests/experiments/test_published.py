@@ -38,30 +38,30 @@ def cells(file):
 
 
 def test_exactly_the_known_accuracies_do_not_follow_from_their_counts():
-    found = {
-        (file, each.row, each.dataset, each.column)
+    slips = {
+        (file, row.row, row.dataset, row.column)
         for file in ROWS
-        for each in cells(file)
-        if not each.follows
+        for row in cells(file)
+        if not row.follows
     }
-    assert found == SLIPS
+    assert slips == SLIPS
 
 
 def test_the_note_beside_the_numbers_names_every_slip():
     rows = re.findall(r"\| (0\.\d+) \| (0\.\d+) \|$", (PAPER / "README.md").read_text(), re.M)
-    slips = [each for file in ROWS for each in cells(file) if not each.follows]
-    expected = {(each.printed, f"{each.counts.accuracy:.3f}") for each in slips}
+    slips = [row for file in ROWS for row in cells(file) if not row.follows]
+    expected = {(row.printed, f"{row.counts.accuracy:.3f}") for row in slips}
     assert {(f"{float(one):.3f}", two) for one, two in rows} == {
         (f"{float(one):.3f}", two) for one, two in expected
     }
 
 
 def test_table_3_follows_with_the_models_of_table_1():
-    for each in cells("table_3.csv"):
-        if not each.follows:
-            assert each.counts.tp + each.counts.fn == 252
-            tp, fp, tn = each.counts.tp, each.counts.fp, each.counts.tn
-            assert follows(each.printed, Counts(tp=tp, fp=fp, tn=tn, fn=276 - tp).accuracy)
+    for row in cells("table_3.csv"):
+        if not row.follows:
+            assert row.counts.tp + row.counts.fn == 252
+            tp, fp, tn = row.counts.tp, row.counts.fp, row.counts.tn
+            assert follows(row.printed, Counts(tp=tp, fp=fp, tn=tn, fn=276 - tp).accuracy)
 
 
 def test_rows_take_our_names_and_keep_their_counts():
@@ -69,8 +69,8 @@ def test_rows_take_our_names_and_keep_their_counts():
         file="table_1.csv", row="method", labels={"abs": "none"}, only={"dataset": "trojai_r2"}
     )
     rows = table.read(PAPER)
-    assert {each.dataset for each in rows} == {"trojai_r2"}
-    (vanilla,) = [each for each in rows if (each.row, each.column) == ("none", "polygon")]
+    assert {row.dataset for row in rows} == {"trojai_r2"}
+    (vanilla,) = [row for row in rows if (row.row, row.column) == ("none", "polygon")]
     assert vanilla.counts == Counts(tp=254, fp=218, tn=334, fn=22)
     assert vanilla.figures["FPR"] == pytest.approx(218 / 552)
 

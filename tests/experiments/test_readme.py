@@ -158,7 +158,10 @@ def test_an_accuracy_that_does_not_follow_is_marked(table, rows):
 def test_drawings_are_images(rows):
     predictions = row_predictions(rows)
     assert bars_png(predictions, "Table 1").startswith(PNG)
-    swept = {f"beta {place / 10}": each for place, each in enumerate(predictions.values(), start=7)}
+    swept = {
+        f"beta {place / 10}": predicted
+        for place, predicted in enumerate(predictions.values(), start=7)
+    }
     theirs = [
         ReportedRow(
             row="beta 0.7", column="polygon", dataset="trojai_r2", figures={"accuracy": 0.836}

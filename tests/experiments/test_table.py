@@ -50,7 +50,7 @@ def record(model_id, kind, scores):
 def cell_of(models, name="l2"):
     """A cell of models given as id, kind of trigger, and (source, score) of each trigger found."""
     records = pd.DataFrame(
-        [record(model_id, kind, [score for _, score in found]) for model_id, kind, found in models]
+        [record(model_id, kind, [score for _, score in pairs]) for model_id, kind, pairs in models]
     ).astype({"is_trojaned": "boolean", "scanner_flags": "boolean"})
     triggers = pd.DataFrame(
         [
@@ -61,8 +61,8 @@ def cell_of(models, name="l2"):
                 "is_injected": score >= 0.5,
                 "size_pixels": 100 * score,
             }
-            for model_id, _, found in models
-            for source, score in found
+            for model_id, _, pairs in models
+            for source, score in pairs
         ]
     )
     return ExperimentCell(
@@ -129,8 +129,8 @@ def test_only_triggers_of_a_columns_scanner_count(cell):
 
 
 def test_triggers_of_a_single_scanner_count_whatever_its_name(cell):
-    kept = cell.triggers[cell.triggers["source"] == "abs"].assign(source="external")
-    records = replace(cell, triggers=kept).restricted(POLYGON).records
+    triggers = cell.triggers[cell.triggers["source"] == "abs"].assign(source="external")
+    records = replace(cell, triggers=triggers).restricted(POLYGON).records
     assert list(records["verdict"]) == list(cell.records["verdict"][[0, 2, 3]])
 
 
@@ -138,9 +138,9 @@ def test_failed_and_inconclusive_models_keep_their_verdicts(cell):
     records = cell.records.copy()
     records.loc[2, ["status", "verdict"]] = ["failed", "failed"]
     records.loc[3, ["verdict", "probability"]] = ["inconclusive", 0.5]
-    kept = replace(cell, records=records).restricted(POLYGON).records
-    assert list(kept["verdict"]) == ["trojaned", "failed", "inconclusive"]
-    assert list(kept["probability"])[2] == 0.5
+    restricted = replace(cell, records=records).restricted(POLYGON).records
+    assert list(restricted["verdict"]) == ["trojaned", "failed", "inconclusive"]
+    assert list(restricted["probability"])[2] == 0.5
 
 
 def test_the_best_separation_flags_from_the_score_that_suits_these_models(cell):
@@ -245,9 +245,12 @@ def test_a_column_that_is_not_there_is_refused():
 
 def rows_named(name, flagged, truth=(True,) * 4 + (False,) * 6):
     """Rows of ten models that the scanner all flags."""
-    models = [(f"m{place}", "polygon" if each else "", []) for place, each in enumerate(truth)]
+    models = [
+        (f"m{place}", "polygon" if is_trojaned else "", [])
+        for place, is_trojaned in enumerate(truth)
+    ]
     rows = cell_of([*models]).records.assign(row=name, setting=math.nan, scanner_flags=True)
-    verdicts = ["trojaned" if each else "natural-only" for each in flagged]
+    verdicts = ["trojaned" if is_flagged else "natural-only" for is_flagged in flagged]
     return rows.assign(verdict=verdicts, probability=np.where(flagged, 0.9, 0.1))
 
 

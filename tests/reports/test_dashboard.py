@@ -68,8 +68,8 @@ def test_each_judge_has_a_row_a_curve_and_its_own_report(stores, tmp_path):
     (tmp_path / "judge=exray" / "report.html").write_text("")
     page = page_of(stores, tmp_path)
     rows = re.findall(r'<tr class="(j\d|) *(main|base|)">(.*?)</tr>', page, re.DOTALL)
-    told = [re.sub(r"<[^>]*>|\s+", " ", row).split() for _, _, row in rows]
-    assert [each[:5] for each in told[:2]] == [
+    words = [re.sub(r"<[^>]*>|\s+", " ", row).split() for _, _, row in rows]
+    assert [cells[:5] for cells in words[:2]] == [
         ["exray", "1", "0", "2", "0"],
         ["none", "1", "1", "0", "0"],
     ]

@@ -104,13 +104,13 @@ def test_the_configuration_of_the_run_is_shown(store):
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "names",
     [(), ("victim_image",), ("mask_victim_target",), ("mask_victim_stamped", "target_image")],
 )
-def test_missing_tensors_do_not_break_a_card(store, make_tensors, kept):
-    tensors = {name: make_tensors(1)[name] for name in (f"trigger_1/{each}" for each in kept)}
+def test_missing_tensors_do_not_break_a_card(store, make_tensors, names):
+    tensors = {key: make_tensors(1)[key] for key in (f"trigger_1/{name}" for name in names)}
     page = report(rewritten(store, store.read("id-0").triggers, tensors))
-    assert len(re.findall(r"<img ", page)) == len(kept)
+    assert len(re.findall(r"<img ", page)) == len(names)
     assert page.count("<article") == 2
 
 

@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(store):
     assert stored.triggers == tuple(triggers)
     back = store.tensors("m1")
     np.testing.assert_array_equal(
-        *(each["trigger_0/mask_victim_target"] for each in (back, tensors))
+        *(mapping["trigger_0/mask_victim_target"] for mapping in (back, tensors))
     )
 
 

@@ -58,34 +58,36 @@ def choice(**changes):
 
 
 def test_what_tells_is_chosen_and_tells_models_left_out_apart():
-    made = choice().choose(*zoo(telling=0.5))
-    assert [term["feature"] for term in made.content["terms"]] == ["similarity"]
-    assert made.content["terms"][0]["weight"] < 0
-    chosen = made.predictions[1]
+    result = choice().choose(*zoo(telling=0.5))
+    assert [term["feature"] for term in result.content["terms"]] == ["similarity"]
+    assert result.content["terms"][0]["weight"] < 0
+    chosen = result.predictions[1]
     assert chosen.name == "chosen: similarity, C 1, left out"
     assert scores(chosen)["ROC-AUC"] > 0.9
-    assert made.how["left_out_cross_entropy"] == pytest.approx(
+    assert result.how["left_out_cross_entropy"] == pytest.approx(
         scores(chosen)["cross-entropy"], abs=1e-4
     )
-    assert (made.how["num_injected_examples"], made.how["num_natural_examples"]) == (12, 60)
+    assert (result.how["num_injected_examples"], result.how["num_natural_examples"]) == (12, 60)
 
 
 def test_noise_says_no_more_about_models_left_out_than_the_trivial_rule():
-    made = choice(sets=(SETS[2],)).choose(*zoo(telling=0.0, num_models=60))
-    loss = scores(made.predictions[1])["cross-entropy"]
+    result = choice(sets=(SETS[2],)).choose(*zoo(telling=0.0, num_models=60))
+    loss = scores(result.predictions[1])["cross-entropy"]
     assert 0.66 < loss < 0.78  # log 2 is 0.693; and it is not sure of itself either
 
 
 def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_path):
     records, triggers = zoo(telling=0.3)
-    made = choice(sets=(SETS[2],)).choose(records, triggers)
+    result = choice(sets=(SETS[2],)).choose(records, triggers)
     path = tmp_path / "fit.json"
-    path.write_text(json.dumps(dict(made.content)))
+    path.write_text(json.dumps(dict(result.content)))
     examples, _ = examples_of(records, triggers)
     fit = fitted(examples, SETS[2], 1.0, np.ones(24, dtype=bool))
-    stored, found = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)
-    assert found.probability == pytest.approx(probabilities(fit, examples, SETS[2]), abs=1e-4)
-    assert (found.flagged == (found.probability >= 0.5)).all()
+    stored, calibrated = CalibratedRejudgement(name="c", file=str(path)).predictions(
+        records, triggers
+    )
+    assert calibrated.probability == pytest.approx(probabilities(fit, examples, SETS[2]), abs=1e-4)
+    assert (calibrated.flagged == (calibrated.probability >= 0.5)).all()
     assert not stored.flagged.any()
 
 
@@ -94,14 +96,14 @@ def test_models_without_triggers_and_inconclusive_ones_keep_what_they_have(tmp_p
     records.loc[[0, 1], "num_triggers"] = 0
     records.loc[0, "verdict"] = "clean"
     records.loc[1, ["verdict", "probability"]] = ["inconclusive", 0.5]
-    kept = triggers[~triggers["model_id"].isin(["m0", "m1"])]
+    judged = triggers[~triggers["model_id"].isin(["m0", "m1"])]
     term = Term(feature="similarity", weight=-2.0, centre=0.7, scale=0.1)
     fit = Calibration(terms=(term,), bias=0.0, without_triggers=0.2, unconverged=0.5)
     (tmp_path / "fit.json").write_text(json.dumps(fit.to_dict()))
     rule = CalibratedRule(file=str(tmp_path / "fit.json"))
-    found = scored_by_rule(records, kept, rule, "calibrated")
-    assert found.probability[:2].tolist() == [0.2, 0.5]
-    assert not found.flagged[:2].any()
+    calibrated = scored_by_rule(records, judged, rule, "calibrated")
+    assert calibrated.probability[:2].tolist() == [0.2, 0.5]
+    assert not calibrated.flagged[:2].any()
 
 
 def test_what_may_be_either_teaches_nothing():

@@ -37,9 +37,9 @@ def test_the_highest_trigger_is_the_models_probability_and_its_order_is_kept():
     values = np.linspace(-2, 2, 20)
     examples = examples_like(values > 0, score=values)
     fit = fitted(examples, ("score",), 1.0, np.ones(20, dtype=bool))
-    found = probabilities(fit, examples, ("score",))
-    assert (np.diff(found) > 0).all()
-    assert ((found > 0.5) == examples.is_trojaned).all()
+    probability = probabilities(fit, examples, ("score",))
+    assert (np.diff(probability) > 0).all()
+    assert ((probability > 0.5) == examples.is_trojaned).all()
 
 
 def test_models_are_judged_by_fits_that_left_them_out():
@@ -47,8 +47,8 @@ def test_models_are_judged_by_fits_that_left_them_out():
     wrong = values.copy()
     wrong[0] = -30.0  # a trojaned model that looks clean: its own fit would not flag it either
     examples = examples_like([True] * 3 + [False] * 3, score=wrong)
-    found = left_out_probabilities(examples, ("score",), 1.0, folds=3, seed=0)
-    assert found[0] < 0.5
+    left_out = left_out_probabilities(examples, ("score",), 1.0, folds=3, seed=0)
+    assert left_out[0] < 0.5
 
 
 @pytest.mark.parametrize("truth", [[True] * 4, [True, False, False, False]])

@@ -37,8 +37,8 @@ def test_stored_measurements_decide_as_the_judge_did(triggers):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
     decided = decide(rule, measurements_of(triggers))
     assert injected_by(rule, measurements_of(triggers)).tolist() == triggers["is_injected"].tolist()
-    assert [each.score for each in decided] == pytest.approx(triggers["score"].tolist())
-    assert [each.reason for each in decided] == triggers["reason"].tolist()
+    assert [decision.score for decision in decided] == pytest.approx(triggers["score"].tolist())
+    assert [decision.reason for decision in decided] == triggers["reason"].tolist()
 
 
 def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
@@ -56,11 +56,11 @@ def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
     variants = ("patch", "filter", "round2_hard", "round3_soft")
     rules = [ReleasedRule(variant=variant) for variant in variants]
     sweep = RuleSweep(name="released", rules=rules, labels=variants)
-    found = sweep.predictions(records, triggers)
-    assert tuple(each.name for each in found) == variants
-    for rule, each in zip(rules, found, strict=True):
+    swept = sweep.predictions(records, triggers)
+    assert tuple(predictions.name for predictions in swept) == variants
+    for rule, predictions in zip(rules, swept, strict=True):
         expected = set(triggers.loc[injected_by(rule, measurements_of(triggers)), "model_id"])
-        assert set(np.array(each.model_ids)[each.flagged]) == expected
+        assert set(np.array(predictions.model_ids)[predictions.flagged]) == expected
     with pytest.raises(ValueError, match="labels must name each of the 4 rules; got \\['one'\\]"):
         RuleSweep(name="released", rules=rules, labels=("one",))
 
@@ -76,7 +76,7 @@ def test_a_runs_own_thresholds_give_its_own_verdicts(records, triggers):
 def test_a_lower_beta_prunes_more(records, triggers):
     values = (0.5, 0.6, 0.7, 0.8, 0.9)
     sweep = PaperRuleSweep(name="t", similarity_thresholds=values, cross_thresholds=(0.8,))
-    flagged = [each.flagged.sum() for each in sweep.predictions(records, triggers)]
+    flagged = [predictions.flagged.sum() for predictions in sweep.predictions(records, triggers)]
     assert flagged == sorted(flagged)
     assert flagged[0] < flagged[-1]
 
@@ -92,21 +92,27 @@ def test_a_size_bound_forgets_larger_triggers(records, triggers):
 
 def test_one_judges_threshold_is_put_in_three_ways(records, triggers):
     way = SeparationRejudgement(name="s", seed=0)
-    stored, best, honest = (each.counts for each in way.predictions(records, triggers))
+    stored, best, honest = (
+        predictions.counts for predictions in way.predictions(records, triggers)
+    )
     assert stored == with_judge(records).counts
     assert best.accuracy >= max(stored.accuracy, honest.accuracy)
 
 
 def test_a_models_probability_is_its_highest_triggers(records):
     triggers = pd.DataFrame({"model_id": ["id-00000000", "id-00000000", "id-00000003"]})
-    found = scored_by_triggers(records, triggers, np.array([0.2, 0.7, 0.4]), "forest")
+    predictions = scored_by_triggers(records, triggers, np.array([0.2, 0.7, 0.4]), "forest")
     by_model = dict(
-        zip(found.model_ids, zip(found.probability, found.flagged, strict=True), strict=True)
+        zip(
+            predictions.model_ids,
+            zip(predictions.probability, predictions.flagged, strict=True),
+            strict=True,
+        )
     )
     assert by_model["id-00000000"] == (0.7, True)
     assert by_model["id-00000003"] == (0.4, False)
-    kept = records.set_index("model_id")["probability"]["id-00000004"]
-    assert by_model["id-00000004"] == (kept, False)  # no trigger of it was scored
+    stored = records.set_index("model_id")["probability"]["id-00000004"]
+    assert by_model["id-00000004"] == (stored, False)  # no trigger of it was scored
 
 
 def test_measurements_of_another_judge_are_refused(records, triggers):

@@ -26,7 +26,7 @@ def run(similarity, trojaned, *, judge="exray"):
             "model_id": ids,
             "judge": judge,
             "status": "done",
-            "verdict": ["trojaned" if each >= 0.5 else "natural-only" for each in probability],
+            "verdict": ["trojaned" if value >= 0.5 else "natural-only" for value in probability],
             "probability": probability,
             "num_triggers": 1,
             "is_trojaned": pd.array(trojaned, dtype="boolean"),
@@ -44,17 +44,17 @@ def choose(records, triggers, folder):
     chooser = ThresholdChoice(
         name="choose", file=None, similarity_thresholds=GRID, cross_thresholds=GRID
     )
-    made = chooser.choose(records, triggers)
+    result = chooser.choose(records, triggers)
     path = folder / "choose.json"
-    path.write_text(json.dumps(dict(made.content)))
-    return made, path
+    path.write_text(json.dumps(dict(result.content)))
+    return result, path
 
 
 def test_the_papers_two_thresholds_are_chosen_and_frozen(tmp_path):
-    made, path = choose(*run([0.72, 0.75, 0.84, 0.95], [True, True, False, False]), tmp_path)
-    assert made.content["similarity"] == 0.8
-    assert made.content["cross_accuracy"] == 0.8  # of equally good ones the paper's
-    assert made.predictions[1].counts.accuracy == 1
+    result, path = choose(*run([0.72, 0.75, 0.84, 0.95], [True, True, False, False]), tmp_path)
+    assert result.content["similarity"] == 0.8
+    assert result.content["cross_accuracy"] == 0.8  # of equally good ones the paper's
+    assert result.predictions[1].counts.accuracy == 1
     tuned, _ = choose(*run([0.84, 0.85, 0.95], [True, True, False]), tmp_path)
     assert tuned.content["similarity"] == 0.9
     other = run([0.85, 0.95, 0.75], [True, False, False])
@@ -66,12 +66,12 @@ def test_the_papers_two_thresholds_are_chosen_and_frozen(tmp_path):
 
 
 def test_a_baselines_score_is_chosen_and_frozen(tmp_path):
-    made, path = choose(
+    result, path = choose(
         *run([0.2, 0.3, 0.8, 0.9], [True, True, False, False], judge="l2"), tmp_path
     )
-    assert made.content["score"] == pytest.approx((0.85 + 0.6) / 2)
-    assert made.predictions[0].counts.fp == 2  # with the placeholder every model is flagged
-    assert made.predictions[1].counts.fp == 0
+    assert result.content["score"] == pytest.approx((0.85 + 0.6) / 2)
+    assert result.predictions[0].counts.fp == 2  # with the placeholder every model is flagged
+    assert result.predictions[1].counts.fp == 0
     other = run([0.5, 0.7], [True, False], judge="l2")
     frozen = FrozenThreshold(name="f", file=str(path)).predictions(*other)[-1]
     assert frozen.flagged.tolist() == [True, False]
@@ -79,8 +79,8 @@ def test_a_baselines_score_is_chosen_and_frozen(tmp_path):
 
 
 def test_a_judge_that_is_better_never_asked_is_frozen_so(tmp_path):
-    made, path = choose(*run([0.2, 0.3], [False, False], judge="l2"), tmp_path)
-    assert made.content["score"] is None
+    result, path = choose(*run([0.2, 0.3], [False, False], judge="l2"), tmp_path)
+    assert result.content["score"] is None
     frozen = FrozenThreshold(name="f", file=str(path)).predictions(*run([0.0], [True], judge="l2"))[
         -1
     ]

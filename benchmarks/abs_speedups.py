@@ -47,9 +47,11 @@ def ladder_rows(subject: Subject, share: int) -> list[Row]:
     assert isinstance(one, AbsPatchScanner)
     rows: list[Row] = []
 
-    def add(step: str, seconds: float, found: Sequence[InvertedTrigger]) -> None:
+    def add(step: str, seconds: float, triggers: Sequence[InvertedTrigger]) -> None:
         pairs = subject.injected
-        true = [each for each in found if (each.victim_class, each.target_class) in pairs]
+        true = [
+            trigger for trigger in triggers if (trigger.victim_class, trigger.target_class) in pairs
+        ]
         first = rows[0]["seconds"] if rows else seconds
         assert isinstance(first, float)
         rows.append(
@@ -58,8 +60,8 @@ def ladder_rows(subject: Subject, share: int) -> list[Row]:
                 "seconds": round(seconds, 2),
                 "speedup_over_reference": round(first / seconds, 2),
                 "found": len(true),
-                "asr": round(max(each.asr for each in true), 2) if true else None,
-                "pixels": min((each.trigger.size_pixels for each in true), default=None),
+                "asr": round(max(trigger.asr for trigger in true), 2) if true else None,
+                "pixels": min((trigger.trigger.size_pixels for trigger in true), default=None),
             }
         )
 
@@ -104,17 +106,17 @@ def _squares(bench: Bench, *, together: bool) -> tuple[float, list[InvertedTrigg
     inversion = Inversion(
         split,
         candidates,
-        [samples.of_class(each.victims[0]) for each in candidates],
+        [samples.of_class(candidate.victims[0]) for candidate in candidates],
         shape=centred_squares(candidates, bound, (height, width)),
         objective=BoundedLead(max_pixels=bound, neuron_weight=0.0),
         settings=one.inversion,
     )
-    places, steps = range(len(candidates)), sum(each.steps for each in one.rounds)
+    places, steps = range(len(candidates)), sum(stage.steps for stage in one.rounds)
     for part in [list(places)] if together else [[place] for place in places]:
         inversion.run(steps, alive=part, images_per_step=_images(bench))
-    found = _good(inversion, places, one.min_asr)
+    triggers = _good(inversion, places, one.min_asr)
     seconds = perf_counter() - begun
-    return seconds * bench.num_candidates / len(candidates), found
+    return seconds * bench.num_candidates / len(candidates), triggers
 
 
 def _images(bench: Bench) -> int:
@@ -123,12 +125,12 @@ def _images(bench: Bench) -> int:
 
 def _good(inversion: Inversion, places: Sequence[int], bar: float) -> list[InvertedTrigger]:
     scores = inversion.best_score.tolist()
-    found = [
+    triggers = [
         inverted_trigger(inversion, place, source="ladder")
         for place in places
         if scores[place] >= 0
     ]
-    return [each for each in found if each.asr >= bar]
+    return [trigger for trigger in triggers if trigger.asr >= bar]
 
 
 def _scan(
@@ -139,7 +141,7 @@ def _scan(
     assert isinstance(one, AbsPatchScanner)
     rounds = tuple(one.rounds)
     if not few:
-        steps = sum(each.steps for each in rounds)
+        steps = sum(stage.steps for stage in rounds)
         whole = InversionRound(
             steps=steps, images_per_victim=_images(bench), min_score=0.0, keep=99
         )
@@ -148,5 +150,5 @@ def _scan(
     if prescreen:
         one = replace(one, prescreen=PrescreenSettings(share=0.0, targets_per_victim=3))
     begun = perf_counter()
-    found = one.scan(bench.subject.classifier, samples).triggers
-    return perf_counter() - begun, list(found)
+    triggers = one.scan(bench.subject.classifier, samples).triggers
+    return perf_counter() - begun, list(triggers)

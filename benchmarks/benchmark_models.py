@@ -95,10 +95,10 @@ def planted(architecture: str, *, num_classes: int, pixels: int, images_per_clas
     )
     classifier = Classifier(network, Preprocessing(), num_classes=num_classes, name=architecture)
     places = [(labels == k).nonzero().flatten()[:images_per_class] for k in range(num_classes)]
-    kept = torch.cat(places)
+    chosen = torch.cat(places)
     samples = SampleSet(
-        images=images[kept],
-        labels=labels[kept],
+        images=images[chosen],
+        labels=labels[chosen],
         class_names=tuple(f"class {k}" for k in range(num_classes)),
     )
     hits = classifier.predict(samples.images).argmax(dim=1) == samples.labels
@@ -135,7 +135,7 @@ def _calibrate(network: nn.Module, images: Tensor) -> None:
 @torch.no_grad()
 def _fit_last(network: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> None:
     """The last linear layer by ridge regression on the features that reach it."""
-    last = [each for each in network.modules() if isinstance(each, nn.Linear)][-1]
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     seen: list[Tensor] = []
     hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for part in torch.split(images, 64):
@@ -143,9 +143,9 @@ def _fit_last(network: nn.Module, images: Tensor, labels: Tensor, num_classes: i
     hook.remove()
     features = torch.cat(seen).double()
     features = torch.cat([features, features.new_ones(len(features), 1)], dim=1)
-    wanted = 10 * F.one_hot(labels, num_classes).double()
+    targets = 10 * F.one_hot(labels, num_classes).double()
     ridge = 1e-3 * features.square().mean() * len(features)
     inner = features.T @ features + ridge * torch.eye(features.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(inner, features.T @ wanted).float()
+    weights = torch.linalg.solve(inner, features.T @ targets).float()
     last.weight.copy_(weights[:-1].T)
     last.bias.copy_(weights[-1])

@@ -91,8 +91,8 @@ class Sweep:
         Args:
             names: Fingerprints by model id.
         """
-        found = self.folder.glob("scans/*/scan.json")
-        scans = {f"scan {_source(path)}" for path in found if _is_whole(path)}
+        paths = self.folder.glob("scans/*/scan.json")
+        scans = {f"scan {_source(path)}" for path in paths if _is_whole(path)}
         records = self.folder.glob("sweep/judge.name=*/*/record.json")
         judged = {
             f"judge {path.parts[-3].partition('=')[2]} {names[path.parts[-2]]}"
@@ -103,13 +103,13 @@ class Sweep:
 
     def records(self) -> dict[str, str]:
         """The judges' tables of models and triggers, without the times."""
-        found = {}
+        tables = {}
         for judge in self.judges:
             for name in ("records.csv", "triggers.csv"):
                 table = pd.read_csv(self.folder / "sweep" / f"judge.name={judge}" / name)
-                kept = [column for column in table.columns if not column.endswith("seconds")]
-                found[f"{judge}/{name}"] = table[kept].to_csv(index=False)
-        return found
+                columns = [column for column in table.columns if not column.endswith("seconds")]
+                tables[f"{judge}/{name}"] = table[columns].to_csv(index=False)
+        return tables
 
     def tables(self) -> dict[str, str]:
         """The judges' tables, and the one that compares them."""
@@ -282,7 +282,7 @@ def side_by_side(sweep: Sweep, *, processes: int) -> dict[str, int]:
         processes: How many run it at once.
     """
     runs = [sweep.begin() for _ in range(processes)]
-    statuses = [each.wait() for each in runs]
+    statuses = [run.wait() for run in runs]
     assert statuses == [0] * processes, statuses
     return dict(Counter(sweep.begun()))
 
@@ -290,7 +290,9 @@ def side_by_side(sweep: Sweep, *, processes: int) -> dict[str, int]:
 def fingerprints(zoo: Path) -> dict[str, str]:
     """Fingerprints of a zoo's classifiers by model id."""
     source = open_zoo(zoo)
-    return {each: fingerprint(source.load(each).classifier) for each in source.model_ids()}
+    return {
+        model_id: fingerprint(source.load(model_id).classifier) for model_id in source.model_ids()
+    }
 
 
 def build_micro_zoo(root: Path, *, models: int) -> None:
@@ -325,28 +327,28 @@ def main() -> int:
     parser.add_argument("--judges", type=int, default=3, choices=(2, 3))
     parser.add_argument("--seconds", type=float, default=0.1, help="of a unit of work")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         zoo = Path(folder) / "zoo"
-        build_micro_zoo(zoo, models=given.models)
-        half = given.models // 2
+        build_micro_zoo(zoo, models=options.models)
+        half = options.models // 2
         counts = (
-            f"dataset.recipe.num_clean={given.models - half}",
+            f"dataset.recipe.num_clean={options.models - half}",
             f"dataset.recipe.attacks.polygon.count={half}",
         )
         sweeps = [
             Sweep(
                 zoo=zoo,
                 folder=Path(folder) / name,
-                seconds=given.seconds,
-                judges=JUDGES[: given.judges],
+                seconds=options.seconds,
+                judges=JUDGES[: options.judges],
                 words=counts,
             )
             for name in ("whole", "killed", "together")
         ]
         names = fingerprints(zoo)
-        outcome = kill_test(sweeps[0], sweeps[1], names, kills=given.kills, seed=given.seed)
+        outcome = kill_test(sweeps[0], sweeps[1], names, kills=options.kills, seed=options.seed)
         together = side_by_side(sweeps[2], processes=2)
         same = sweeps[2].tables() == sweeps[0].tables()
     row = {
@@ -358,7 +360,7 @@ def main() -> int:
     print("\n".join(f"{name:>22}  {value}" for name, value in row.items()))
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    report = {"machine": machine, "versions": versions, "seed": given.seed, "rows": [row]}
+    report = {"machine": machine, "versions": versions, "seed": options.seed, "rows": [row]}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
     is_well = not outcome.repeated and not outcome.differing and same
     return int(not (is_well and max(together.values()) == 1))

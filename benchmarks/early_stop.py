@@ -99,20 +99,20 @@ def replays(source: ModelDataset, model_id: str, scanner: Scanner, judge: ExrayJ
     if plan is None or plan.pairs is None:
         return None
     ends = [
-        replayed(each, paper.mask.epochs, paper.mask.epochs)
-        for each in smallest_masks(plan.head, plan.pairs, paper)
+        replayed(masks, paper.mask.epochs, paper.mask.epochs)
+        for masks in smallest_masks(plan.head, plan.pairs, paper)
     ]
-    found = {(paper.mask.epochs, 0.0): replay(paper, plan, ends)}
+    outcomes = {(paper.mask.epochs, 0.0): replay(paper, plan, ends)}
     history = smallest_masks(plan.head, plan.pairs, judge)
-    whole = [replayed(each, judge.mask.epochs, judge.mask.epochs) for each in history]
+    whole = [replayed(masks, judge.mask.epochs, judge.mask.epochs) for masks in history]
     for patience, margin in stops(judge):
-        ends = [replayed(each, patience, judge.mask.epochs) for each in history]
+        ends = [replayed(masks, patience, judge.mask.epochs) for masks in history]
         verdicts = judge.judgements(plan, as_result(ends, plan.pairs))
         continued = with_margin(judge, margin).pairs_within_margin(plan, verdicts)
         if continued:
             ends = [whole[at] if at in continued else end for at, end in enumerate(ends)]
-        found[patience, margin] = replay(judge, plan, ends)
-    return found
+        outcomes[patience, margin] = replay(judge, plan, ends)
+    return outcomes
 
 
 def replay(
@@ -122,7 +122,7 @@ def replay(
     assert plan.pairs is not None
     masks = as_result(ends, plan.pairs)
     return Replay(
-        injected=tuple(each.is_injected for each in judge.judgements(plan, masks)),
+        injected=tuple(judgement.is_injected for judgement in judge.judgements(plan, masks)),
         epochs=int(masks.epochs.sum()),
         sums=masks.masks.sum(dim=1),
     )
@@ -212,10 +212,10 @@ def main() -> None:
     console = Console()
     models = []
     for model_id in source.model_ids():
-        found = replays(source, model_id, scanner, judge, paper, settings)
-        if found is not None:
-            models.append(found)
-        console.print(f"{model_id}: {'nothing to judge' if found is None else 'done'}")
+        outcomes = replays(source, model_id, scanner, judge, paper, settings)
+        if outcomes is not None:
+            models.append(outcomes)
+        console.print(f"{model_id}: {'nothing to judge' if outcomes is None else 'done'}")
     if not models:
         return
     rows = summary(models, (paper.mask.epochs, 0.0))

@@ -64,11 +64,11 @@ def row_of(name: InstagramFilter, root: Path) -> Row:
     largest, total, off, count = 0.0, 0.0, 0, 0
     files = sorted((folder / "clean").iterdir())
     for path in files:
-        found = 255 * filtered(opened(path) / 255, name)
+        ours = 255 * filtered(opened(path) / 255, name)
         truth = opened(folder / "filtered" / path.name)
-        error = (found - truth).abs()
+        error = (ours - truth).abs()
         largest, total = max(largest, float(error.max())), total + float(error.sum())
-        off += int(((found.round() - truth).abs() >= 2).sum())
+        off += int(((ours.round() - truth).abs() >= 2).sum())
         count += error.numel()
     return Row(
         filter=name.value,

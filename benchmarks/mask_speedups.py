@@ -76,11 +76,11 @@ def subject() -> Subject:
 
 def ladder() -> list[LadderRow]:
     """Every step's row."""
-    given = subject()
+    bench = subject()
     rows: list[LadderRow] = []
-    for step, action in steps(given).items():
+    for step, action in steps(bench).items():
         start = time.perf_counter()
-        found = action()
+        judgements = action()
         seconds = time.perf_counter() - start
         first = rows[0].seconds if rows else seconds
         rows.append(
@@ -88,15 +88,15 @@ def ladder() -> list[LadderRow]:
                 step=step,
                 seconds=round(seconds, 2),
                 speedup_over_reference=round(first / seconds, 2),
-                injected="".join("I" if each.is_injected else "n" for each in found),
+                injected="".join("I" if judgement.is_injected else "n" for judgement in judgements),
             )
         )
     return rows
 
 
-def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
+def steps(bench: Subject) -> dict[str, Callable[[], list[Judgement]]]:
     """Each adds something to the one before it; judging the masks is in all of them."""
-    mask = given.judge.mask
+    mask = bench.judge.mask
     half = replace(mask, patience=mask.epochs)
     lazy = replace(half, learning_rate=LEARNING_RATE, epochs=EPOCHS, patience=EPOCHS)
     full = replace(lazy, recheck=1)
@@ -107,19 +107,19 @@ def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
     def loop(
         head: nn.Module, shortcuts: Shortcuts, *, shared: bool = False
     ) -> Callable[[], list[Judgement]]:
-        return lambda: given.judge.judgements(
-            given.plan, one_by_one(head, given.plan, shortcuts, shared=shared)
+        return lambda: bench.judge.judgements(
+            bench.plan, one_by_one(head, bench.plan, shortcuts, shared=shared)
         )
 
     def together(settings: MaskSettings) -> Callable[[], list[Judgement]]:
-        return lambda: settled(given, settings)
+        return lambda: settled(bench, settings)
 
     return {
-        "reference: one pair at a time": loop(given.unfolded, Shortcuts()),
-        "+ both directions in one call": loop(given.unfolded, one),
-        "+ no gradients for weights": loop(given.unfolded, frozen),
-        "+ batch norms folded": loop(given.folded, frozen),
-        "+ M1 shared between triggers": loop(given.folded, frozen, shared=True),
+        "reference: one pair at a time": loop(bench.unfolded, Shortcuts()),
+        "+ both directions in one call": loop(bench.unfolded, one),
+        "+ no gradients for weights": loop(bench.unfolded, frozen),
+        "+ batch norms folded": loop(bench.folded, frozen),
+        "+ M1 shared between triggers": loop(bench.folded, frozen, shared=True),
         "+ all pairs in one optimisation": together(replace(full, objective=everywhere)),
         "+ no gradient where satisfied": together(full),
         "+ samples satisfied with margin skipped": together(lazy),
@@ -129,13 +129,13 @@ def steps(given: Subject) -> dict[str, Callable[[], list[Judgement]]]:
     }
 
 
-def settled(given: Subject, settings: MaskSettings) -> list[Judgement]:
+def settled(bench: Subject, settings: MaskSettings) -> list[Judgement]:
     """The verdicts as the judge comes to them, pairs ones after all epochs."""
-    assert given.plan.pairs is not None
-    search = MaskSearch(given.plan.head, given.plan.pairs, settings)
-    found = given.judge.judgements(given.plan, search.run())
-    pairs = given.judge.pairs_within_margin(given.plan, found)
-    return given.judge.judgements(given.plan, search.run_all_epochs(pairs)) if pairs else found
+    assert bench.plan.pairs is not None
+    search = MaskSearch(bench.plan.head, bench.plan.pairs, settings)
+    judgements = bench.judge.judgements(bench.plan, search.run())
+    pairs = bench.judge.pairs_within_margin(bench.plan, judgements)
+    return bench.judge.judgements(bench.plan, search.run_all_epochs(pairs)) if pairs else judgements
 
 
 def one_by_one(
@@ -143,16 +143,16 @@ def one_by_one(
 ) -> MaskResult:
     """Every trigger's two masks, one after another; M1 anew for each unless ``shared``."""
     assert plan.pairs is not None
-    found: dict[int, tuple[Tensor, float]] = {}
+    by_place: dict[int, tuple[Tensor, float]] = {}
     for both in zip(plan.first, plan.second, strict=True):
         for place in both:
-            if place is None or (shared and place in found):
+            if place is None or (shared and place in by_place):
                 continue
             torch.manual_seed(SEED)
-            found[place] = reference_mask(
+            by_place[place] = reference_mask(
                 head, plan.pairs, place, epochs=EPOCHS, shortcuts=shortcuts
             )
-    masks = [found[place] for place in range(len(plan.pairs))]
+    masks = [by_place[place] for place in range(len(plan.pairs))]
     count = torch.full((len(masks),), EPOCHS)
     return MaskResult(
         masks=torch.stack([mask for mask, _ in masks]),
@@ -168,8 +168,8 @@ def lightning_ratio() -> dict[str, float]:
     Returns:
         The best seconds of both, their ratio, and the median of the rounds' ratios.
     """
-    given = subject()
-    plan, settings = given.plan, given.judge.mask
+    bench = subject()
+    plan, settings = bench.plan, bench.judge.mask
     assert plan.pairs is not None
     pairs = plan.pairs
 

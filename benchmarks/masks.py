@@ -134,7 +134,7 @@ def epoch_row(name: str, count: int, device_type: str) -> EpochRow:
         device,
         ROUNDS[count],
     )
-    seconds, floor_seconds = (min(each) / epochs for each in times.values())
+    seconds, floor_seconds = (min(rounds) / epochs for rounds in times.values())
     head = copy.deepcopy(split.head)
     reference = count * min(
         seconds_of(lambda: reference_mask(head, pairs, 0, epochs=1, shortcuts=Shortcuts()), device)
@@ -212,8 +212,8 @@ def table(title: str, rows: Sequence[object]) -> Table:
     values = [asdict(row) for row in rows]  # type: ignore[call-overload]
     for name in values[0]:
         shown.add_column(name.replace("_", " "))
-    for each in values:
-        shown.add_row(*(str(value) for value in each.values()))
+    for row in values:
+        shown.add_row(*(str(cell) for cell in row.values()))
     return shown
 
 
@@ -221,18 +221,18 @@ def measured(
     parts: Sequence[str], names: Sequence[str], device: torch.device, console: Console
 ) -> dict[str, Any]:
     """The parts' rows, printed as they come."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if "ladder" in parts:
         steps = ladder()
         console.print(table(f"Whole optimisation, triggers of {MODEL}, {EPOCHS} epochs", steps))
-        found["ladder"] = [asdict(row) for row in steps]
+        results["ladder"] = [asdict(row) for row in steps]
     if "lightning" in parts:
-        found["lightning"] = lightning_ratio()
-        console.print(f"Lightning: {found['lightning']}")
+        results["lightning"] = lightning_ratio()
+        console.print(f"Lightning: {results['lightning']}")
     if "growth" in parts:
         grown = growth(device)
         console.print(table("Growth with epochs", grown))
-        found["growth"] = [asdict(row) for row in grown]
+        results["growth"] = [asdict(row) for row in grown]
     if "epochs" in parts:
         rows = []
         for name in names:
@@ -241,8 +241,8 @@ def measured(
                     rows.append(pool.apply(epoch_row, (name, count, device.type)))
                 console.print(str(asdict(rows[-1])), highlight=False)
         console.print(table("One epoch in which every sample needs its gradient", rows))
-        found["rows"] = [asdict(row) for row in rows]
-    return found
+        results["rows"] = [asdict(row) for row in rows]
+    return results
 
 
 def main() -> None:
@@ -255,19 +255,19 @@ def main() -> None:
     names = [name for name in NETWORKS if name in asked] or list(NETWORKS)
     parts = [part for part in PARTS if part in asked] or list(PARTS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = measured(parts, names, device, Console(file=sys.stdout, width=150))
+    results = measured(parts, names, device, Console(file=sys.stdout, width=150))
     path = RESULTS / "masks.json"
     stored = json.loads(path.read_text()) if path.is_file() else {}
-    if "rows" in found:
+    if "rows" in results:
         others = [row for row in stored.get("rows", ()) if row["network"] not in names]
         order = list(NETWORKS)
-        found["rows"] = sorted(
-            [*others, *found["rows"]], key=lambda row: (order.index(row["network"]), row["pairs"])
+        results["rows"] = sorted(
+            [*others, *results["rows"]], key=lambda row: (order.index(row["network"]), row["pairs"])
         )
     RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**stored, **facts(device, SEED), **found}, indent=1) + "\n")
-    if "rows" in found:
-        draw([EpochRow(**row) for row in found["rows"]], RESULTS / "masks.png")
+    path.write_text(json.dumps({**stored, **facts(device, SEED), **results}, indent=1) + "\n")
+    if "rows" in results:
+        draw([EpochRow(**row) for row in results["rows"]], RESULTS / "masks.png")
 
 
 if __name__ == "__main__":

@@ -36,16 +36,18 @@ def choice_row(name: str, changes: Sequence[str], subjects: Sequence[Subject]) -
     """One way of choosing candidates, on all classifiers; seconds are the processor's."""
     one = scanner("abs", changes)
     assert isinstance(one, AbsPatchScanner)
-    injected = pointed = begun = found = models = candidates = 0
+    injected = pointed = begun = recalled = models = candidates = 0
     choosing = scanning = 0.0
-    for each in subjects:
+    for subject in subjects:
         start = process_time()
-        split, pointers = stimulate(each.classifier, each.samples, one.stimulation, one.prescreen)
+        split, pointers = stimulate(
+            subject.classifier, subject.samples, one.stimulation, one.prescreen
+        )
         chosen = process_time()
-        result = one.invert(split, each.samples, pointers)
+        result = one.invert(split, subject.samples, pointers)
         choosing, scanning = choosing + chosen - start, scanning + process_time() - start
-        inversion, _ = one.start(split, each.samples, pointers)
-        truth = set(each.injected)
+        inversion, _ = one.start(split, subject.samples, pointers)
+        truth = set(subject.injected)
         injected, candidates = injected + len(truth), candidates + result.num_candidates
         pointed += len(truth & {(victim, target) for victim, target, _ in pointers})
         begun += len(truth & {(pair.victims[0], pair.target) for pair in inversion.candidates})
@@ -54,13 +56,13 @@ def choice_row(name: str, changes: Sequence[str], subjects: Sequence[Subject]) -
             for trigger in result.triggers
             if trigger.asr >= MIN_ASR
         }
-        found, models = found + len(truth & triggers), models + bool(truth & triggers)
+        recalled, models = recalled + len(truth & triggers), models + bool(truth & triggers)
     return {
         "choice": name,
         "injected pairs": injected,
         "pointed to": pointed,
         "inverted": begun,
-        "found": found,
+        "found": recalled,
         "models": f"{models} of {len(subjects)}",
         "candidates a model": round(candidates / len(subjects), 1),
         "choosing, s": round(choosing / len(subjects), 2),

@@ -50,15 +50,15 @@ def reference_mask(
         mask = torch.tanh(raw) / 2 + 0.5
         share = mask.view(-1, *[1] * (first.dim() - 2))
         mixed = first * (1 - share) + second * share, second * (1 - share) + first * share
-        wanted = [
+        targets = [
             torch.full((len(first),), label) for label in (pair.second_class, pair.first_class)
         ]
         if shortcuts.one_call:
             logits = list(head(torch.cat(mixed)).chunk(2))
         else:
-            logits = [head(each) for each in mixed]
+            logits = [head(features) for features in mixed]
         loss, hits = mask.sum(), True
-        for scores, labels in zip(logits, wanted, strict=True):
+        for scores, labels in zip(logits, targets, strict=True):
             entropy = F.cross_entropy(scores, labels, reduction="none")
             loss = loss + (LARGE * (entropy.detach() > ALPHA) * entropy).mean()
             hits = hits and bool((scores.argmax(dim=1) == labels).all())

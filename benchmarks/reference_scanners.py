@@ -72,13 +72,13 @@ class PlainScan:
     """What the plain form found for some candidates, and what all of them would take.
 
     Args:
-        found: Of each candidate that was run.
+        inversions: Of each candidate that was run.
         places: Which those are of all candidates.
         num_candidates: All of them.
         seconds: Of those that were run, scaled up to all.
     """
 
-    found: tuple[Plain, ...]
+    inversions: tuple[Plain, ...]
     places: tuple[int, ...]
     num_candidates: int
     seconds: float
@@ -88,15 +88,15 @@ class PlainScan:
         """Of pairs, those that reached an ASR of 0.9."""
         return [
             InvertedTrigger(
-                trigger=each.trigger,
-                victim_class=each.candidate.victims[0],
-                target_class=each.candidate.target,
-                asr=each.asr,
-                target_probability=each.asr,
+                trigger=inversion.trigger,
+                victim_class=inversion.candidate.victims[0],
+                target_class=inversion.candidate.target,
+                asr=inversion.asr,
+                target_probability=inversion.asr,
                 source="reference",
             )
-            for each in self.found
-            if each.trigger is not None and each.asr >= MIN_ASR
+            for inversion in self.inversions
+            if inversion.trigger is not None and inversion.asr >= MIN_ASR
         ]
 
 
@@ -114,11 +114,11 @@ def invert_alone(
     steps: int,
 ) -> Plain:
     """One candidate's trigger, the best state that met its objective's bar."""
-    leaves = [each.clone().requires_grad_(True) for each in shape.parameters]
+    leaves = [parameter.clone().requires_grad_(True) for parameter in shape.parameters]
     adam = torch.optim.Adam(leaves, lr=settings.learning_rate, betas=settings.betas)
     stream = generator(settings.seed, "reference")
     target = torch.tensor([candidate.target])
-    best, kept = -torch.inf, [each.detach().clone() for each in leaves]
+    best, best_leaves = -torch.inf, [leaf.detach().clone() for leaf in leaves]
     for _ in range(steps):
         noise = settings.noise * (2 * torch.rand(images.shape, generator=stream) - 1)
         stamped = shape.stamp(shape.prepared((images + noise).clamp(0, 1))[None], leaves)
@@ -136,17 +136,17 @@ def invert_alone(
             asr, probability = success(logits, target)
             score = float(objective.score(view, asr, probability))
             if score > best:
-                best, kept = score, [each.detach().clone() for each in leaves]
+                best, best_leaves = score, [leaf.detach().clone() for leaf in leaves]
             objective.after_step(view, asr)
         adam.step()
     if best == -torch.inf:
         return Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
-    trigger = shape.trigger(kept)
-    told = classifier.predict(trigger.apply(images))[None].double()
+    trigger = shape.trigger(best_leaves)
+    logits = classifier.predict(trigger.apply(images))[None].double()
     return Plain(
         candidate=candidate,
         trigger=trigger,
-        asr=float(success(told, target)[0]),
+        asr=float(success(logits, target)[0]),
         size=float(trigger.size_pixels),
         score=best,
     )
@@ -181,16 +181,16 @@ def is_injected(
     )
 
 
-def is_found(scanner: Scanner, each: Plain, plain: Sequence[Plain]) -> bool:
+def is_found(scanner: Scanner, inversion: Plain, inversions: Sequence[Plain]) -> bool:
     """Whether the method hands a trigger on: it works; Neural Cleanse's is odd in size, too."""
-    if each.asr < MIN_ASR or not isinstance(scanner, NeuralCleanse):
-        return each.asr >= MIN_ASR
-    sized = [other for other in plain if other.score > -torch.inf]
+    if inversion.asr < MIN_ASR or not isinstance(scanner, NeuralCleanse):
+        return inversion.asr >= MIN_ASR
+    sized = [other for other in inversions if other.score > -torch.inf]
     if len(sized) < 3:
         return False
     indices = anomaly_indices([-other.score for other in sized])
     odd = dict(zip((other.candidate for other in sized), indices, strict=True))
-    return odd[each.candidate] > scanner.anomaly_threshold
+    return odd[inversion.candidate] > scanner.anomaly_threshold
 
 
 def plain_some(
@@ -212,10 +212,10 @@ def plain_some(
         key=lambda at: (not is_injected(scanner, every[at], injected), at * 7919 % len(every)),
     )[: max(1, len(every) // share)]
     begun = perf_counter()
-    found = tuple(invert(every[place]) for place in places)
+    inversions = tuple(invert(every[place]) for place in places)
     seconds = perf_counter() - begun
     return PlainScan(
-        found=found,
+        inversions=inversions,
         places=tuple(places),
         num_candidates=len(every),
         seconds=seconds * _victims(every) / _victims(every[place] for place in places),
@@ -224,7 +224,7 @@ def plain_some(
 
 def _victims(candidates: Iterable[Candidate]) -> int:
     """Classes whose images are inverted on, which is what candidates cost."""
-    return sum(len(each.victims) for each in candidates)
+    return sum(len(candidate.victims) for candidate in candidates)
 
 
 def plain_form(scanner: Scanner, classifier: Classifier, samples: SampleSet) -> Invert:
@@ -257,12 +257,12 @@ def _parts(
     if isinstance(scanner, AbsPatchScanner):
         bound = scanner.patch.max_size_share * area
         lead = BoundedLead(max_pixels=bound, neuron_weight=0.0)
-        steps = sum(each.steps for each in scanner.rounds)
+        steps = sum(stage.steps for stage in scanner.rounds)
         return centred_squares([candidate], bound, size), lead, scanner.inversion, steps
     if isinstance(scanner, AbsFilterScanner):
         window = scanner.filter.window(size)
         shape = PlainFilters(Filters(1, window=window, image_size=size, device=images.device))
-        steps = sum(each.steps for each in scanner.rounds)
+        steps = sum(stage.steps for stage in scanner.rounds)
         change = BoundedChange(min_ssim=scanner.filter.min_ssim)
         return shape, change, scanner.inversion, steps
     if isinstance(scanner, NeuralCleanse):
@@ -318,8 +318,8 @@ def centred_squares(
     """Squares in the centre of a random colour, as released."""
     side = square_side(bound)
     starts = []
-    for each in candidates:
-        stream = generator(0, "centred", *each.victims, each.target)
+    for candidate in candidates:
+        stream = generator(0, "centred", *candidate.victims, candidate.target)
         red, green, blue = (0.02 + 0.96 * torch.rand(3, generator=stream)).tolist()
         top, left = (size[0] - side) // 2, (size[1] - side) // 2
         starts.append(Start(colour=(red, green, blue), top=top, left=left, lead=0.0))
@@ -342,14 +342,14 @@ def _untargeted(
     images = samples.of_class(victim)
     best = Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
     for shape in scanner.shapes:
-        for found in untargeted_alone(classifier, images, victim, shape, scanner.seed):
-            logits = classifier.predict(found.apply(images))
+        for trigger in untargeted_alone(classifier, images, victim, shape, scanner.seed):
+            logits = classifier.predict(trigger.apply(images))
             target = majority_target(logits, victim)
             asr = float((logits.argmax(dim=1) == target).double().mean())
             if asr > best.asr:
                 named = Candidate(victims=(victim,), target=target)
-                size = float(found.size_pixels)
-                best = Plain(candidate=named, trigger=found, asr=asr, size=size)
+                size = float(trigger.size_pixels)
+                best = Plain(candidate=named, trigger=trigger, asr=asr, size=size)
     return best
 
 
@@ -360,11 +360,11 @@ def untargeted_alone(
     schedule = shape.schedule
     seen = images[torch.arange(schedule.images_per_class) % len(images)][None]
     size = (images.shape[-2], images.shape[-1])
-    found: list[Trigger] = []
+    triggers: list[Trigger] = []
     previous: list[Tensor] = []
     for index in range(schedule.rounds):
         stream = generator(seed, "sri", victim, index)
-        leaves = [each.requires_grad_(True) for each in shape.start([stream], size)]
+        leaves = [parameter.requires_grad_(True) for parameter in shape.start([stream], size)]
         draws = torch.rand(1, schedule.steps, NUM_DRAWS, generator=stream) * 2 - 1
         adam = torch.optim.Adam(leaves, lr=schedule.learning_rate, betas=schedule.betas)
         earlier = (
@@ -380,5 +380,5 @@ def untargeted_alone(
             (flip + shape.penalty(leaves, earlier, moment)).sum().backward()  # type: ignore[no-untyped-call]
             adam.step()
         previous.append(shape.descriptor(leaves).detach())
-        found.append(shape.trigger([each.detach() for each in leaves], size))
-    return found
+        triggers.append(shape.trigger([leaf.detach() for leaf in leaves], size))
+    return triggers

@@ -74,16 +74,17 @@ def whole_row(network: str, name: str, share: int) -> Row:
     """A scan against its plain form, of which one in ``share`` candidates is run and timed."""
     subject, settings = subject_of(network), NETWORKS[network]
     one = scanner(name, settings.changes.get(name, []))
-    found, seconds = timed_scan(one, subject)
+    result, seconds = timed_scan(one, subject)
     plain = plain_some(one, subject.classifier, subject.samples, subject.injected, share)
     theirs = [
-        (each.asr, each.size)
-        for each in plain.found
-        if is_injected(one, each.candidate, subject.injected) and is_found(one, each, plain.found)
+        (inversion.asr, inversion.size)
+        for inversion in plain.inversions
+        if is_injected(one, inversion.candidate, subject.injected)
+        and is_found(one, inversion, plain.inversions)
     ]
     ours = [
-        (asr_of(one, subject, each), float(each.trigger.size_pixels))
-        for each in injected_of(one, subject, found)
+        (asr_of(one, subject, trigger), float(trigger.trigger.size_pixels))
+        for trigger in injected_of(one, subject, result)
     ]
     return {
         "network": network,
@@ -91,7 +92,7 @@ def whole_row(network: str, name: str, share: int) -> Row:
         "seconds": round(seconds, 2),
         "reference_seconds": round(plain.seconds, 2),
         "speedup_over_reference": round(plain.seconds / seconds, 2),
-        "reference_timed": f"{len(plain.found)} of {plain.num_candidates}",
+        "reference_timed": f"{len(plain.inversions)} of {plain.num_candidates}",
         "found": len(ours),
         "reference_found": len(theirs),
         "asr": _best_asr(ours),
@@ -104,36 +105,38 @@ def whole_row(network: str, name: str, share: int) -> Row:
 def timed_scan(one: Scanner, subject: Subject) -> tuple[ScannerResult, float]:
     """A scan and its seconds."""
     begun = perf_counter()
-    found = one.scan(subject.classifier, subject.samples)
-    return found, perf_counter() - begun
+    result = one.scan(subject.classifier, subject.samples)
+    return result, perf_counter() - begun
 
 
-def injected_of(one: Scanner, subject: Subject, found: ScannerResult) -> list[InvertedTrigger]:
+def injected_of(one: Scanner, subject: Subject, result: ScannerResult) -> list[InvertedTrigger]:
     """The triggers that were injected."""
     return [
-        each
-        for each in found.triggers
+        trigger
+        for trigger in result.triggers
         if is_injected(
-            one, Candidate(victims=(each.victim_class,), target=each.target_class), subject.injected
+            one,
+            Candidate(victims=(trigger.victim_class,), target=trigger.target_class),
+            subject.injected,
         )
     ]
 
 
-def asr_of(one: Scanner, subject: Subject, found: InvertedTrigger) -> float:
+def asr_of(one: Scanner, subject: Subject, trigger: InvertedTrigger) -> float:
     """ASR on the images that the plain form counts: of Neural Cleanse, of all other classes."""
     if not isinstance(one, NeuralCleanse):
-        return found.asr
-    images = subject.samples.images[subject.samples.labels != found.target_class]
-    answers = subject.classifier.predict(found.trigger.apply(images)).argmax(dim=1)
-    return float((answers == found.target_class).double().mean())
+        return trigger.asr
+    images = subject.samples.images[subject.samples.labels != trigger.target_class]
+    answers = subject.classifier.predict(trigger.trigger.apply(images)).argmax(dim=1)
+    return float((answers == trigger.target_class).double().mean())
 
 
-def _best_asr(found: Sequence[tuple[float, float]]) -> float | None:
-    return round(max(asr for asr, _ in found), 2) if found else None
+def _best_asr(triggers: Sequence[tuple[float, float]]) -> float | None:
+    return round(max(asr for asr, _ in triggers), 2) if triggers else None
 
 
-def _least(found: Sequence[tuple[float, float]]) -> float | None:
-    return round(min(size for _, size in found), 1) if found else None
+def _least(triggers: Sequence[tuple[float, float]]) -> float | None:
+    return round(min(size for _, size in triggers), 1) if triggers else None
 
 
 def some_steps(one: Scanner, subject: Subject, passes: int) -> tuple[Callable[[], object], int]:
@@ -214,13 +217,13 @@ def classes_row(name: str, num_classes: int, pixels: int) -> Row:
     """Seconds of a scan of the mini architecture with so many classes."""
     subject = planted("signs_resnet", num_classes=num_classes, pixels=pixels, images_per_class=10)
     one = scanner(name, [])
-    found, seconds = timed_scan(one, subject)
+    result, seconds = timed_scan(one, subject)
     return {
         "scanner": name,
         "classes": num_classes,
         "seconds": round(seconds, 2),
-        "candidates": found.num_candidates,
-        "found": len(injected_of(one, subject, found)),
+        "candidates": result.num_candidates,
+        "found": len(injected_of(one, subject, result)),
     }
 
 
@@ -230,13 +233,13 @@ def model_row(model_id: str) -> Row:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         judge = built(compose("config").judge.engine, Judge)
     begun = perf_counter()
-    found = scanner("abs").scan(subject.classifier, subject.samples)
+    result = scanner("abs").scan(subject.classifier, subject.samples)
     scanned = perf_counter()
-    judge.judge(subject.classifier, subject.samples, found.triggers)
+    judge.judge(subject.classifier, subject.samples, result.triggers)
     done = perf_counter()
     return {
         "model": model_id,
-        "triggers": len(found.triggers),
+        "triggers": len(result.triggers),
         "scan_seconds": round(scanned - begun, 2),
         "judgement_seconds": round(done - scanned, 2),
         "seconds": round(done - begun, 2),

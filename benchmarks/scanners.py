@@ -129,7 +129,7 @@ def draw(rows: Sequence[Mapping[str, object]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def wanted() -> argparse.Namespace:
+def command_line() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name, choices in (("part", PARTS), ("scanner", SCANNERS)):
@@ -159,7 +159,7 @@ def publish(rows: Sequence[Row], folder: Path) -> None:
 
 def main() -> None:
     """Measures part after part; each row is written when it is done, tables at the end."""
-    words = wanted()
+    words = command_line()
     register()
     torch.manual_seed(SEED)
     path = words.results / "scanners.json"

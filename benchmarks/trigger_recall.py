@@ -95,9 +95,11 @@ def kind_of(record: ScanRecord) -> str:
     return str(record.truth.get("trigger") or "unknown") if record.is_trojaned else "clean"
 
 
-def is_recalled(found: ModelScan) -> bool:
+def is_recalled(model_scan: ModelScan) -> bool:
     """Whether the injected trigger is among those found."""
-    return any(each.is_true_trigger and each.asr >= MIN_ASR for each in found.triggers)
+    return any(
+        trigger.is_true_trigger and trigger.asr >= MIN_ASR for trigger in model_scan.triggers
+    )
 
 
 def recall_row(scanner: str, kind: str, scans: Sequence[ModelScan]) -> RecallRow:
@@ -108,7 +110,9 @@ def recall_row(scanner: str, kind: str, scans: Sequence[ModelScan]) -> RecallRow
         kind: Of the injected triggers.
         scans: At least one.
     """
-    missed = tuple(each.record.model_id for each in scans if not is_recalled(each))
+    missed = tuple(
+        model_scan.record.model_id for model_scan in scans if not is_recalled(model_scan)
+    )
     trojaned = kind != "clean"
     recalled = len(scans) - len(missed)
     return RecallRow(
@@ -118,10 +122,10 @@ def recall_row(scanner: str, kind: str, scans: Sequence[ModelScan]) -> RecallRow
         models=len(scans),
         recalled=recalled if trojaned else None,
         recall=round(recalled / len(scans), 3) if trojaned else None,
-        alarms=sum(bool(each.record.scanner_flags) for each in scans),
-        inconclusive=sum(each.record.scanner_flags is None for each in scans),
-        triggers=round(sum(len(each.triggers) for each in scans) / len(scans), 2),
-        seconds=round(median(_seconds(each.record) for each in scans), 1),
+        alarms=sum(bool(model_scan.record.scanner_flags) for model_scan in scans),
+        inconclusive=sum(model_scan.record.scanner_flags is None for model_scan in scans),
+        triggers=round(sum(len(model_scan.triggers) for model_scan in scans) / len(scans), 2),
+        seconds=round(median(_seconds(model_scan.record) for model_scan in scans), 1),
         missed=missed if trojaned else (),
     )
 
@@ -137,61 +141,68 @@ def recall_rows(scans: Iterable[ModelScan]) -> list[RecallRow]:
     A scanner that joins several has its line, and one for each that its triggers come from.
     """
     groups: dict[tuple[str, str], list[ModelScan]] = defaultdict(list)
-    known = [each for each in scans if each.record.is_trojaned is not None]
-    first = {name: min(_seeds(known, name)) for name in {each.record.scanner for each in known}}
-    for each in known:
-        if each.record.seed == first[each.record.scanner]:
-            groups[each.record.scanner, kind_of(each.record)].append(each)
+    known = [model_scan for model_scan in scans if model_scan.record.is_trojaned is not None]
+    first = {
+        name: min(_seeds(known, name))
+        for name in {model_scan.record.scanner for model_scan in known}
+    }
+    for model_scan in known:
+        if model_scan.record.seed == first[model_scan.record.scanner]:
+            groups[model_scan.record.scanner, kind_of(model_scan.record)].append(model_scan)
     for (name, kind), group in list(groups.items()):
         for source in _sources(known, name):
-            groups[f"{name}: {source}", kind] = [_part(each, source) for each in group]
+            groups[f"{name}: {source}", kind] = [_part(model_scan, source) for model_scan in group]
     return [recall_row(*key, group) for key, group in sorted(groups.items())]
 
 
 def _sources(scans: Iterable[ModelScan], scanner: str) -> list[str]:
     """The scanners that one joins; none where it is a single one."""
-    own = [each for each in scans if each.record.scanner == scanner]
-    sources = sorted({trigger.source for each in own for trigger in each.triggers})
+    own = [model_scan for model_scan in scans if model_scan.record.scanner == scanner]
+    sources = sorted({trigger.source for model_scan in own for trigger in model_scan.triggers})
     return sources if len(sources) > 1 else []
 
 
-def _part(found: ModelScan, source: str) -> ModelScan:
+def _part(model_scan: ModelScan, source: str) -> ModelScan:
     """What one of several joined scanners found; ABS of either kind alarms where it finds any."""
-    triggers = tuple(each for each in found.triggers if each.source == source)
-    flags = None if found.record.scanner_flags is None else bool(triggers)
-    return ModelScan(record=replace(found.record, scanner_flags=flags), triggers=triggers)
+    triggers = tuple(trigger for trigger in model_scan.triggers if trigger.source == source)
+    flags = None if model_scan.record.scanner_flags is None else bool(triggers)
+    return ModelScan(record=replace(model_scan.record, scanner_flags=flags), triggers=triggers)
 
 
 def agreement_rows(scans: Sequence[ModelScan]) -> list[AgreementRow]:
     """A line for each scanner that several seeds were scanned with."""
-    names = sorted({each.record.scanner for each in scans})
+    names = sorted({model_scan.record.scanner for model_scan in scans})
     return [_agreement(scans, name) for name in names if len(_seeds(scans, name)) > 1]
 
 
 def _seeds(scans: Iterable[ModelScan], scanner: str) -> list[int]:
-    return sorted({each.record.seed for each in scans if each.record.scanner == scanner})
+    return sorted(
+        {model_scan.record.seed for model_scan in scans if model_scan.record.scanner == scanner}
+    )
 
 
 def _agreement(scans: Sequence[ModelScan], scanner: str) -> AgreementRow:
     seeds = _seeds(scans, scanner)
     by_model: dict[str, list[ModelScan]] = defaultdict(list)
-    for each in scans:
-        if each.record.scanner == scanner:
-            by_model[each.record.model_id].append(each)
+    for model_scan in scans:
+        if model_scan.record.scanner == scanner:
+            by_model[model_scan.record.model_id].append(model_scan)
     whole = {name: group for name, group in by_model.items() if len(group) == len(seeds)}
     counts: dict[tuple[str, int, int], int] = defaultdict(int)
     injected: set[tuple[str, int, int]] = set()
     for name, group in whole.items():
-        for each in group:
-            pairs = {(trigger.victim_class, trigger.target_class) for trigger in each.triggers}
+        for model_scan in group:
+            pairs = {
+                (trigger.victim_class, trigger.target_class) for trigger in model_scan.triggers
+            }
             for pair in pairs:
                 counts[name, *pair] += 1
             injected |= {
                 (name, trigger.victim_class, trigger.target_class)
-                for trigger in each.triggers
+                for trigger in model_scan.triggers
                 if trigger.is_true_trigger
             }
-    alarms = [{each.record.scanner_flags for each in group} for group in whole.values()]
+    alarms = [{model_scan.record.scanner_flags for model_scan in group} for group in whole.values()]
     return AgreementRow(
         scanner=scanner,
         seeds=tuple(seeds),
@@ -253,13 +264,13 @@ def write(zoo: str, recalls: Sequence[RecallRow], agreements: Sequence[Agreement
         agreements: Lines of the second.
     """
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    kept = stored.get(zoo, {"recall": [], "agreement": []})
-    fresh = {"recall": [asdict(each) for each in recalls]}
-    fresh["agreement"] = [asdict(each) for each in agreements]
-    names = {each.scanner for each in recalls}
+    earlier = stored.get(zoo, {"recall": [], "agreement": []})
+    fresh = {"recall": [asdict(row) for row in recalls]}
+    fresh["agreement"] = [asdict(row) for row in agreements]
+    names = {row.scanner for row in recalls}
     merged = {
         part: sorted(
-            [row for row in kept[part] if row["scanner"] not in names] + rows,
+            [row for row in earlier[part] if row["scanner"] not in names] + rows,
             key=lambda row: (row["scanner"], row.get("kind", "")),
         )
         for part, rows in fresh.items()
@@ -280,9 +291,10 @@ def zoo_of(folders: Sequence[Path]) -> str:
     Raises:
         ValueError: If they scanned several.
     """
-    configs = [ResultStore(each).config() for each in folders]
+    configs = [ResultStore(folder).config() for folder in folders]
     zoos = {
-        f"{each.get('dataset.name')} {each.get('dataset.half') or ''}".strip() for each in configs
+        f"{config.get('dataset.name')} {config.get('dataset.half') or ''}".strip()
+        for config in configs
     }
     if len(zoos) != 1:
         raise ValueError(f"runs of one zoo can be counted together; got {sorted(zoos)}")
@@ -297,12 +309,12 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     words = sys.argv[1:]
     overrides = [word for word in words if "=" in word and not Path(word).is_dir()]
-    given = parser.parse_args([word for word in words if word not in overrides])
-    folders = [Path(each) for each in given.stored]
-    folders += scanned(given.scanners, given.seeds, overrides)
+    options = parser.parse_args([word for word in words if word not in overrides])
+    folders = [Path(folder) for folder in options.stored]
+    folders += scanned(options.scanners, options.seeds, overrides)
     if not folders:
         parser.error("give --stored FOLDER or --scanners NAME")
-    stores = [ResultStore(each) for each in folders]
+    stores = [ResultStore(folder) for folder in folders]
     scans = [store.read(model_id) for store in stores for model_id in store.model_ids()]
     zoo, recalls, agreements = zoo_of(folders), recall_rows(scans), agreement_rows(scans)
     show(recalls, f"{zoo}: injected triggers recovered (ASR >= {MIN_ASR})")

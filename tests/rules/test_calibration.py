@@ -1,4 +1,4 @@
-"""The calibrated rule: its probability by hand, its evidence, and files that are none."""
+"""Calibrations: measurements as features, files and the shipped ones, and files that are none."""
 
 import json
 import math
@@ -6,74 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from exray.rules.base import CROSS
 from exray.rules.calibrated import WORDS, CalibratedRule
-from exray.rules.calibration import FEATURES, SHIPPED, Calibration, Term, logistic, read_calibration
+from exray.rules.calibration import FEATURES, SHIPPED, Term, read_calibration
 
 OVERLAP = Term(feature="similarity", weight=-2.0, centre=0.75, scale=0.125)
-WEAKEST = Term(feature="weakest_cross", weight=-1.0, centre=0.5, scale=0.25)
-FITTED = Calibration(terms=(OVERLAP, WEAKEST), bias=-1.0, without_triggers=0.2, unconverged=0.3)
-
-
-def measured(similarity=0.75, weakest=0.5, converged=1.0):
-    return {
-        "similarity": similarity,
-        "similarity_first": 0.5,
-        "similarity_second": similarity,
-        **dict.fromkeys(CROSS, 1.0),
-        **{f"entropy_{name}": 0.0 for name in CROSS},
-        CROSS[2]: weakest,
-        "mask_sum_victim_target": 3.0,
-        "mask_sum_victim_stamped": 1.0,
-        "entropy_stamped_target": 0.009,
-        "size_share": 0.01,
-        "converged_victim_target": 1.0,
-        "converged_victim_stamped": converged,
-    }
-
-
-def written(folder, calibration=FITTED):
-    path = folder / "fit.json"
-    path.write_text(json.dumps(calibration.to_dict()))
-    return path
-
-
-def test_the_probability_is_the_logistic_of_the_weighted_measurements(tmp_path):
-    values = measured(similarity=0.5, weakest=0.25)  # two deviations and one under the mean
-    assert FITTED.probability(values) == pytest.approx(1 / (1 + math.exp(-(-1 + 4 + 1))))
-    decided = CalibratedRule(file=str(written(tmp_path))).decide(values)
-    assert decided.is_injected
-    assert decided.score == pytest.approx(logistic(4.0))
-    assert decided.measurements["push_similarity"] == 4
-    assert decided.measurements["push_weakest_cross"] == 1
-    assert decided.reason == (
-        "injected: 98% likely to be injected; log-odds from the masks' overlap +4.0, the weakest "
-        "cross accuracy +1.0"
-    )
-
-
-@pytest.mark.parametrize("similarity", [0.0, 0.3, 0.5, 0.6, 0.7, 1.0])
-@pytest.mark.parametrize("weakest", [0.0, 0.5, 1.0])
-def test_one_half_parts_injected_from_natural(tmp_path, similarity, weakest):
-    decided = CalibratedRule(file=str(written(tmp_path))).decide(measured(similarity, weakest))
-    assert decided.is_injected == (decided.score >= 0.5)
-    pushed = sum(value for name, value in decided.measurements.items() if name.startswith("push_"))
-    assert decided.score == pytest.approx(logistic(pushed - 1.0))
 
 
 def test_what_is_far_from_everything_fitted_on_says_no_more_than_three_deviations():
     assert OVERLAP.push({"similarity": -40.0}) == OVERLAP.push({"similarity": 0.75 - 0.375}) == 6
 
 
-def test_masks_that_did_not_converge_get_their_own_probability(tmp_path):
-    rule = CalibratedRule(file=str(written(tmp_path)))
-    decided = rule.decide(measured(converged=0.0))
-    assert (decided.score, decided.is_injected) == (0.3, False)
-    assert decided.reason.endswith("no mask exchanges victim and stamped, so nothing was compared")
-    assert rule.probability_without_triggers == 0.2
-
-
-def test_every_feature_is_a_function_of_the_measurements_and_has_words():
+def test_every_feature_is_a_function_of_the_measurements_and_has_words(measured):
     found = {name: feature(measured()) for name, feature in FEATURES.items()}
     assert set(found) == set(WORDS)
     assert all(math.isfinite(value) for value in found.values())
@@ -88,15 +31,15 @@ def test_every_feature_is_a_function_of_the_measurements_and_has_words():
     assert Term(feature="log_patch_size", weight=9.0, centre=0.0, scale=1.0).push(filtered) == 0
 
 
-def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(tmp_path):
-    noted = replace(FITTED, provenance={"zoo": "signs"})
-    assert read_calibration(written(tmp_path, noted)) == noted
-    assert noted.fingerprint == FITTED.fingerprint
-    assert replace(FITTED, bias=0.0).fingerprint != FITTED.fingerprint
+def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(fitted, written):
+    noted = replace(fitted, provenance={"zoo": "signs"})
+    assert read_calibration(written(noted)) == noted
+    assert noted.fingerprint == fitted.fingerprint
+    assert replace(fitted, bias=0.0).fingerprint != fitted.fingerprint
 
 
 @pytest.mark.parametrize("scanner", list(SHIPPED))
-def test_the_shipped_calibrations_say_where_they_come_from(scanner):
+def test_the_shipped_calibrations_say_where_they_come_from(measured, scanner):
     shipped = read_calibration(SHIPPED[scanner])
     assert shipped.provenance["scanner"] == scanner
     assert {"zoo", "zoo_seed", "half", "num_models", "num_triggers", "command"} <= set(
@@ -112,9 +55,9 @@ def test_the_shipped_calibrations_say_where_they_come_from(scanner):
     assert natural <= injected
 
 
-def test_a_measurement_that_was_not_taken_is_named():
+def test_a_measurement_that_was_not_taken_is_named(fitted):
     with pytest.raises(ValueError, match="no measurement similarity; judge it again"):
-        FITTED.probability({})
+        fitted.probability({})
 
 
 @pytest.mark.parametrize(
@@ -133,9 +76,9 @@ def test_a_measurement_that_was_not_taken_is_named():
         ({"terms": [dict(vars(OVERLAP), scale=0.0)]}, "scale of similarity must be above 0"),
     ],
 )
-def test_a_file_that_is_no_calibration_is_refused_in_one_line(tmp_path, changes, problem):
+def test_a_file_that_is_no_calibration_is_refused_in_one_line(tmp_path, fitted, changes, problem):
     path = tmp_path / "fit.json"
-    path.write_text(json.dumps(FITTED.to_dict() | changes))
+    path.write_text(json.dumps(fitted.to_dict() | changes))
     with pytest.raises(ValueError, match=rf"holds no calibration \(.*{problem}") as refused:
         CalibratedRule(file=str(path))
     assert "\n" not in str(refused.value)

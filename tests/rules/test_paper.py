@@ -1,6 +1,7 @@
 """From measurements to natural or injected."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -85,3 +86,24 @@ def test_thresholds_outside_zero_and_one_are_refused(name, value):
 def test_the_rule_reads_the_accuracies_that_the_judge_writes():
     quality = ExchangeQuality(accuracy=torch.zeros(2, 2), cross_entropy=torch.zeros(2, 2))
     assert set(_quality_measurements("cross", quality, 0, 1)) > set(CROSS)
+
+
+def test_without_the_additional_check_overlap_decides_alone():
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
+    values = measured(0.5, (1.0,) * 4)
+    assert not rule.decide(values).is_injected
+    assert replace(rule, additional_check=False).decide(values).is_injected
+
+
+@pytest.mark.parametrize(
+    ("direction", "crossed", "natural"),
+    [
+        ("victim_to_target", (0.0, 1.0, 0.0, 1.0), True),
+        ("victim_to_target", (1.0, 0.0, 1.0, 1.0), False),
+        ("target_to_victim", (1.0, 0.0, 1.0, 0.0), True),
+        ("target_to_victim", (1.0, 1.0, 0.0, 1.0), False),
+    ],
+)
+def test_a_one_sided_rule_asks_the_accuracies_of_its_side(direction, crossed, natural):
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8, direction=direction)
+    assert rule.decide(measured(0.5, crossed)).is_injected is not natural

@@ -1,7 +1,6 @@
 """The released rules and losses against the conditions of the facts, written out again."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from exray.judges.differencing.mask_search import find_masks
 from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
 from exray.judges.differencing.objectives.released import AccuracyMargin, SoftMargin
 from exray.rules.base import CROSS
-from exray.rules.paper import PaperRule
 from exray.rules.released import ReleasedRule
 
 GRID = (0.0, 0.35, 0.4, 0.61, 0.8, 0.86, 0.89, 0.9, 0.91, 0.95, 0.99, 1.0)
@@ -83,27 +81,6 @@ def test_the_hard_rule_reads_the_hard_similarities():
     values = {**measured(0.2, 0.2, (0.0,) * 4), "hard_similarity_first": 0.95}
     assert not ReleasedRule(variant="round2_hard").decide(values).is_injected
     assert ReleasedRule(variant="round3_soft").decide(values).is_injected
-
-
-def test_without_the_additional_check_overlap_decides_alone():
-    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    values = measured(0.5, 0.5, (1.0,) * 4)
-    assert not rule.decide(values).is_injected
-    assert replace(rule, additional_check=False).decide(values).is_injected
-
-
-@pytest.mark.parametrize(
-    ("direction", "crossed", "natural"),
-    [
-        ("victim_to_target", (0.0, 1.0, 0.0, 1.0), True),
-        ("victim_to_target", (1.0, 0.0, 1.0, 1.0), False),
-        ("target_to_victim", (1.0, 0.0, 1.0, 0.0), True),
-        ("target_to_victim", (1.0, 1.0, 0.0, 1.0), False),
-    ],
-)
-def test_a_one_sided_rule_asks_the_accuracies_of_its_side(direction, crossed, natural):
-    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8, direction=direction)
-    assert rule.decide(measured(0.5, 0.5, crossed)).is_injected is not natural
 
 
 def exchanges(sides):

@@ -1,0 +1,51 @@
+"""A calibration of two measurements, and measurements for it."""
+
+import json
+
+import pytest
+
+from exray.rules.base import CROSS
+from exray.rules.calibration import Calibration, Term
+
+
+@pytest.fixture
+def fitted():
+    """A calibration of the overlap and the weakest cross accuracy."""
+    overlap = Term(feature="similarity", weight=-2.0, centre=0.75, scale=0.125)
+    weakest = Term(feature="weakest_cross", weight=-1.0, centre=0.5, scale=0.25)
+    return Calibration(terms=(overlap, weakest), bias=-1.0, without_triggers=0.2, unconverged=0.3)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a calibration to a file."""
+
+    def write(calibration):
+        path = tmp_path / "fit.json"
+        path.write_text(json.dumps(calibration.to_dict()))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def measured():
+    """Makes measurements of one trigger."""
+
+    def measurements(similarity=0.75, weakest=0.5, converged=1.0):
+        return {
+            "similarity": similarity,
+            "similarity_first": 0.5,
+            "similarity_second": similarity,
+            **dict.fromkeys(CROSS, 1.0),
+            **{f"entropy_{name}": 0.0 for name in CROSS},
+            CROSS[2]: weakest,
+            "mask_sum_victim_target": 3.0,
+            "mask_sum_victim_stamped": 1.0,
+            "entropy_stamped_target": 0.009,
+            "size_share": 0.01,
+            "converged_victim_target": 1.0,
+            "converged_victim_stamped": converged,
+        }
+
+    return measurements

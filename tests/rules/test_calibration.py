@@ -17,14 +17,14 @@ def test_what_is_far_from_everything_fitted_on_says_no_more_than_three_deviation
 
 
 def test_every_feature_is_a_function_of_the_measurements_and_has_words(measured):
-    found = {name: feature(measured()) for name, feature in FEATURES.items()}
-    assert set(found) == set(WORDS)
-    assert all(math.isfinite(value) for value in found.values())
-    assert found["mask_ratio"] == pytest.approx(math.log(0.5))
-    assert found["mean_cross"] == pytest.approx(3.5 / 4)
-    assert found["log_patch_size"] == pytest.approx(math.log(0.01))
-    assert found["whole_image"] == 0
-    assert found["log_entropy_stamped_target"] == pytest.approx(math.log(0.01))
+    features = {name: feature(measured()) for name, feature in FEATURES.items()}
+    assert set(features) == set(WORDS)
+    assert all(math.isfinite(value) for value in features.values())
+    assert features["mask_ratio"] == pytest.approx(math.log(0.5))
+    assert features["mean_cross"] == pytest.approx(3.5 / 4)
+    assert features["log_patch_size"] == pytest.approx(math.log(0.01))
+    assert features["whole_image"] == 0
+    assert features["log_entropy_stamped_target"] == pytest.approx(math.log(0.01))
     filtered = {"size_share": 1.0}
     assert math.isnan(FEATURES["log_patch_size"](filtered))
     assert FEATURES["whole_image"](filtered) == 1
@@ -50,7 +50,7 @@ def test_the_shipped_calibrations_say_where_they_come_from(measured, scanner):
     assert CalibratedRule(file=scanner).fingerprint == shipped.fingerprint
     by_default = CalibratedRule(file=None).fingerprint == shipped.fingerprint
     assert by_default == (scanner == "abs_both")
-    natural, injected = (shipped.probability(measured(each, each)) for each in (1.0, 0.1))
+    natural, injected = (shipped.probability(measured(share, share)) for share in (1.0, 0.1))
     assert natural < 0.5
     assert natural <= injected
 

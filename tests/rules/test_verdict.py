@@ -39,8 +39,8 @@ def table(decisions):
 )
 def test_one_injected_trigger_makes_a_classifier_trojaned(scores, inconclusive, expected):
     decisions = [Decided(score) for score in scores]
-    found = model_verdict(decisions, is_inconclusive=inconclusive, without_triggers=0.1)
-    assert found == expected
+    verdict = model_verdict(decisions, is_inconclusive=inconclusive, without_triggers=0.1)
+    assert verdict == expected
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -55,7 +55,7 @@ def test_the_table_of_verdicts_agrees_with_each_classifiers_own(seed):
     inconclusive = pd.Series(stream.random(len(names)) < 0.2)
     without = pd.Series(stream.random(len(names)))
     other = {"another": [Decided(0.9)]}
-    found = model_verdicts(
+    verdicts = model_verdicts(
         names, table(scores | other), is_inconclusive=inconclusive, without_triggers=without
     )
     for row, name in enumerate(names):
@@ -64,17 +64,17 @@ def test_the_table_of_verdicts_agrees_with_each_classifiers_own(seed):
             is_inconclusive=bool(inconclusive[row]),
             without_triggers=float(without[row]),
         )
-        assert found.loc[row, "verdict"] == verdict.value
-        assert found.loc[row, "probability"] == probability
-        assert found.loc[row, "num_triggers"] == len(scores[name])
-        assert found.loc[row, "num_injected"] == sum(one.is_injected for one in scores[name])
+        assert verdicts.loc[row, "verdict"] == verdict.value
+        assert verdicts.loc[row, "probability"] == probability
+        assert verdicts.loc[row, "num_triggers"] == len(scores[name])
+        assert verdicts.loc[row, "num_injected"] == sum(one.is_injected for one in scores[name])
 
 
 def test_without_any_trigger_all_classifiers_are_clean():
-    found = model_verdicts(["a", "b"], table({}), is_inconclusive=False, without_triggers=0.2)
-    assert list(found["verdict"]) == ["clean", "clean"]
-    assert list(found["probability"]) == [0.2, 0.2]
-    assert list(found["num_triggers"]) == [0, 0]
+    verdicts = model_verdicts(["a", "b"], table({}), is_inconclusive=False, without_triggers=0.2)
+    assert list(verdicts["verdict"]) == ["clean", "clean"]
+    assert list(verdicts["probability"]) == [0.2, 0.2]
+    assert list(verdicts["num_triggers"]) == [0, 0]
 
 
 @pytest.mark.parametrize(

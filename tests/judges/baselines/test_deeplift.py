@@ -17,9 +17,9 @@ def judge():
 def test_contributions_add_up_although_the_network_shares_a_relu(shared_relu_split, colour_samples):
     split = shared_relu_split
     features = split.cached_features(colour_samples.images[:4])
-    found = judge()._attribute(split, features, 2).flatten(1).sum(1)
+    contributions = judge()._attribute(split, features, 2).flatten(1).sum(1)
     change = split.head(features) - split.head(torch.zeros_like(features))
-    assert torch.allclose(found, change[:, 2], atol=1e-4)
+    assert torch.allclose(contributions, change[:, 2], atol=1e-4)
 
 
 def test_own_activations_change_no_output(shared_relu_split, colour_samples):

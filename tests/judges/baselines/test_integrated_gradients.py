@@ -15,9 +15,9 @@ def test_contributions_add_up_to_the_logits_change(shared_relu_split, colour_sam
     method = IntegratedGradientsDistance(
         layer="", rule=DistanceRule(threshold=1.0), important_share=0.1, steps=64
     )
-    found = method._attribute(split, features, 2).flatten(1).sum(1)
+    contributions = method._attribute(split, features, 2).flatten(1).sum(1)
     change = split.head(features) - split.head(torch.zeros_like(features))
-    assert torch.allclose(found, change[:, 2], atol=2e-3)
+    assert torch.allclose(contributions, change[:, 2], atol=2e-3)
 
 
 def test_steps_that_are_none_are_refused():

@@ -1,7 +1,5 @@
 """Inner L2 on the planted backdoor and against a sum by hand."""
 
-import math
-
 import pytest
 
 from exray.judges.baselines.distance_rule import DistanceRule
@@ -26,7 +24,7 @@ def test_the_injected_trigger_lies_farther_from_the_target_than_the_natural_one(
 
 
 def test_the_distance_is_that_of_normalised_mean_activations(trojaned, colour_samples, white_patch):
-    (found,) = judge().judge(trojaned, colour_samples, [white_patch])
+    (judgement,) = judge().judge(trojaned, colour_samples, [white_patch])
     features = {
         name: trojaned.network.relu(trojaned.network.colours(images))
         for name, images in {
@@ -37,11 +35,11 @@ def test_the_distance_is_that_of_normalised_mean_activations(trojaned, colour_sa
     }
     total = 0.0
     for channel in range(4):
-        greatest = max(float(each[:, channel].max()) for each in features.values())
+        greatest = max(float(activations[:, channel].max()) for activations in features.values())
         means = [float(features[name][:, channel].mean()) for name in ("stamped", "target")]
         total += ((means[0] - means[1]) / greatest) ** 2
-    assert found.measurements["distance"] == pytest.approx(total**0.5, rel=1e-4)
-    assert found.measurements["num_neurons"] == 4
+    assert judgement.measurements["distance"] == pytest.approx(total**0.5, rel=1e-4)
+    assert judgement.measurements["num_neurons"] == 4
 
 
 def test_no_trigger_gives_no_judgement_and_no_images_an_error(
@@ -54,18 +52,5 @@ def test_no_trigger_gives_no_judgement_and_no_images_an_error(
 
 
 def test_features_without_places_are_neurons_too(trojaned, colour_samples, white_patch):
-    (found,) = judge("flatten").judge(trojaned, colour_samples, [white_patch])
-    assert found.measurements["num_neurons"] == 4
-
-
-@pytest.mark.parametrize("threshold", [0.0, -1.0])
-def test_a_threshold_that_is_none_is_refused(threshold):
-    with pytest.raises(ValueError, match=r"threshold must be above 0; got"):
-        DistanceRule(threshold=threshold)
-
-
-def test_a_distance_just_under_the_threshold_is_natural_with_a_score_under_one_half():
-    nearly = math.nextafter(0.7, 0)
-    judgement = DistanceRule(threshold=0.7).decide(nearly, "of all neurons")
-    assert not judgement.is_injected
-    assert judgement.score < 0.5
+    (judgement,) = judge("flatten").judge(trojaned, colour_samples, [white_patch])
+    assert judgement.measurements["num_neurons"] == 4

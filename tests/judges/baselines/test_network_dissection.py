@@ -66,8 +66,8 @@ def test_over_all_neurons_the_distance_is_inner_l2s(
     triggers = [white_patch, green_tint]
     rule = DistanceRule(threshold=0.5)
     expected = InnerL2(layer="relu", rule=rule).judge(trojaned, colour_samples, triggers)
-    found = judge(important_share=1.0).judge(trojaned, colour_samples, triggers)
-    for one, other in zip(found, expected, strict=True):
+    judgements = judge(important_share=1.0).judge(trojaned, colour_samples, triggers)
+    for one, other in zip(judgements, expected, strict=True):
         assert one.measurements == pytest.approx(other.measurements)
 
 
@@ -78,19 +78,21 @@ def test_features_without_places_are_compared_on_all_neurons(trojaned, colour_sa
         important_share=0.25,
         activation_share=0.1,
     )
-    (found,) = flat.judge(trojaned, colour_samples, [white_patch])
-    assert found.measurements["num_neurons"] == 4
+    (judgement,) = flat.judge(trojaned, colour_samples, [white_patch])
+    assert judgement.measurements["num_neurons"] == 4
 
 
 def test_a_trigger_without_a_region_stays_with_the_scanner_and_says_so(
     trojaned, colour_samples, white_patch
 ):
     pervasive = replace(white_patch, trigger=Darker())
-    (found,) = judge().judge(trojaned, colour_samples, [pervasive])
-    assert found.is_injected
-    assert found.score == 0.5
-    assert found.measurements == {"applicable": 0.0}
-    assert "needs the region that a trigger covers, and a Darker covers the whole" in found.reason
+    (judgement,) = judge().judge(trojaned, colour_samples, [pervasive])
+    assert judgement.is_injected
+    assert judgement.score == 0.5
+    assert judgement.measurements == {"applicable": 0.0}
+    assert (
+        "needs the region that a trigger covers, and a Darker covers the whole" in judgement.reason
+    )
 
 
 @pytest.mark.parametrize("name", ["important_share", "activation_share"])

@@ -17,9 +17,9 @@ def judge():
 def test_importance_is_the_logits_fall_without_the_neuron(shared_relu_split, colour_samples):
     split = shared_relu_split
     features = split.cached_features(colour_samples.images[:4])
-    found = judge()._attribute(split, features, 0).sum(dim=(2, 3))
+    attributions = judge()._attribute(split, features, 0).sum(dim=(2, 3))
     for channel in range(features.shape[1]):
         without = features.clone()
         without[:, channel] = 0
         fall = split.head(features)[:, 0] - split.head(without)[:, 0]
-        assert torch.allclose(found[:, channel], fall, atol=1e-5)
+        assert torch.allclose(attributions[:, channel], fall, atol=1e-5)

@@ -63,7 +63,7 @@ def test_a_trigger_that_flips_nothing_is_said_to_be_none_and_the_others_are_judg
     clean_twin, colour_samples, white_patch, green_tint
 ):
     both = judge().judge(clean_twin, colour_samples, [white_patch, green_tint])
-    assert [each.measurements["flipped"] for each in both] == [0, 1]
+    assert [judgement.measurements["flipped"] for judgement in both] == [0, 1]
     assert both[0].reason.startswith("natural: it flips none of the victim's images")
     assert not both[0].is_injected
     (alone,) = judge().judge(clean_twin, colour_samples, [green_tint])
@@ -90,8 +90,8 @@ def test_a_verdict_does_not_depend_on_the_other_triggers(
 
 
 def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
-    (found,) = judge().judge(trojaned, colour_samples, [white_patch])
-    names = found.measurements
+    (judgement,) = judge().judge(trojaned, colour_samples, [white_patch])
+    names = judgement.measurements
     assert sum(name.startswith("cross_") for name in names) == 4
     assert sum(name.startswith("entropy_") for name in names) == 9
     assert all(value == 1 for name, value in names.items() if name.startswith("own_"))
@@ -102,7 +102,7 @@ def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
     assert names["size_share"] == white_patch.trigger.size_pixels / (height * width)
     for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
         assert names[f"converged_victim_{side}"] == 1
-        total = float(found.tensors[tensor].sum())
+        total = float(judgement.tensors[tensor].sum())
         assert names[f"mask_sum_victim_{side}"] == pytest.approx(total)
 
 
@@ -127,9 +127,9 @@ def test_a_trigger_that_flips_some_images_is_judged_on_those(trojaned, colour_sa
     trigger = replace(white_patch, trigger=weak)
     flips = trojaned.predict(weak.apply(samples.of_class(0))).argmax(dim=1) == 1
     assert 0 < int(flips.sum()) < len(flips)
-    (found,) = judge().judge(trojaned, samples, [trigger])
-    assert found.is_injected
-    assert found.measurements["own_victim_into_stamped"] == 1
+    (judgement,) = judge().judge(trojaned, samples, [trigger])
+    assert judgement.is_injected
+    assert judgement.measurements["own_victim_into_stamped"] == 1
 
 
 def test_no_trigger_gives_no_judgement(trojaned, colour_samples):
@@ -166,7 +166,7 @@ def test_a_trigger_in_margin_is_judged_as_if_no_pair_had_rested(
     for one, other in zip(whole, margined, strict=True):
         assert one.measurements["epochs_victim_stamped"] == MASK.epochs
         assert one.measurements == pytest.approx(other.measurements, abs=1e-6)
-    assert all(each.measurements["epochs_victim_stamped"] < MASK.epochs for each in sure)
+    assert all(judgement.measurements["epochs_victim_stamped"] < MASK.epochs for judgement in sure)
 
 
 def test_only_what_is_near_a_threshold_or_was_not_found_is_in_margin():
@@ -177,11 +177,11 @@ def test_only_what_is_near_a_threshold_or_was_not_found_is_in_margin():
         second=[1, 2, None, 4],
         strengths=[{}] * 4,
     )
-    found = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
+    judgements = [verdict(similarity=0.95), verdict(similarity=0.75), verdict(),
              verdict(converged_victim_target=0.0)]  # fmt: skip
-    assert judge(margin=0.1).pairs_within_margin(plan, found) == [0, 2, 3, 4]
-    assert judge(margin=0.04).pairs_within_margin(plan, found) == [3, 4]
-    assert judge(margin=0.0).pairs_within_margin(plan, found) == []
+    assert judge(margin=0.1).pairs_within_margin(plan, judgements) == [0, 2, 3, 4]
+    assert judge(margin=0.04).pairs_within_margin(plan, judgements) == [3, 4]
+    assert judge(margin=0.0).pairs_within_margin(plan, judgements) == []
 
 
 def verdict(**changes):

@@ -28,11 +28,11 @@ def test_every_sample_takes_part_where_sets_differ_in_size():
     sets = [pair((0, 1, 2), (3, 4, 5, 6, 7)), pair((8,), (9, 10)), pair((11,), (0,))]
     drawn = pairing(sets).draw([0, 1, 2])
     assert torch.bincount(drawn.pair).tolist() == [10, 4, 2]  # both directions
-    for place, each in enumerate(sets):
+    for place, set_pair in enumerate(sets):
         own = drawn.own[(drawn.pair == place) & (drawn.side == 0)]
         other = drawn.other[(drawn.pair == place) & (drawn.side == 0)]
-        assert set(own.tolist()) == set(each.first)
-        assert set(other.tolist()) == set(each.second)
+        assert set(own.tolist()) == set(set_pair.first)
+        assert set(other.tolist()) == set(set_pair.second)
 
 
 def test_the_two_directions_are_the_same_samples_with_the_classes_exchanged():
@@ -60,10 +60,10 @@ def test_other_sets_are_paired_at_random_anew_or_once(schedule, stays):
 
 
 def test_what_is_drawn_for_a_pair_does_not_depend_on_the_others():
-    wanted = pair((0, 1, 2), (3, 4, 5))
+    subject = pair((0, 1, 2), (3, 4, 5))
     others = [replace(pair((6, 7), (8, 9, 10, 11)), first_class=2, second_class=3)] * 2
-    alone = pairing([wanted]).draw([0])
-    beside = pairing([others[0], wanted, others[1]]).draw([1, 2])
+    alone = pairing([subject]).draw([0])
+    beside = pairing([others[0], subject, others[1]]).draw([1, 2])
     assert partners(alone) == partners(beside)[:3]
 
 

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from exray.judges.differencing.exchange_quality import exchange_quality
-from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.judges.differencing.feature_pairs import FeaturePairs
 from exray.judges.differencing.head_runner import HeadSettings, saved_bytes
 from exray.judges.differencing.mask_optimization import MaskOptimization, MaskSettings
 from exray.judges.differencing.mask_search import MaskSearch, find_masks
@@ -39,81 +38,42 @@ def weighted(large, small):
     return replace(SETTINGS, objective=objective)
 
 
-def accuracies(head, pairs, masks, seed=0):
-    return exchange_quality(head, pairs, masks, compute=COMPUTE, seed=seed).accuracy
-
-
-def pair(first, second, classes=(0, 1), one_to_one=True):
-    return SetPair(
-        first=tuple(first),
-        second=tuple(second),
-        first_class=classes[0],
-        second_class=classes[1],
-        one_to_one=one_to_one,
-    )
-
-
-def two_channel_head():
-    """Class 1 where channels 1 and 3 are both at 1, class 0 elsewhere; reads no other channel."""
-    head = nn.Linear(5, 2).requires_grad_(False)
-    head.weight.zero_()
-    head.weight[1, [1, 3]] = 50.0
-    head.bias.copy_(torch.tensor([0.0, -50.0 * 1.9]))
-    return head
-
-
-def known_features():
-    """Rows 0 to 3 of class 0, rows 4 to 9 of class 1; channels 0, 2, 4 are of no matter."""
-    features = torch.rand(10, 5)
-    features[:4, [1, 3]] = 0.0
-    features[4:, [1, 3]] = 1.0
-    return features
-
-
-def test_exactly_the_channels_that_tell_the_classes_apart_are_found():
+def test_exactly_the_channels_that_tell_the_classes_apart_are_found(
+    two_channel_head, known_features, pair
+):
     pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
-    found = find_masks(two_channel_head(), pairs, SETTINGS)
-    assert found.converged.all()
-    assert (found.masks[0, [1, 3]] > 0.9).all()
-    assert (found.masks[0, [0, 2, 4]] < 0.05).all()
-    assert 1.9 < float(found.masks.sum()) < 2.1
-    assert 0 < int(found.best_epoch) < SETTINGS.epochs
+    result = find_masks(two_channel_head(), pairs, SETTINGS)
+    assert result.converged.all()
+    assert (result.masks[0, [1, 3]] > 0.9).all()
+    assert (result.masks[0, [0, 2, 4]] < 0.05).all()
+    assert 1.9 < float(result.masks.sum()) < 2.1
+    assert 0 < int(result.best_epoch) < SETTINGS.epochs
 
 
-def test_the_masks_found_do_exchange_the_classes_and_empty_ones_do_not():
+def test_the_masks_found_do_exchange_the_classes_and_empty_ones_do_not(
+    two_channel_head, known_features, pair, accuracies
+):
     pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
     head = two_channel_head()
-    found = find_masks(head, pairs, SETTINGS)
-    assert accuracies(head, pairs, found.masks, seed=1).tolist() == [[1, 1]]
+    result = find_masks(head, pairs, SETTINGS)
+    assert accuracies(head, pairs, result.masks, seed=1).tolist() == [[1, 1]]
     assert accuracies(head, pairs, torch.zeros(1, 5), seed=1).tolist() == [[0, 0]]
     assert accuracies(head, pairs, torch.ones(1, 5), seed=1).tolist() == [[1, 1]]
 
 
-def test_accuracies_count_each_direction_by_itself():
-    half = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0]])  # neither side reaches 1.9 of 2
-    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
-    assert accuracies(two_channel_head(), pairs, half, seed=0).tolist() == [[0, 1]]
-
-
-def test_eight_hits_of_ten_are_no_more_than_a_threshold_of_eight_tenths():
-    features = torch.zeros(11, 5)
-    features[1:9, [1, 3]] = 1.0  # the last two stay class 0 whoever's features they get
-    pairs = FeaturePairs(features, [pair([0] * 10, range(1, 11))])
-    (one, _) = accuracies(two_channel_head(), pairs, torch.ones(1, 5))[0].tolist()
-    assert one == 0.8
-
-
-def test_identical_sets_are_reported_as_not_converged_with_all_ones():
+def test_identical_sets_are_reported_as_not_converged_with_all_ones(
+    two_channel_head, known_features, pair
+):
     same, other = [pair(range(4), range(4), one_to_one=False), pair(range(4), range(4, 8))]
     pairs = FeaturePairs(known_features(), [same, other])
-    found = find_masks(two_channel_head(), pairs, replace(SETTINGS, epochs=60))
-    assert found.converged.tolist() == [False, True]
-    assert found.masks[0].tolist() == [1] * 5
-    assert found.best_epoch[0] == -1
+    result = find_masks(two_channel_head(), pairs, replace(SETTINGS, epochs=60))
+    assert result.converged.tolist() == [False, True]
+    assert result.masks[0].tolist() == [1] * 5
+    assert result.best_epoch[0] == -1
 
 
 @pytest.mark.usefixtures("float64")
-def test_exchanging_the_sets_exchanges_the_constraints():
+def test_exchanging_the_sets_exchanges_the_constraints(pair, accuracies):
     features = torch.randn(8, 4)
     head = nn.Linear(4, 3).requires_grad_(False)
     there = FeaturePairs(features, [pair(range(4), range(4, 8), (0, 2))])
@@ -134,8 +94,8 @@ def test_pairs_optimised_together_get_the_masks_they_get_alone(random_pairs):
     settings = replace(weighted(100.0, 1.0), epochs=40)
     pairs = FeaturePairs(features, sets)
     together = find_masks(head, pairs, settings)
-    for index, each in enumerate(sets):
-        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+    for index, set_pair in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [set_pair]), settings)
         torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
         assert alone.best_epoch[0] == together.best_epoch[index]
 
@@ -143,11 +103,11 @@ def test_pairs_optimised_together_get_the_masks_they_get_alone(random_pairs):
 @pytest.mark.usefixtures("float64")
 def test_single_samples_optimised_together_get_the_masks_they_get_alone(random_pairs):
     head, features, sets = random_pairs(num_pairs=6, num_samples=1)
-    sets = [replace(each, one_to_one=False) for each in sets]
+    sets = [replace(set_pair, one_to_one=False) for set_pair in sets]
     settings = replace(SETTINGS, epochs=30)
     together = find_masks(head, FeaturePairs(features, sets), settings)
-    for index, each in enumerate(sets):
-        alone = find_masks(head, FeaturePairs(features, [each]), settings)
+    for index, set_pair in enumerate(sets):
+        alone = find_masks(head, FeaturePairs(features, [set_pair]), settings)
         torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-8)
 
 
@@ -180,13 +140,13 @@ def slow_masks(weight, bias, first, second, classes, settings):
 
 
 @pytest.mark.usefixtures("float64")
-def test_the_mask_is_that_of_a_slow_loop_in_numpy():
+def test_the_mask_is_that_of_a_slow_loop_in_numpy(pair):
     head = nn.Linear(6, 3).requires_grad_(False)
     features = 3 * torch.randn(200, 6)
     labels = head(features).argmax(dim=1)
     rows = [(labels == k).nonzero().flatten()[:4].tolist() for k in (0, 2)]
     settings = replace(weighted(5.0, 0.5), epochs=60)
-    found = find_masks(head, FeaturePairs(features, [pair(*rows, (0, 2))]), settings)
+    result = find_masks(head, FeaturePairs(features, [pair(*rows, (0, 2))]), settings)
     expected = slow_masks(
         head.weight.numpy(),
         head.bias.numpy(),
@@ -195,19 +155,19 @@ def test_the_mask_is_that_of_a_slow_loop_in_numpy():
         (0, 2),
         settings,
     )
-    assert found.converged.all()
+    assert result.converged.all()
     assert expected.sum() < 5.9  # it went somewhere
-    np.testing.assert_allclose(found.masks[0].numpy(), expected, atol=1e-8)
+    np.testing.assert_allclose(result.masks[0].numpy(), expected, atol=1e-8)
 
 
-def test_the_same_seed_gives_the_same_masks():
+def test_the_same_seed_gives_the_same_masks(two_channel_head, known_features, pair):
     pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
     settings = replace(SETTINGS, epochs=20)
     one, other = (find_masks(two_channel_head(), pairs, settings) for _ in range(2))
     assert torch.equal(one.masks, other.masks)
 
 
-def test_the_head_is_left_as_it_was():
+def test_the_head_is_left_as_it_was(two_channel_head, known_features, pair):
     head = nn.Sequential(nn.BatchNorm1d(5), nn.Dropout(0.5), two_channel_head())
     head.eval().requires_grad_(False)
     before = {name: value.clone() for name, value in head.state_dict().items()}
@@ -215,25 +175,15 @@ def test_the_head_is_left_as_it_was():
     find_masks(head, pairs, replace(SETTINGS, epochs=5))
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
     assert not any(module.training for module in head.modules())
-    assert all(each.grad is None and not each.requires_grad for each in head.parameters())
+    assert all(
+        parameter.grad is None and not parameter.requires_grad for parameter in head.parameters()
+    )
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "epochs", "patience", "recheck"])
 def test_settings_that_are_not_positive_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be a positive number; got 0"):
         replace(SETTINGS, **{name: 0.0 if name == "learning_rate" else 0})
-
-
-@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, -0.5), (0.5, 1.0)])
-def test_weights_that_do_not_differ_are_refused(weights):
-    message = rf"weight_large must exceed weight_small >= 0; got {weights[0]} and"
-    with pytest.raises(ValueError, match=message):
-        weighted(*weights)
-
-
-def test_an_alpha_of_zero_is_refused():
-    with pytest.raises(ValueError, match=r"alpha must be a positive number; got 0.0"):
-        replace(SETTINGS.objective, alpha=0.0)
 
 
 @pytest.mark.usefixtures("float64")
@@ -247,50 +197,6 @@ def test_masks_do_not_depend_on_how_many_samples_a_head_call_takes(random_pairs)
     apart = find_masks(head, pairs, replace(settings, compute=small))
     assert MaskOptimization(head, pairs, replace(settings, compute=small)).samples_per_call == 10
     torch.testing.assert_close(whole.masks, apart.masks, rtol=0, atol=1e-8)
-
-
-def test_a_memory_budget_too_small_for_one_pair_is_refused():
-    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8))])
-    tiny = replace(COMPUTE, memory_budget_gb=1e-9)
-    with pytest.raises(ValueError, match=r"memory_budget_gb=1e-09 is too small: one pair of 8"):
-        find_masks(two_channel_head(), pairs, replace(SETTINGS, compute=tiny))
-
-
-def test_a_memory_budget_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="memory_budget_gb must be a positive number of GiB; got"):
-        replace(COMPUTE, memory_budget_gb=0.0)
-
-
-def test_bfloat16_finds_the_same_channels():
-    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
-    settings = replace(SETTINGS, compute=replace(COMPUTE, precision="bfloat16"))
-    found = find_masks(two_channel_head(), pairs, settings)
-    assert (found.masks[0, [1, 3]] > 0.8).all()
-    assert (found.masks[0, [0, 2, 4]] < 0.1).all()
-
-
-@pytest.mark.usefixtures("float64")
-def test_channels_last_changes_the_layout_alone():
-    layers = nn.Conv2d(4, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
-    head = nn.Sequential(*layers).requires_grad_(False)
-    features = 9 * torch.randn(60, 4, 3, 3)
-    labels = head(features).argmax(dim=1)
-    rows = [(labels == k).nonzero().flatten()[:5].tolist() for k in (0, 1)]
-    pairs = FeaturePairs(features, [pair(*rows, one_to_one=False)])
-    settings = replace(SETTINGS, epochs=90)
-    last = replace(settings, compute=replace(COMPUTE, channels_last=True))
-    found = [find_masks(head, pairs, each) for each in (settings, last)]
-    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-8)
-    assert found[0].converged.all()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own doings
-def test_a_compiled_head_finds_the_same_masks():
-    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 10), one_to_one=False)])
-    compiled = replace(SETTINGS, compute=replace(COMPUTE, compile=True))
-    found = [find_masks(two_channel_head(), pairs, each) for each in (SETTINGS, compiled)]
-    torch.testing.assert_close(found[0].masks, found[1].masks, rtol=0, atol=1e-4)
 
 
 @pytest.mark.usefixtures("float64")
@@ -331,12 +237,12 @@ def test_pairs_whose_exchanges_are_skipped_get_the_masks_they_get_alone(random_p
     settings = replace(SETTINGS, epochs=80, recheck=4)
     sure = nn.Sequential(head, Times(10.0))
     together = find_masks(sure, FeaturePairs(features, sets), settings)
-    for index, each in enumerate(sets):
-        alone = find_masks(sure, FeaturePairs(features, [each]), settings)
+    for index, set_pair in enumerate(sets):
+        alone = find_masks(sure, FeaturePairs(features, [set_pair]), settings)
         torch.testing.assert_close(alone.masks[0], together.masks[index], rtol=0, atol=1e-9)
 
 
-def test_masks_of_skipped_exchanges_still_exchange_everything(random_pairs):
+def test_masks_of_skipped_exchanges_still_exchange_everything(accuracies, random_pairs):
     head, features, sets = random_pairs(num_pairs=3, num_samples=6)
     pairs = FeaturePairs(features, sets)
     sure = nn.Sequential(head, Times(10.0))

@@ -12,11 +12,11 @@ def test_similarity_is_the_slow_sum_of_smaller_entries():
     for _ in range(20):
         first, second = random.random(7), random.random(7)
         common = sum(min(a, b) for a, b in zip(first, second, strict=True))
-        found = similarity(torch.tensor(first), torch.tensor(second))
-        assert found.of_first == pytest.approx(common / sum(first))
-        assert found.of_second == pytest.approx(common / sum(second))
-        assert found.value == pytest.approx(common / min(sum(first), sum(second)))
-        assert (found.first_sum, found.second_sum) == pytest.approx((sum(first), sum(second)))
+        overlap = similarity(torch.tensor(first), torch.tensor(second))
+        assert overlap.of_first == pytest.approx(common / sum(first))
+        assert overlap.of_second == pytest.approx(common / sum(second))
+        assert overlap.value == pytest.approx(common / min(sum(first), sum(second)))
+        assert (overlap.first_sum, overlap.second_sum) == pytest.approx((sum(first), sum(second)))
 
 
 def test_a_mask_shares_all_of_itself():
@@ -29,8 +29,8 @@ def test_disjoint_masks_share_nothing():
 
 
 def test_an_empty_mask_is_contained_in_any():
-    found = similarity(torch.zeros(2), torch.ones(2))
-    assert (found.of_first, found.of_second, found.value) == (1, 0, 1)
+    overlap = similarity(torch.zeros(2), torch.ones(2))
+    assert (overlap.of_first, overlap.of_second, overlap.value) == (1, 0, 1)
 
 
 def test_exchanging_the_masks_exchanges_the_shares():

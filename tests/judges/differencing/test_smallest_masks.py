@@ -11,14 +11,14 @@ def test_the_smallest_mask_that_was_feasible_is_kept_with_its_epoch():
     assert smallest.feasible.tolist() == [False, False]
     rows = torch.tensor([1])
     steps = [(0.5, True, True), (0.2, False, False), (0.6, True, False), (0.4, True, True)]
-    for epoch, (value, feasible, is_kept) in enumerate(steps):
-        kept = smallest.update(
+    for epoch, (value, feasible, is_improved) in enumerate(steps):
+        improved = smallest.update(
             rows,
             torch.full((1, 2), value),
             feasible=torch.tensor([feasible]),
             epochs=torch.tensor([epoch]),
         )
-        assert kept.tolist() == [is_kept]
+        assert improved.tolist() == [is_improved]
     assert smallest.feasible.tolist() == [False, True]
     assert smallest.epochs.tolist() == [-1, 3]
     torch.testing.assert_close(smallest.masks[1], torch.full((2,), 0.4))

@@ -36,9 +36,11 @@ def test_on_a_linear_head_the_attribution_is_weight_times_activation(
     judge, linear_split, colour_samples, contribution
 ):
     features = linear_split.cached_features(colour_samples.of_class(1))
-    found = judge._attribute(linear_split, features, 1)
-    assert torch.allclose(found.sum(dim=(2, 3)), contribution(features, 1), atol=1e-4)
-    assert torch.allclose(importance(found), contribution(features, 1).abs().mean(0), atol=1e-4)
+    attributions = judge._attribute(linear_split, features, 1)
+    assert torch.allclose(attributions.sum(dim=(2, 3)), contribution(features, 1), atol=1e-4)
+    assert torch.allclose(
+        importance(attributions), contribution(features, 1).abs().mean(0), atol=1e-4
+    )
 
 
 def test_the_planted_trigger_is_injected_and_the_natural_one_natural(

@@ -315,17 +315,6 @@ def test_a_folder_that_names_no_class_is_refused(source, folder):
         loaded(source())
 
 
-def test_the_mean_of_another_number_of_channels_is_refused():
-    with pytest.raises(ValueError, match=r"mean must hold three numbers.*; got 4"):
-        FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
-
-
-@pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
-def test_a_size_without_pixels_is_refused(sizes):
-    with pytest.raises(ValueError, match=r"(size|crop) must be >= 1 or null; got 0"):
-        FolderPreprocess(**sizes, mean=(), std=(), scaling="unit")
-
-
 def test_the_preprocessing_reaches_the_network(source):
     scaled = FolderPreprocess(size=None, crop=None, mean=(0.0,) * 3, std=(2.0,) * 3, scaling="byte")
     model = loaded(source(preprocess=scaled))

@@ -1,13 +1,11 @@
 """A small TrojAI round in NIST's layout, read back."""
 
 import pytest
-import torch
 from PIL import Image
 
 from exray.datasets.base import Truth
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.dataset import TrojaiDataset
-from exray.errors import CheckpointError
 
 PREPROCESS = FolderPreprocess(size=None, crop=224, mean=(), std=(), scaling="unit")
 
@@ -106,52 +104,6 @@ def test_a_folder_without_models_is_refused(tmp_path):
         source(tmp_path / "nowhere").model_ids()
 
 
-def test_examples_are_cropped_from_the_centre_and_small_ones_left(trojai_round):
-    folder = trojai_round / "id-00000000" / "example_data"
-    for path in folder.iterdir():
-        framed = Image.new("RGB", (30, 30), "white")
-        framed.paste(Image.open(path), (7, 7))
-        framed.save(path)
-    sixteen = FolderPreprocess(size=None, crop=16, mean=(), std=(), scaling="unit")
-    cropped = source(trojai_round, preprocess=sixteen).load("id-00000000").samples
-    whole = source(trojai_round).load("id-00000001").samples
-    assert torch.equal(cropped.images, whole.images)
-
-
-def test_min_max_stretches_each_image(trojai_round):
-    stretched = FolderPreprocess(size=None, crop=224, mean=(), std=(), scaling="min_max")
-    model = source(trojai_round, preprocess=stretched).load("id-00000000")
-    prepared = model.classifier.preprocessing(model.samples.images)
-    assert prepared.amin(dim=(1, 2, 3)).eq(0).all()
-    assert prepared.amax(dim=(1, 2, 3)).allclose(torch.ones(18))
-
-
-def test_odd_files_among_the_examples_are_told(trojai_round):
-    folder = trojai_round / "id-00000000" / "example_data"
-    (folder / "class_0_example_0.png").write_bytes(b"no image")
-    (folder / "notes.txt").touch()
-    Image.new("RGB", (16, 16)).save(folder / "class_0_trigger_1_example_0.png")
-    model = source(trojai_round, limit_per_class=2).load("id-00000000")
-    assert model.samples.counts() == [2, 2, 2]
-    said = " ".join(model.warnings)
-    assert "1 poisoned examples in example_data are left out" in said
-    assert "1 files in example_data are no examples: 'notes.txt'" in said
-    assert "class_0_example_0.png is no image" in said
-
-
-def test_weights_alone_are_refused_with_the_way_out(trojai_round, trojaned):
-    torch.save(trojaned.network.state_dict(), trojai_round / "id-00000000" / "model.pt")
-    with pytest.raises(CheckpointError, match=r"holds weights without a network.*dataset=folder"):
-        source(trojai_round).load("id-00000000")
-
-
-def test_an_example_of_a_class_that_the_network_lacks_is_refused(trojai_round):
-    folder = trojai_round / "id-00000000" / "example_data"
-    (folder / "class_0_example_0.png").rename(folder / "class_9_example_0.png")
-    with pytest.raises(ValueError, match="examples of class 9, but the network has 3 classes"):
-        source(trojai_round).load("id-00000000")
-
-
 @pytest.mark.parametrize("changed", ["model.pt", "example_data/class_0_example_0.png"])
 def test_the_fingerprint_changes_with_what_is_scanned(trojai_round, changed):
     before = source(trojai_round).fingerprint()
@@ -159,3 +111,10 @@ def test_the_fingerprint_changes_with_what_is_scanned(trojai_round, changed):
     path.write_bytes(path.read_bytes() + b"\n")
     assert source(trojai_round).fingerprint() != before
     assert source(trojai_round, poisoned=True).fingerprint() != before
+
+
+def test_preprocessing_and_limit_reach_the_model(trojai_round):
+    eight = FolderPreprocess(size=None, crop=8, mean=(), std=(2.0,), scaling="unit")
+    model = source(trojai_round, preprocess=eight, limit_per_class=1).load("id-00000000")
+    assert model.samples.images.shape == (3, 3, 8, 8)
+    assert model.classifier.preprocessing == eight.preprocessing

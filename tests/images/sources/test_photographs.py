@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from exray.attacks.polygon import random_sticker
-from exray.images.class_folders import class_files, class_folders
+from exray.images.class_folders import class_files
 from exray.images.samples import SampleSet
 from exray.images.sources.photographs import PhotographFiles, StoredPhotographs, with_sticker
 from exray.images.sources.sticker import Sticker
@@ -119,35 +119,3 @@ def test_files_are_resized_cropped_and_read_when_drawn(tmp_path):
 def test_names_without_files_are_refused():
     with pytest.raises(ValueError, match="must be as many; got 2 and 1"):
         PhotographFiles(class_names=("a", "b"), files=[[]], size=8)
-
-
-def test_class_folders_are_in_natural_order_or_that_of_classes_json(tmp_path):
-    for name in ("10", "2", ".hidden"):
-        save(tmp_path / name / "x.png", 0)
-    assert class_folders(tmp_path) == ("2", "10")
-    (tmp_path / "classes.json").write_text('["10", "2"]')
-    assert class_folders(tmp_path) == ("10", "2")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('["a", "c"]', "they differ in b, c"),
-        ('{"a": 0, "b": 2}', "must number its classes from 0 without gaps"),
-    ],
-)
-def test_a_classes_json_of_other_folders_is_refused(tmp_path, content, message):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "classes.json").write_text(content)
-    with pytest.raises(ValueError, match=message):
-        class_folders(tmp_path)
-
-
-def test_a_folder_without_classes_and_a_class_without_images_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="must hold one subfolder of images per class; it holds"):
-        class_folders(tmp_path)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / ".x.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="must hold images of its class; it holds none"):
-        class_files(tmp_path, names=("a",))

@@ -1,0 +1,37 @@
+"""How image files become inputs, checked before an image is read."""
+
+import pytest
+import torch
+
+from exray.datasets.preprocess import FolderPreprocess
+
+
+def test_the_mean_of_another_number_of_channels_is_refused():
+    with pytest.raises(ValueError, match=r"mean must hold three numbers.*; got 4"):
+        FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
+
+
+@pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
+def test_a_size_without_pixels_is_refused(sizes):
+    with pytest.raises(ValueError, match=r"(size|crop) must be >= 1 or null; got 0"):
+        FolderPreprocess(**sizes, mean=(), std=(), scaling="unit")
+
+
+def test_scaling_mean_and_std_are_those_of_the_preprocessing():
+    settings = FolderPreprocess(size=8, crop=None, mean=(51.0,), std=(2.0,), scaling="byte")
+    prepared = settings.preprocessing(torch.full((1, 3, 2, 2), 0.4))
+    torch.testing.assert_close(prepared, torch.full((1, 3, 2, 2), 25.5))  # (102 - 51) / 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"std": (0.0,)}, r"std must hold positive numbers; got \[0.0\]"),
+        ({"std": (1.0, 1.0)}, "std must hold three numbers, one for all channels, or none; got 2"),
+    ],
+)
+def test_what_no_preprocessing_takes_is_refused_with_the_settings(values, message):
+    with pytest.raises(ValueError, match=message):
+        FolderPreprocess(
+            **{"size": None, "crop": None, "mean": (), "std": (), "scaling": "unit", **values}
+        )

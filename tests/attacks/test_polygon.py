@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exray.attacks.polygon import TRIGGER_COLOURS, PolygonAttack, PolygonRecipe, random_sticker
+from exray.attacks.polygon import TRIGGER_COLOURS, PolygonRecipe, random_sticker
 
 
 def attack(seed=0, **changes):
@@ -53,10 +53,3 @@ def test_a_number_of_victims_that_leaves_no_target_is_refused(num):
 def test_without_a_number_of_victims_an_attack_is_universal():
     drawn = attack(num_victims=None)
     assert {drawn.target_class, *drawn.victim_classes} == set(range(5))
-
-
-@pytest.mark.parametrize("victims", [(), (0, 1)])
-def test_an_attack_without_victims_or_on_its_own_target_is_refused(victims):
-    sticker = random_sticker(np.random.default_rng(0), sides=(3, 3), width=(0.2, 0.3))
-    with pytest.raises(ValueError, match="at least one class and not the target 1; got"):
-        PolygonAttack(sticker=sticker, victim_classes=victims, target_class=1)

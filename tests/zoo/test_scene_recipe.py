@@ -3,27 +3,17 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from PIL import Image
 
 from exray.datasets.zoo import ZooDataset
 from exray.zoo.build import build_zoo
 from exray.zoo.entries import ModelEntry
-from exray.zoo.image_sets import SIGN_IMAGES, ImageFacts, SignImages
+from exray.zoo.image_sets import SIGN_IMAGES, SignImages
 from exray.zoo.manifest import Manifest
 from exray.zoo.scene_recipe import SceneRecipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FAIR = SceneRecipe(rain=None, fog=None, blur=0.0, backgrounds=None)
-FACTS = ImageFacts(num_classes=4, family_size=2, image_size=32, seed=5)
-
-
-@pytest.fixture
-def roads(tmp_path):
-    folder = tmp_path / "roads"
-    folder.mkdir()
-    Image.new("RGB", (60, 50), (255, 0, 255)).save(folder / "one.png")
-    return folder
 
 
 def test_each_model_draws_its_own_weather_and_always_the_same():
@@ -33,15 +23,6 @@ def test_each_model_draws_its_own_weather_and_always_the_same():
     assert recipe.facts(3).fog_probability != recipe.facts(3).rain_probability
     assert sum(rain) / 300 == pytest.approx(1 / 11, abs=0.02)  # the mean of Beta(1, 10)
     assert (FAIR.facts(0).rain_probability, FAIR.facts(0).backgrounds) == (0.0, None)
-
-
-def test_images_have_the_scenes_that_are_told(roads):
-    plain, scenic = SIGN_IMAGES, SignImages(scenes=replace(FAIR, backgrounds=str(roads)))
-    images = scenic.of_model(FACTS, split="train").images(0, count=2, seed=0)
-    before = plain.of_model(FACTS, split="train").images(0, count=2, seed=0)
-    assert not torch.equal(images, before)
-    assert scenic.scene_facts(FACTS).backgrounds == "roads"
-    assert plain.scene_facts(FACTS) is None
 
 
 def test_the_description_holds_the_photographs_hash_and_not_their_place(roads, tmp_path):

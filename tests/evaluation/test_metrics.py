@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc
 
-from exray.evaluation.bootstrap import interval, resampling_weights
+from exray.evaluation.bootstrap import resampling_weights
 from exray.evaluation.metrics import METRICS, resampled_scores, scores, statistics
 
 
@@ -92,18 +92,3 @@ def test_without_probabilities_the_counts_remain(make_predictions, truth):
     assert math.isnan(figures.estimates["cross-entropy"].value)
     assert figures.counts.total == len(truth)
     assert math.isnan(figures.estimates["accuracy"].value) == (not truth)
-
-
-def test_resamples_keep_the_number_of_each_kind():
-    truth = np.array([True, False, False, True, False])
-    weights = resampling_weights(truth, resamples=50)
-    assert (weights[:, truth].sum(axis=1) == 2).all()
-    assert (weights[:, ~truth].sum(axis=1) == 3).all()
-    with pytest.raises(ValueError, match="resamples must be >= 1; got 0"):
-        resampling_weights(truth, resamples=0)
-
-
-def test_an_interval_passes_over_what_is_not_defined():
-    estimate = interval(1.0, np.array([np.nan, 1.0, np.inf, 1.0]))
-    assert (estimate.low, estimate.high) == (1.0, 1.0)
-    assert math.isnan(interval(1.0, np.array([np.nan])).low)

@@ -1,14 +1,10 @@
 """Other verdicts from stored measurements, held to the rule that judged them and to records."""
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from exray.evaluation.predictions import with_judge
-from exray.evaluation.rejudging.base import scored_by_triggers
-from exray.evaluation.rejudging.stored_measurements import decide, injected_by, measurements_of
+from exray.evaluation.rejudging.stored_measurements import injected_by, measurements_of
 from exray.evaluation.rejudging.sweeps import (
     ForestRejudgement,
     PaperRuleSweep,
@@ -16,40 +12,7 @@ from exray.evaluation.rejudging.sweeps import (
     SeparationRejudgement,
     SizeSweep,
 )
-from exray.rules.paper import PaperRule
 from exray.rules.released import ReleasedRule
-
-SIGNS_MINI = Path(__file__).parents[3] / "experiments" / "signs_mini"
-
-
-@pytest.fixture(scope="module")
-def records():
-    types = {"is_trojaned": "boolean", "scanner_flags": "boolean"}
-    return pd.read_csv(SIGNS_MINI / "records.csv", dtype=types)
-
-
-@pytest.fixture(scope="module")
-def triggers():
-    return pd.read_csv(SIGNS_MINI / "triggers.csv")
-
-
-def test_stored_measurements_decide_as_the_judge_did(triggers):
-    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    decided = decide(rule, measurements_of(triggers))
-    assert injected_by(rule, measurements_of(triggers)).tolist() == triggers["is_injected"].tolist()
-    assert [decision.score for decision in decided] == pytest.approx(triggers["score"].tolist())
-    assert [decision.reason for decision in decided] == triggers["reason"].tolist()
-
-
-def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
-    changed = triggers.copy()
-    columns = [name for name in changed if name.startswith("m_")]
-    row = int(changed["is_injected"].to_numpy().argmax())
-    changed.loc[row, columns] = np.nan
-    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    assert injected_by(rule, measurements_of(triggers))[row]
-    assert not injected_by(rule, measurements_of(changed))[row]
-    assert decide(rule, measurements_of(changed))[row] is None
 
 
 def test_the_released_rules_are_swept_over_one_runs_masks(records, triggers):
@@ -97,22 +60,6 @@ def test_one_judges_threshold_is_put_in_three_ways(records, triggers):
     )
     assert stored == with_judge(records).counts
     assert best.accuracy >= max(stored.accuracy, honest.accuracy)
-
-
-def test_a_models_probability_is_its_highest_triggers(records):
-    triggers = pd.DataFrame({"model_id": ["id-00000000", "id-00000000", "id-00000003"]})
-    predictions = scored_by_triggers(records, triggers, np.array([0.2, 0.7, 0.4]), "forest")
-    by_model = dict(
-        zip(
-            predictions.model_ids,
-            zip(predictions.probability, predictions.flagged, strict=True),
-            strict=True,
-        )
-    )
-    assert by_model["id-00000000"] == (0.7, True)
-    assert by_model["id-00000003"] == (0.4, False)
-    stored = records.set_index("model_id")["probability"]["id-00000004"]
-    assert by_model["id-00000004"] == (stored, False)  # no trigger of it was scored
 
 
 def test_measurements_of_another_judge_are_refused(records, triggers):

@@ -12,8 +12,7 @@ from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
 from exray.results.stored_tensors import StoredTensors
 from exray.rules.verdict import Verdict
-from exray.storage.atomic_files import STALE_SECONDS, create_file, replace_file, temporary_folder
-from exray.storage.plain_json import plain
+from exray.storage.atomic_files import STALE_SECONDS
 
 
 def record(model_id="m1", run_id="run-a", status="done", **values):
@@ -83,14 +82,6 @@ def test_numbers_that_are_not_finite_are_null_on_disk_and_nan_when_read(store):
     assert math.isnan(stored.triggers[0].asr)
     assert math.isnan(stored.triggers[0].measurements["ratio"])
     assert stored.triggers[0].measurements["own"] == 1.0
-
-
-def test_numpy_scalars_become_plain_numbers():
-    values = plain(
-        {"a": np.float32(0.5), "b": np.bool_(True), "c": np.int64(3), "d": np.float64("nan")}
-    )
-    assert values == {"a": 0.5, "b": True, "c": 3, "d": None}
-    assert [type(value) for value in values.values()] == [float, bool, int, type(None)]
 
 
 def test_a_finished_record_is_found_and_others_are_not(store):
@@ -237,31 +228,3 @@ def test_a_broken_claim_names_the_file(store):
     (store.root / "run.json").write_text("{}")
     with pytest.raises(RecordError, match=r"run\.json is broken"):
         store.claim("run-a", {})
-
-
-def test_the_first_to_create_a_file_wins(tmp_path):
-    assert create_file(tmp_path / "run.json", b"first")
-    assert not create_file(tmp_path / "run.json", b"second")
-    assert (tmp_path / "run.json").read_bytes() == b"first"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_file_is_created_where_there_are_no_hard_links(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "link", refuse)
-    assert create_file(tmp_path / "run.json", b"first")
-    assert (tmp_path / "run.json").read_bytes() == b"first"
-
-
-def test_replacing_a_file_leaves_only_the_new_one(tmp_path):
-    for content in (b"old", b"new"):
-        replace_file(tmp_path / "a.csv", content)
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
-
-
-def test_a_temporary_folder_goes_with_its_content(tmp_path):
-    with temporary_folder(tmp_path) as folder:
-        (folder / "a").write_text("a")
-    assert list(tmp_path.iterdir()) == []

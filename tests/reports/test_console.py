@@ -5,7 +5,6 @@ import math
 from rich.console import Console
 
 from exray.reports.console import render_summary, time_line
-from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import collect
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
@@ -16,28 +15,6 @@ def rendered(store, expected=None):
     stream = io.StringIO()
     render_summary(collect(store, expected), Console(file=stream, width=140))
     return stream.getvalue()
-
-
-def test_the_machine_line_has_five_tab_separated_fields(store):
-    lines = [machine_line(scan.record) for scan in collect(store).scans]
-    assert lines == ["id-0\ttrojaned\t0.9000\t2\t1", "id-1\tfailed\tnan\t0\t0"]
-
-
-def test_the_summary_holds_the_machine_lines_fields(store):
-    records = [scan.record for scan in collect(store).scans]
-    summary = summary_json(records)
-    text = json.dumps(summary, allow_nan=False)
-    assert json.loads(text)["models"][0] == {
-        "model_id": "id-0",
-        "verdict": "trojaned",
-        "probability": 0.9,
-        "num_triggers": 2,
-        "num_injected": 1,
-        "error_line": "",
-    }
-    assert summary["models"][1]["probability"] is None
-    assert summary["counts"]["total"] == 2
-    assert summary["counts"]["trojaned"] == summary["counts"]["failed"] == 1
 
 
 def test_the_summary_names_triggers_warnings_failures_and_gaps(store):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exray.reports.loggers.base import NullLogger, RunLogger
+from exray.reports.loggers.base import RunLogger
 from exray.reports.loggers.wandb import WandbLogger
 from exray.results.collection import collect
 
@@ -148,9 +148,3 @@ def test_an_unknown_wandb_mode_is_refused(tmp_path):
         ValueError, match="mode must be one of offline, online, disabled; got 'ofline'"
     ):
         WandbLogger(tmp_path, "exray", "night", mode="ofline")
-
-
-def test_the_null_logger_writes_nothing(tmp_path, store):
-    before = sorted(tmp_path.rglob("*"))
-    replay(NullLogger(), store, collect(store))
-    assert sorted(tmp_path.rglob("*")) == before

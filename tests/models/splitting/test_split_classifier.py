@@ -13,9 +13,8 @@ from exray.errors import LayerNotFoundError
 from exray.judges.differencing.loss import exchange
 from exray.models.architectures.registry import ARCHITECTURES, build
 from exray.models.classifier import Classifier, Preprocessing
-from exray.models.splitting.cut_points import RULES, find_cut
+from exray.models.splitting.cut_points import RULES
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.models.splitting.tracing import trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -148,72 +147,6 @@ def test_gradients_reach_the_images_through_both_parts():
     torch.testing.assert_close(parts.grad, whole.grad, atol=1e-5, rtol=1e-3)
 
 
-class Tokens(nn.Module):
-    """Two blocks over patches with a class token; the number of images is read at the start."""
-
-    def __init__(self):
-        super().__init__()
-        self.patches = nn.Conv2d(3, 8, 4, 4)
-        self.token = nn.Parameter(torch.rand(1, 1, 8))
-        self.blocks = nn.ModuleList(TokenBlock() for _ in range(3))
-        self.linear = nn.Linear(8, 5)
-
-    def forward(self, x, scale=None):
-        count, _, height, _ = x.shape
-        x = self.patches(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(count, -1, -1), x], dim=1)
-        for block in self.blocks:
-            x = block(x)
-        if scale is not None:
-            x = x * scale
-        return self.linear(x[:, 0].reshape(count, -1)) * height
-
-
-class TokenBlock(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm, self.mix, self.linear = nn.LayerNorm(8), nn.Linear(5, 5), nn.Linear(8, 8)
-
-    def forward(self, x):
-        return x + self.linear(self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2))
-
-
-@pytest.mark.parametrize(
-    ("layer", "path"),
-    [("second_last_conv", "blocks.1"), ("last_conv", "blocks.2"), ("middle", "blocks.1")],
-)
-def test_transformers_are_cut_after_blocks_with_channels_second(layer, path):
-    classifier, images = classifier_of(Tokens()), torch.rand(3, 3, 8, 8)
-    split = SplitClassifier(classifier, layer, example=images[:2])
-    assert (split.layer, split.feature_shape) == (path, (8, 5))
-    logits = split.head(split.features(images))  # another number of images than it was cut with
-    torch.testing.assert_close(logits, classifier(images))
-
-
-class TwoEnds(nn.Module):
-    """Two tensors live until the logits are added: no point has one."""
-
-    def __init__(self, stride=1):
-        super().__init__()
-        self.stem, self.one = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3, padding=1)
-        self.left, self.right = nn.Linear(6, 5), nn.Linear(4, 5)
-        self.pool = nn.MaxPool2d(stride)
-
-    def forward(self, x):
-        x = self.stem(x)
-        y = self.pool(self.one(x).relu())
-        return self.left(y.amax(dim=(2, 3))) + self.right(x.mean(dim=(2, 3)))
-
-
-def test_where_no_point_has_one_live_tensor_all_of_them_are_features():
-    classifier, images = classifier_of(TwoEnds()), torch.rand(3, 3, 8, 8)
-    split = SplitClassifier(classifier, "last_conv", example=images)
-    assert (split.layer, split.feature_shape) == ("relu", (10, 6, 6))
-    features = split.features(images)
-    torch.testing.assert_close(split.head(features), classifier(images))
-    torch.testing.assert_close(split.head(features.flip(0)), classifier(images).flip(0))
-
-
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
     message = "'layer5' is not in signs_resnet; it has: second_last_conv, last_conv, middle, stem.0"
     classifier, images = own("signs_resnet")
@@ -242,32 +175,6 @@ def test_a_network_of_one_convolution_has_no_second_last_but_can_be_cut_by_name(
         SplitClassifier(classifier, "second_last_conv", example=images)
     split = SplitClassifier(classifier, "1", example=images)
     assert split.feature_shape == (4, 6, 6)
-
-
-def test_a_last_convolution_that_is_the_output_leaves_no_features():
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).eval()
-    with pytest.raises(LayerNotFoundError, match="leaves no features: nothing can be cut after"):
-        find_cut(trace(network, torch.rand(2, 3, 8, 8), name="net"), "last_conv")
-
-
-class Scaled(nn.Module):
-    """Uses a parameter of its own before and after the cut."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(1.5))
-        self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)
-
-    def forward(self, x):
-        scale = self.scale
-        return F.relu(self.two(F.relu(self.one(x * scale))) * scale).mean(dim=(2, 3))
-
-
-def test_constants_are_fetched_again_after_the_cut():
-    classifier, images = classifier_of(Scaled()), torch.rand(2, 3, 8, 8)
-    split = SplitClassifier(classifier, "second_last_conv", example=images)
-    assert split.feature_shape == (4, 6, 6)
-    torch.testing.assert_close(split.head(split.features(images)), classifier(images))
 
 
 class Noisy(nn.Module):

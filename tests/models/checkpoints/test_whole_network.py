@@ -10,14 +10,7 @@ import torch
 from torch import nn
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.model_file import ModelFile
-from exray.models.checkpoints.pickles.layer_allowlist import (
-    LAYERS,
-    MissingTorchvisionError,
-    layer_classes,
-)
 from exray.models.checkpoints.reader import read_checkpoint
-from exray.models.checkpoints.torch_files import load_zipped
 
 models = pytest.importorskip("torchvision.models")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -175,21 +168,6 @@ def test_inception_of_before_0_7_gets_the_parts_it_did_not_store(tmp_path):
     assert torch.equal(checkpoint.network(images), expected)
     added = "Inception3.AuxLogits, Inception3.maxpool1, Inception3.maxpool2, Inception3.avgpool"
     assert f"; {added}, Inception3.dropout were added, which its" in checkpoint.remarks[0]
-
-
-def test_every_name_on_the_list_is_a_module_of_today():
-    classes = layer_classes(LAYERS)
-    assert len(classes) == len(LAYERS) >= 37
-    assert all(issubclass(kind, nn.Module) for kind in classes.values())
-
-
-def test_without_torchvision_the_file_says_what_it_needs(tmp_path, monkeypatch):
-    path = save(small_resnet(), tmp_path / "model.pt")
-    monkeypatch.setitem(sys.modules, "torchvision.models.resnet", None)
-    with pytest.raises(MissingTorchvisionError, match=r"torchvision.models.resnet.ResNet"):
-        layer_classes(["torchvision.models.resnet.ResNet"])
-    with pytest.raises(CheckpointError, match=r"needs torchvision\.models\.\S+ .*; install torchv"):
-        load_zipped(ModelFile(path))
 
 
 def altered(change):

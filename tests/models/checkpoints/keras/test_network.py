@@ -1,4 +1,4 @@
-"""Keras' HDF5 files: the networks in them answer as Keras says, and nothing else is believed."""
+"""Networks that Keras described answer as Keras says, and nothing else is built."""
 
 import csv
 import json
@@ -10,32 +10,15 @@ import keras_files as keras
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from exray.errors import CheckpointError
 from exray.images.folder import read_folder
 from exray.models.architectures.factory import network_from_factory
-from exray.models.checkpoints.keras import hdf5
-from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
 from exray.models.checkpoints.reader import holds_network, read_checkpoint, read_state
-from exray.models.checkpoints.weights import load_state, state_for
+from exray.models.checkpoints.weights import load_state
 
 HERE = Path(__file__).parent
 SHARED = Path(__file__).parents[4] / os.environ.get("EXRAY_SHARED_DATA", "../shared/data")
 THIRD_PARTY = SHARED / "third_party"
-
-
-@pytest.fixture(autouse=True)
-def inside(monkeypatch, request):
-    """The reader in this process, a second less a test; its own is tried by the hostile files."""
-    if "own_process" not in request.fixturenames:
-        read = lambda path: hdf5_reader.answered(str(path), path.stat().st_size)  # noqa: E731
-        monkeypatch.setattr(hdf5, "_read", read)
-
-
-@pytest.fixture
-def own_process():
-    """The reader as it is."""
 
 
 def images(rows=8, columns=8, count=2):
@@ -65,16 +48,6 @@ def test_a_file_of_keras_itself_answers_as_keras_said():
         True,
         False,
     )
-
-
-def test_weights_of_keras_three_fit_the_same_network_by_their_order():
-    network = read_checkpoint(HERE / "whole.h5").network
-    path = HERE / "keras3.weights.h5"
-    checkpoint = read_checkpoint(path)
-    assert checkpoint.network is None
-    state = state_for(network, checkpoint, path)
-    for key, value in network.state_dict().items():
-        assert key.endswith("num_batches_tracked") or torch.equal(state[key], value), key
 
 
 @pytest.mark.parametrize("describe", [keras.sequential, keras.chained])
@@ -161,35 +134,6 @@ def test_depthwise_convolutions_pools_and_rescaling_are_those_of_keras(tmp_path)
     assert answer(network, pixels) == pytest.approx(pooled.mean(axis=(1, 2)), abs=1e-5)
 
 
-@pytest.mark.parametrize("write", [keras.weights_only, keras.numbered])
-def test_weights_alone_fit_a_factorys_network_layer_by_layer(tmp_path, write):
-    """Twelve convolutions: conv2d_10 comes after conv2d_9, though not in the alphabet."""
-    names = ["conv2d", *(f"conv2d_{index}" for index in range(1, 12))]
-    weights = {name: keras.kernel(1, 1, 3, 3) for name in names}
-    for index, name in enumerate(names):
-        weights[name]["bias"] = np.full(3, index, dtype=np.float32)
-    weights["dense"] = keras.kernel(12, 2)
-    path = write(tmp_path / "m.h5", weights)
-    parts = [nn.Conv2d(3, 3, 1) for _ in names]
-    network = nn.Sequential(*parts, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 2))
-    network.requires_grad_(False)
-    load_state(network, state_for(network, read_checkpoint(path), path), path)
-    assert [float(network[index].bias[0]) for index in range(12)] == list(range(12))
-    features = images()
-    for name in names:
-        features = features @ weights[name]["kernel"][0, 0] + weights[name]["bias"]
-    pooled = features.reshape(2, 2, 4, 2, 4, 3).mean(axis=(2, 4)).reshape(2, -1)
-    expected = pooled @ weights["dense"]["kernel"] + weights["dense"]["bias"]
-    assert answer(network, images()) == pytest.approx(expected, rel=1e-3)
-
-
-def test_weights_of_another_number_of_layers_are_refused(tmp_path):
-    path = keras.weights_only(tmp_path / "m.h5", {"c": keras.kernel(3, 3, 3, 4)})
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
-    with pytest.raises(CheckpointError, match="has 1 convolutions, but the network has 2; name"):
-        state_for(network, read_checkpoint(path), path)
-
-
 FLAT = (keras.layer("Flatten", "f"), keras.layer("Dense", "d", units=2, activation="linear"))
 LSTM = keras.layer("LSTM", "l", units=3)
 
@@ -223,31 +167,6 @@ def test_a_layer_that_is_not_built_is_named_and_its_weights_are_still_there(
     assert checkpoint.network is None
     assert re.search(reason, checkpoint.unbuilt)
     assert list(checkpoint.state) == ["c.weight", "c.bias", "d.weight", "d.bias"]
-
-
-def branched():
-    """A residual block: ``add`` has two inputs."""
-    description = json.loads(keras.chained([keras.conv("c", 4, (3, 3)), keras.layer("Add", "add")]))
-    description["config"]["layers"][-1]["inbound_nodes"] = [
-        [["c", 0, 0, {}], ["input_1", 0, 0, {}]]
-    ]
-    return json.dumps(description)
-
-
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        (branched(), "is no plain chain: add has 2 inputs"),
-        ("[" * 100_000, "describes its network in no JSON"),
-        ('{"class_name": "Sequential"}', "describes its network in no way of Keras'"),
-        ('{"class_name": "Sequential", "config": []}', "describes no list of layers"),
-        ('{"class_name": "Mine", "config": {}}', "describes a Mine, not a plain chain of layers"),
-        (keras.sequential([], (None, 3, 8, 8)), r"takes \[None, 3, 8, 8\], not images with their"),
-    ],
-)
-def test_a_description_that_is_no_chain_is_told(tmp_path, config, reason):
-    path = keras.whole(tmp_path / "m.h5", config, {"c": keras.kernel(3, 3, 3, 4)})
-    assert re.search(reason, read_checkpoint(path).unbuilt)
 
 
 NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"}
@@ -304,13 +223,3 @@ def test_a_third_partys_network_in_keras_form_answers_as_it_did(tmp_path):
     measured = float(rows["gtsrb_six_conv_trojaned"]["clean_accuracy"])
     accuracy = float((logits.argmax(dim=1) == samples.labels).double().mean())
     assert accuracy == pytest.approx(measured, abs=0.06)
-
-
-def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
-    path = keras.weights_only(tmp_path / "m.h5", {"c": keras.kernel(1, 1, 3, 2)})
-    said = "Traceback\nModuleNotFoundError: No module named 'h5py'"
-    monkeypatch.setattr(hdf5, "_read", lambda _: (1, b"", said))
-    with pytest.raises(
-        CheckpointError, match=r"h5py; .* not installed: pip install 'exray.keras.'"
-    ):
-        read_checkpoint(path)

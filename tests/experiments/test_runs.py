@@ -84,3 +84,10 @@ def test_no_threshold_is_chosen_on_a_model_that_is_reported_on(store_cell, tmp_p
         runs["reserved"].refuse_for_tuning(runs["report"])
     for name in ("apart", "elsewhere"):
         runs[name].refuse_for_tuning(runs["report"])
+
+
+def test_runs_that_do_not_say_which_zoo_they_scanned_are_not_compared(store_cell, tmp_path):
+    for name in ("report", "tuning"):
+        store_cell(name, {"a": {}}, seed=1)
+    tuning, report = (ExperimentRun.read(tmp_path / name) for name in ("tuning", "report"))
+    tuning.refuse_for_tuning(report)

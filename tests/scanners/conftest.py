@@ -139,8 +139,8 @@ def sri_re():
 
 
 SCANNERS = {
-    each.__name__: each
-    for each in (abs_patches, abs_free, abs_filter, neural_cleanse, k_arm, sri_re)
+    make.__name__: make
+    for make in (abs_patches, abs_free, abs_filter, neural_cleanse, k_arm, sri_re)
 }
 
 
@@ -212,3 +212,22 @@ def colours():
     images[torch.arange(18), labels] = 0.7
     images += 0.03 * (2 * torch.rand(images.shape, generator=stream) - 1)
     return SampleSet(images=images, labels=labels, class_names=("red", "green", "blue"))
+
+
+@pytest.fixture(scope="session")
+def parts():
+    """ABS for patches and for filters, with the same stimulation."""
+    shared = {
+        "stimulation": STIMULATION,
+        "inversion": replace(ADAM, learning_rate=0.1),
+        "rounds": (InversionRound(steps=25, images_per_victim=6, min_score=0.5, keep=2),),
+        "stop": STOP,
+        "min_asr": 0.9,
+        "triggers_per_victim": 1,
+    }
+    patch = PatchSettings(max_size_share=0.15, pattern="colour", neuron_weight=0.0)
+    patches = AbsPatchScanner(probe=PROBE, patch=patch, **shared)
+    filters = AbsFilterScanner(
+        filter=FilterSettings(min_ssim=0.7, window_share=0.3), universal_rounds=(), **shared
+    )
+    return patches, filters

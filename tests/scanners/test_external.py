@@ -18,13 +18,13 @@ ARRAYS = {"white/mask": MASK, "white/pattern": np.ones(3)}
 def scanner(tmp_path):
     """Writes a file with numpy alone and gives its scanner."""
 
-    def made(entries, arrays, min_asr=0.9):
+    def write(entries, arrays, min_asr=0.9):
         path = tmp_path / "found.npz"
         np.savez(path, **arrays)
         path.with_suffix(".json").write_text(json.dumps({"triggers": entries}))
         return ExternalScanner(triggers=str(path), min_asr=min_asr)
 
-    return made
+    return write
 
 
 def stamped_by_hand(images):
@@ -37,12 +37,12 @@ def stamped_by_hand(images):
 
 def test_an_injected_trigger_is_measured_anew(scanner, trojaned, clean_twin, colour_samples):
     one = scanner([WHITE], ARRAYS)
-    found = one.scan(trojaned, colour_samples)
-    (trigger,) = found.triggers
+    result = one.scan(trojaned, colour_samples)
+    (trigger,) = result.triggers
     assert (trigger.victim_class, trigger.target_class) == (0, 1)
     assert (trigger.asr, trigger.source) == (1.0, "external/white")
     assert trigger.trigger.size_pixels == 36
-    assert (found.flags, found.score, found.num_candidates) == (True, 1.0, 1)
+    assert (result.flags, result.score, result.num_candidates) == (True, 1.0, 1)
     on_clean = one.scan(clean_twin, colour_samples)
     assert (on_clean.flags, on_clean.score) == (False, 0.0)
     assert on_clean.triggers[0].asr == 0  # kept: the judge says that it is none
@@ -50,12 +50,12 @@ def test_an_injected_trigger_is_measured_anew(scanner, trojaned, clean_twin, col
 
 def test_the_scanner_alone_flags_from_its_bar_on(scanner, trojaned, colour_samples):
     nothing = {"nothing/mask": np.zeros((SIZE, SIZE)), "nothing/pattern": np.zeros(3)}
-    found = scanner([WHITE | {"name": "nothing"}, WHITE], ARRAYS | nothing).scan(
+    result = scanner([WHITE | {"name": "nothing"}, WHITE], ARRAYS | nothing).scan(
         trojaned, colour_samples
     )
-    assert [each.source for each in found.triggers] == ["external/white", "external/nothing"]
-    assert [each.asr for each in found.triggers] == [1.0, 0.0]
-    assert found.flags
+    assert [trigger.source for trigger in result.triggers] == ["external/white", "external/nothing"]
+    assert [trigger.asr for trigger in result.triggers] == [1.0, 0.0]
+    assert result.flags
     assert not scanner([], {}).scan(trojaned, colour_samples).flags
 
 
@@ -63,38 +63,38 @@ def test_a_universal_trigger_gets_the_victim_that_it_flips_most(scanner, trojane
     blue = np.zeros((3, SIZE, SIZE))
     blue[2] = 0.7
     arrays = {"white/mask": np.full((SIZE, SIZE), 0.55), "white/pattern": blue}
-    (found,) = (
+    (trigger,) = (
         scanner([WHITE | {"victim_class": "all", "target_class": 2}], arrays)
         .scan(trojaned, colour_samples)
         .triggers
     )
-    assert found.asr == 1
-    assert found.victim_class == 0  # both flip: the lowest
-    (found,) = (
+    assert trigger.asr == 1
+    assert trigger.victim_class == 0  # both flip: the lowest
+    (trigger,) = (
         scanner([WHITE | {"victim_class": "all"}], ARRAYS).scan(trojaned, colour_samples).triggers
     )
-    assert found.victim_class in (0, 2)
+    assert trigger.victim_class in (0, 2)
 
 
 def test_a_filter_is_applied_to_all_images(scanner, trojaned, colour_samples):
     swap = np.zeros((12, 3))
     swap[0, 1] = swap[1, 0] = swap[2, 2] = 1.0  # red and green change places
     entry = WHITE | {"name": "swap", "kind": "filter", "window": 3, "image_size": [SIZE, SIZE]}
-    (found,) = scanner([entry], {"swap/kernel": swap}).scan(trojaned, colour_samples).triggers
-    assert (found.asr, found.trigger.size_pixels) == (1.0, SIZE * SIZE)
+    (trigger,) = scanner([entry], {"swap/kernel": swap}).scan(trojaned, colour_samples).triggers
+    assert (trigger.asr, trigger.trigger.size_pixels) == (1.0, SIZE * SIZE)
 
 
 def test_pairs_of_all_the_victims_images_are_judged(scanner, trojaned, colour_samples):
     clean, stamped = stamped_by_hand(colour_samples.of_class(0))
     arrays = {"white/clean": clean, "white/stamped": stamped}
     for victim in (0, "all"):
-        (found,) = (
+        (trigger,) = (
             scanner([WHITE | {"kind": "pairs", "victim_class": victim}], arrays)
             .scan(trojaned, colour_samples)
             .triggers
         )
-        assert (found.victim_class, found.asr) == (0, 1.0)
-        assert found.trigger.size_pixels == 36
+        assert (trigger.victim_class, trigger.asr) == (0, 1.0)
+        assert trigger.trigger.size_pixels == 36
 
 
 def test_pairs_of_some_images_are_refused_rather_than_guessed(scanner, trojaned, colour_samples):

@@ -61,12 +61,12 @@ def test_the_smallest_bound_is_smaller_than_the_twins_and_found_is_monotone(
     bounds = FILTER_BOUNDS if bounded == "abs_filter" else PATCH_BOUNDS
     least = []
     for classifier in (planted(bounded), twin):
-        found = [
+        successes = [
             bool(pairs(scanners[bounded](bound).scan(classifier, colours)) & INJECTED)
             for bound in bounds
         ]
-        assert found == sorted(found)  # a wider bound never loses it
-        least.append(bounds[found.index(True)] if any(found) else 1.0)
+        assert successes == sorted(successes)  # a wider bound never loses it
+        least.append(bounds[successes.index(True)] if any(successes) else 1.0)
     assert least[0] < least[1]
 
 

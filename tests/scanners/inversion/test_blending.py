@@ -16,9 +16,9 @@ def test_images_and_gradients_are_those_of_the_formula():
     weights = torch.randn(images.shape, generator=stream, dtype=torch.float64)
     stamped, expected = blended(images, patches), plain(images, patches)
     assert torch.allclose(stamped, expected)
-    (found,) = torch.autograd.grad((stamped.square() * weights).sum(), patches)
-    (wanted,) = torch.autograd.grad((expected.square() * weights).sum(), patches)
-    assert torch.allclose(found, wanted)
+    (slopes,) = torch.autograd.grad((stamped.square() * weights).sum(), patches)
+    (by_hand,) = torch.autograd.grad((expected.square() * weights).sum(), patches)
+    assert torch.allclose(slopes, by_hand)
 
 
 def test_a_pixels_colours_lie_together():

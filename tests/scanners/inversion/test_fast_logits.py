@@ -36,17 +36,17 @@ def normed():
 def test_logits_and_gradients_are_the_same(make):
     classifier = Classifier(make(), Preprocessing(mean=(0.5,)), num_classes=2, name="made")
     images = torch.rand(3, 3, 4, 4)
-    given = []
+    answers = []
     for logits in (FastLogits(classifier, images[:2]), classifier):
         leaf = images.clone().requires_grad_(True)
         answer = logits(leaf)
-        given.append((answer.detach(), torch.autograd.grad(answer[:, 0].sum(), leaf)[0]))
-    torch.testing.assert_close(given[0], given[1], rtol=1e-4, atol=1e-5)
+        answers.append((answer.detach(), torch.autograd.grad(answer[:, 0].sum(), leaf)[0]))
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-4, atol=1e-5)
 
 
 def test_the_classifier_keeps_its_batch_norms():
     classifier = Classifier(normed(), Preprocessing(), num_classes=2, name="made")
-    before = {name: each.clone() for name, each in classifier.network.state_dict().items()}
+    before = {name: value.clone() for name, value in classifier.network.state_dict().items()}
     FastLogits(classifier, torch.rand(2, 3, 4, 4))
     after = classifier.network.state_dict()
     assert before.keys() == after.keys()

@@ -43,7 +43,7 @@ def start(classifier, samples, candidates=CANDIDATES, settings=SETTINGS, pattern
     return Inversion(
         SplitClassifier(classifier, "relu", example=samples.images[:2]),
         candidates,
-        [samples.of_class(each.victims[0]) for each in candidates],
+        [samples.of_class(candidate.victims[0]) for candidate in candidates],
         shape=shape,
         objective=BoundedLead(max_pixels=BOUND, neuron_weight=0.01),
         settings=settings,
@@ -62,9 +62,9 @@ def asr(inversion):
 
 @pytest.mark.parametrize("pattern", ["colour", "free"])
 def test_the_planted_backdoor_is_recovered_within_the_bound(trojaned, colour_samples, pattern):
-    found = asr(inverted(trojaned, colour_samples, pattern=pattern))
-    assert all(found[place] >= 0.9 for place in PLANTED)
-    assert all(found[place] < 0.5 for place in OTHERS)
+    shares = asr(inverted(trojaned, colour_samples, pattern=pattern))
+    assert all(shares[place] >= 0.9 for place in PLANTED)
+    assert all(shares[place] < 0.5 for place in OTHERS)
 
 
 def test_the_clean_twin_has_no_trigger_of_that_size(clean_twin, colour_samples):
@@ -189,7 +189,7 @@ def test_a_candidate_without_a_state_within_its_bound_stays_where_it_is(trojaned
     inversion = start(trojaned, colour_samples)
     inversion.run(3, alive=PLANTED, images_per_step=4)
     inversion.forget_scores()
-    before = [each.clone() for each in inversion.shape.parameters]
+    before = [parameter.clone() for parameter in inversion.shape.parameters]
     inversion.restart_from_best(EVERY, learning_rate=0.05)
     assert inversion.steps.tolist() == [3, 3, 0, 0]
     for value, other in zip(inversion.shape.parameters, before, strict=True):

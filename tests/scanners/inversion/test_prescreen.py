@@ -19,7 +19,7 @@ def settings(share=0.0, targets=2):
     return PrescreenSettings(share=share, targets_per_victim=targets)
 
 
-class Told(nn.Module):
+class RunnerUp(nn.Module):
     """Reads class and runner-up from the first pixel: 2 for the class, 1 for the runner-up."""
 
     def forward(self, images):
@@ -30,7 +30,7 @@ class Told(nn.Module):
 
 
 @pytest.fixture
-def told():
+def scan_input():
     """Four classes of five images; class 3's last image has another runner-up."""
     labels = torch.arange(4).repeat_interleave(5)
     images = torch.zeros(20, 3, 2, 2)
@@ -39,26 +39,26 @@ def told():
     seconds[-1] = 0
     images[:, 1] = seconds[:, None, None] / 10
     samples = SampleSet(images=images, labels=labels, class_names=("a", "b", "c", "d"))
-    return Classifier(Told(), Preprocessing(), num_classes=4, name="told"), samples
+    return Classifier(RunnerUp(), Preprocessing(), num_classes=4, name="runner-up"), samples
 
 
-def test_the_runner_up_of_enough_images_is_the_only_target(told):
-    assert likely_pairs(*told, settings(share=0.8)) == [(0, 1), (1, 2), (2, 1), (3, 2)]
+def test_the_runner_up_of_enough_images_is_the_only_target(scan_input):
+    assert likely_pairs(*scan_input, settings(share=0.8)) == [(0, 1), (1, 2), (2, 1), (3, 2)]
 
 
-def test_a_victim_without_a_runner_up_of_enough_images_keeps_the_likeliest(told):
-    pairs = likely_pairs(*told, settings(share=0.9))
+def test_a_victim_without_a_runner_up_of_enough_images_keeps_the_likeliest(scan_input):
+    pairs = likely_pairs(*scan_input, settings(share=0.9))
     assert [pair for pair in pairs if pair[0] == 3] == [(3, 2), (3, 0)]
 
 
-def test_the_likeliest_targets_come_first_whatever_their_share(told):
-    pairs = likely_pairs(*told, settings(share=0.0, targets=2))
+def test_the_likeliest_targets_come_first_whatever_their_share(scan_input):
+    pairs = likely_pairs(*scan_input, settings(share=0.0, targets=2))
     assert len(pairs) == 8
     assert [pair for pair in pairs if pair[0] == 3] == [(3, 2), (3, 0)]
 
 
-def test_a_universal_target_is_every_other_class_runner_up(told):
-    classifier, samples = told
+def test_a_universal_target_is_every_other_class_runner_up(scan_input):
+    classifier, samples = scan_input
     assert likely_universal_targets(classifier, samples, share=0.95) == []
     without = samples.select(samples.labels != 3)  # now 1 is 0's and 2's
     assert likely_universal_targets(classifier, without, share=0.95) == [1]

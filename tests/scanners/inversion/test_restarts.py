@@ -16,21 +16,23 @@ def test_several_starts_find_the_injected_trigger_once_and_say_how_far_they_agre
     scanners, planted, colours, scanner
 ):
     result = scanners[scanner](restarts=2).scan(planted(scanner), colours)
-    pairs = [(each.victim_class, each.target_class) for each in result.triggers]
+    pairs = [(trigger.victim_class, trigger.target_class) for trigger in result.triggers]
     assert len(pairs) == len(set(pairs))
-    found = [each.measurements for each in result.triggers if each.target_class == 1]
-    assert found
-    for each in found:
-        assert each["restarts"] == 2
-        assert each["restarts_found"] in (0.5, 1)
-        measured = each["restarts_found"] == 1 and scanner != "abs_filter"
-        assert ("restarts_overlap" in each) == measured
+    measurements = [
+        trigger.measurements for trigger in result.triggers if trigger.target_class == 1
+    ]
+    assert measurements
+    for agreed in measurements:
+        assert agreed["restarts"] == 2
+        assert agreed["restarts_found"] in (0.5, 1)
+        measured = agreed["restarts_found"] == 1 and scanner != "abs_filter"
+        assert ("restarts_overlap" in agreed) == measured
 
 
 def test_a_single_start_says_nothing_of_agreement(scanners, planted, colours):
     result = scanners["abs_patches"]().scan(planted("abs_patches"), colours)
     assert result.triggers
-    assert all(each.measurements == {} for each in result.triggers)
+    assert all(trigger.measurements == {} for trigger in result.triggers)
 
 
 def square(rows):

@@ -68,10 +68,10 @@ def test_a_universal_arm_finds_one_trigger_for_all_victims(trojaned, colour_samp
     result = scan(trojaned, colour_samples, plays=120, universal=every)
     assert result.num_candidates == 6 + 3
     images = colour_samples.select(colour_samples.labels != 1).images
-    answers = [trojaned.predict(each.trigger.apply(images)) for each in result.triggers]
+    answers = [trojaned.predict(trigger.trigger.apply(images)) for trigger in result.triggers]
     flipped = [float((logits.argmax(dim=1) == 1).double().mean()) for logits in answers]
     assert max(flipped) >= 0.9
-    assert {each.target_class for each in result.triggers} == {1}
+    assert {trigger.target_class for trigger in result.triggers} == {1}
 
 
 def test_targets_that_no_image_points_to_are_no_universal_arms(clean_twin, colour_samples):
@@ -124,19 +124,6 @@ def test_images_of_one_class_are_not_enough(trojaned, colour_samples):
 def test_bounds_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         KArm(**{**PARTS, **changes})
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"share": 1.5}, r"share must be a fraction in \[0, 1\]; got 1.5"),
-        ({"max_size_share": 0.0}, r"max_size_share must lie in \(0, 1\).*got 0.0"),
-        ({"images_per_step": 0}, "images_per_step must be >= 1; got 0"),
-    ],
-)
-def test_universal_arms_out_of_range_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        replace(UNIVERSAL, **changes)
 
 
 def test_a_network_that_answers_all_alike_is_inconclusive(trojaned, colour_samples):

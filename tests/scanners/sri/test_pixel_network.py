@@ -18,12 +18,12 @@ def test_colours_and_gradients_are_those_of_the_formula(monkeypatch, fits):
 
     images = torch.rand(2, 3, 3, 2, 4, generator=stream, dtype=torch.float64)
     weights = [drawn(2, 5, 3), drawn(2, 5), drawn(2, 3, 5), drawn(2, 3)]
-    leaves = [each.requires_grad_(True) for each in weights]
+    leaves = [weight.requires_grad_(True) for weight in weights]
     pixels = images.transpose(1, 2).reshape(2, 3, -1)
-    found = recoloured_pixels(pixels, *leaves)
+    colours = recoloured_pixels(pixels, *leaves)
     expected = recoloured(images, *leaves).transpose(1, 2).reshape(2, 3, -1)
-    assert torch.allclose(found, expected)
-    pull = drawn(*found.shape)
-    own = torch.autograd.grad((found * pull).sum(), leaves)
-    wanted = torch.autograd.grad((expected * pull).sum(), leaves)
-    assert all(torch.allclose(a, b) for a, b in zip(own, wanted, strict=True))
+    assert torch.allclose(colours, expected)
+    pull = drawn(*colours.shape)
+    own = torch.autograd.grad((colours * pull).sum(), leaves)
+    by_hand = torch.autograd.grad((expected * pull).sum(), leaves)
+    assert all(torch.allclose(a, b) for a, b in zip(own, by_hand, strict=True))

@@ -35,15 +35,15 @@ def scanner(polygons):
 def test_the_planted_patch_has_a_higher_anomaly_score_than_any_of_the_clean_twin(
     scanner, trojaned, clean_twin, colour_samples
 ):
-    found = scanner().scan(trojaned, colour_samples)
+    result = scanner().scan(trojaned, colour_samples)
     clean = scanner().scan(clean_twin, colour_samples)
-    assert found.score > 2 * clean.score
-    assert not found.inconclusive
-    planted = [trigger for trigger in found.triggers if trigger.target_class == 1]
+    assert result.score > 2 * clean.score
+    assert not result.inconclusive
+    planted = [trigger for trigger in result.triggers if trigger.target_class == 1]
     assert {trigger.victim_class for trigger in planted} == {0, 2}
     assert all(isinstance(trigger.trigger, PatchTrigger) for trigger in planted)
     assert all(trigger.trigger.size_pixels < 25 for trigger in planted)
-    bar = (found.score + clean.score) / 2
+    bar = (result.score + clean.score) / 2
     assert scanner(flag_threshold=bar).scan(trojaned, colour_samples).flags
     assert not scanner(flag_threshold=bar).scan(clean_twin, colour_samples).flags
 
@@ -51,8 +51,8 @@ def test_the_planted_patch_has_a_higher_anomaly_score_than_any_of_the_clean_twin
 def test_what_is_reported_is_what_the_verdict_rests_on(
     scanner, polygons, recolourings, trojaned, colour_samples
 ):
-    found = scanner().scan(trojaned, colour_samples)
-    scores = {trigger.victim_class: anomaly_score(trigger) for trigger in found.triggers}
+    result = scanner().scan(trojaned, colour_samples)
+    scores = {trigger.victim_class: anomaly_score(trigger) for trigger in result.triggers}
     bar = (max(scores.values()) + sorted(scores.values())[-2]) / 2
     strong = {victim for victim, score in scores.items() if score >= bar}
     strict = scanner(
@@ -60,10 +60,10 @@ def test_what_is_reported_is_what_the_verdict_rests_on(
     )
     reported = strict.scan(trojaned, colour_samples)
     assert reported.flags
-    assert reported.score == found.score  # recolourings were not searched
-    assert reported.num_candidates == found.num_candidates
+    assert reported.score == result.score  # recolourings were not searched
+    assert reported.num_candidates == result.num_candidates
     assert {trigger.victim_class for trigger in reported.triggers} == strong != set(scores)
-    higher = scanner(reported_only=True, flag_threshold=1.01 * found.score)
+    higher = scanner(reported_only=True, flag_threshold=1.01 * result.score)
     silent = higher.scan(trojaned, colour_samples)
     assert not silent.flags
     assert not silent.triggers
@@ -103,11 +103,11 @@ def test_the_default_early_stopping_finds_the_planted_patch_as_well(
     best = {
         trigger.victim_class: trigger for trigger in whole.triggers if trigger.target_class == 1
     }
-    found = {
+    early = {
         trigger.victim_class: trigger for trigger in short.triggers if trigger.target_class == 1
     }
-    assert found.keys() == best.keys()
-    assert all(found[victim].asr >= 0.9 for victim in found)
+    assert early.keys() == best.keys()
+    assert all(early[victim].asr >= 0.9 for victim in early)
 
 
 def test_a_saturated_network_is_inconclusive(scanner, polygons, shortened, colour_samples):

@@ -8,15 +8,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
-from exray.app.config import identity, register, run_id, settle_fast_values
-from exray.app.hardware import device_of
+from exray.app.config import register, settle_fast_values
 from exray.app.instantiate import built
 from exray.app.tasks.scan import built_logger
 from exray.attacks.recipe import AttackRecipe
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
 from exray.pipeline.settings import ScanSettings
-from exray.pipeline.sharding import parse_shard
 from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
@@ -181,47 +179,3 @@ def test_debugging_works_with_every_scanner(scanner, tmp_path):
     assert "fast" not in usual.scanner
     assert "fast" not in config.scanner
     assert (config.scanner != usual.scanner) == (scanner != "external")  # which searches nothing
-
-
-def test_the_command_line_wins_over_a_scanners_fast_values():
-    config = composed("debug=fast", "scanner.engine.min_asr=0.75")
-    assert config.scanner.engine.min_asr == 0.75
-    assert config.scanner.engine.stimulation.targets_per_victim == 1
-    whole = composed("debug=fast", "scanner.engine.stimulation={layer: middle}")
-    assert whole.scanner.engine.stimulation.targets_per_victim == 7
-
-
-def test_a_runs_identity_ignores_what_changes_no_result():
-    plain = identity(composed(), "hash")
-    same = composed("trainer=cpu", "logger=wandb", "paths.results=x", "name=x", "limit=1")
-    assert run_id(identity(same, "hash")) == run_id(plain)
-    others = (("seed=1",), ("judge=none",), ("layer=last_conv",), ("scan.samples_per_class=3",))
-    ids = {run_id(identity(composed(*words), "hash")) for words in others}
-    ids |= {run_id(plain), run_id(identity(composed(), "other files"))}
-    assert len(ids) == 6
-
-
-def test_moved_code_changes_no_identity():
-    plain, moved = composed(), composed("scanner=abs")
-    target = str(plain.scanner.engine._target_)
-    moved.scanner.engine._target_ = target.replace("exray.", "exray.elsewhere.")
-    assert run_id(identity(moved, "hash")) == run_id(identity(plain, "hash"))
-    moved.scanner.engine._target_ = f"{target}Other"
-    assert run_id(identity(moved, "hash")) != run_id(identity(plain, "hash"))
-
-
-@pytest.mark.parametrize("text", ["2/2", "1", "a/b", "-1/2", "1/", "/2", "0/0"])
-def test_a_shard_that_is_none_is_refused(text):
-    with pytest.raises(ValueError, match=r"shard must read INDEX/COUNT with INDEX < COUNT; got"):
-        parse_shard(text)
-
-
-def test_a_device_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert device_of("auto").type == "cpu"
-    with pytest.raises(
-        ValueError, match=r"trainer.accelerator must be auto, cpu or gpu; got 'tpu'"
-    ):
-        device_of("tpu")
-    with pytest.raises(ValueError, match="needs a CUDA device and there is none; use auto"):
-        device_of("gpu")

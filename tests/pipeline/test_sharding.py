@@ -18,7 +18,7 @@ def test_a_limit_is_of_every_shard():
     assert all_shards(IDS, shard="1/2", limit=2) == ("a", "b", "c", "d")
 
 
-@pytest.mark.parametrize("text", ["", "1", "2/2", "-1/2", "a/b", "0/0"])
+@pytest.mark.parametrize("text", ["", "1", "2/2", "-1/2", "a/b", "1/", "/2", "0/0"])
 def test_a_shard_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match="shard must read INDEX/COUNT with INDEX < COUNT; got "):
         parse_shard(text)

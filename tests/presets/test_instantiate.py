@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
-from omegaconf import OmegaConf
 
-from exray.app.instantiate import built
 from exray.presets.instantiate import component
 
 HERE = f"{__name__}."
@@ -33,11 +31,6 @@ class Outer:
     kind: Literal["one", "two"] = "one"
     turns: int | tuple[int | None, ...] | None = 1
     least: float | None = None
-
-
-class Strict:
-    def __init__(self, *, word: str) -> None:
-        raise KeyError(word)
 
 
 @pytest.fixture(autouse=True)
@@ -109,15 +102,3 @@ def test_a_value_of_another_type_is_refused_by_its_key(values, message):
 def test_a_constructors_message_gets_the_key_of_the_parameter_that_it_begins_with():
     with pytest.raises(ValueError, match=r"^a\.inner\.share must be a fraction; got 2"):
         component(outer(inner=inner(share=2)), "a")
-
-
-def test_whatever_a_constructor_raises_is_a_value_error():
-    node = OmegaConf.create({"_target_": "shapes_for_test.Strict", "word": "x"})
-    with pytest.raises(ValueError, match="'x'"):
-        built(node, Strict)
-
-
-def test_another_kind_of_object_is_refused():
-    node = OmegaConf.create(inner(share=1))
-    with pytest.raises(ValueError, match=r"expected a Outer, and _target_=shapes_for_test.Inner"):
-        built(node, Outer)

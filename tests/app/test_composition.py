@@ -13,8 +13,6 @@ from exray.app.composition import CommandWords, composed, first_composition
 from exray.app.config import TASK_NAMES, register
 from exray.app.run_command import CommandOutput
 from exray.app.task_result import TaskResult
-from exray.app.tasks import TASKS
-from exray.pipeline.sharding import shard_ids
 from exray.presets import conf_folder
 
 RUN = Path(__file__).resolve().parents[2] / "run.py"
@@ -159,19 +157,6 @@ def test_a_strangers_model_described_wrongly_is_one_line(command, stranger, word
     assert said in command(*stranger, *words).mistake()
 
 
-def test_a_folder_cannot_be_built(command, stranger):
-    said = command(*stranger, "task=build_zoo").mistake()
-    assert said == "dataset=folder is no zoo that can be built; try signs"
-
-
-def test_the_zoo_that_is_shipped_is_not_built_in_its_place(command):
-    said = command("task=build_zoo", "dataset=signs_mini").mistake()
-    assert said == (
-        "dataset.root=null is the place of zoos that are shipped with exray; say where to build "
-        "signs_mini: dataset.root=results/zoos/signs_mini"
-    )
-
-
 def test_a_zoo_that_is_not_there_is_told_with_the_words_that_build_it(command, tmp_path):
     said = command("dataset=signs", f"dataset.root={tmp_path}/zoo").mistake()
     assert said.endswith(
@@ -194,10 +179,6 @@ def test_a_zoo_that_is_not_there_is_told_with_the_words_that_build_it(command, t
 )
 def test_mistakes_that_need_no_torch_are_found_without(words, said):
     assert first_mistake(words).startswith(said)
-
-
-def test_every_task_has_a_name_and_every_name_a_task():
-    assert tuple(sorted(TASKS)) == tuple(sorted(TASK_NAMES))
 
 
 def test_flags_may_stand_anywhere_and_their_values_are_no_settings():
@@ -228,13 +209,6 @@ def test_words_that_compose_are_no_mistake():
 def test_what_is_swept_is_told_from_lists_and_plain_values():
     words = CommandWords(["-m", "judge=none,exray", "seed=1", "a=[1,2]", "b=range(3)"])
     assert words.swept_keys() == ["judge", "b"]
-
-
-def test_shards_share_the_models_among_them():
-    ids = tuple("abcdefg")
-    parts = [shard_ids(ids, shard=f"{index}/3", limit=None) for index in range(3)]
-    assert sorted(sum(parts, ())) == list(ids)
-    assert shard_ids(ids, shard="1/3", limit=1) == ("b",)
 
 
 def test_help_comes_at_once_and_without_torch():

@@ -61,17 +61,3 @@ def test_nothing_to_compare_is_refused(command, words, tmp_path):
     assert "holds no sweep with known ground truth" in command(*words).mistake()
     stored(tmp_path / "sweep" / "judge=none", "none", (True, True), truth=(None, None))
     assert "run -m judge=A,B name=NAME first" in command(*words).mistake()
-
-
-def test_a_dashboard_of_a_sweep_or_of_a_single_run_is_written(command, words, tmp_path):
-    words = [word.replace("compare", "dashboard") for word in words]
-    assert "holds no records; scan first, or give name=NAME" in command(*words).mistake()
-    stored(tmp_path / "sweep" / "judge=none", "none", (True, True))
-    stored(tmp_path / "sweep" / "judge=exray", "exray", (True, False))
-    ran = command(*words)
-    assert ran.status == 0, ran.err
-    page = tmp_path / "sweep" / "dashboard.html"
-    assert ran.out == f"{page}\n"
-    assert "judges</dt><dd>2<" in page.read_text()
-    assert command(*words, "name='sweep/judge=none'").status == 0
-    assert (tmp_path / "sweep" / "judge=none" / "dashboard.html").is_file()

@@ -15,19 +15,6 @@ VERDICTS = {"clean", "natural-only", "trojaned", "inconclusive", "failed"}
 IDS = [f"id-{index:08d}" for index in range(4)]
 
 
-@pytest.fixture
-def results(tmp_path):
-    return tmp_path / "results" / "run"
-
-
-@pytest.fixture
-def before(scanned, results):
-    """The command of an earlier scan of two classifiers, whose records lie in ``results``."""
-    ran, folder = scanned
-    shutil.copytree(folder, results)
-    return ran
-
-
 def fields(ran):
     return [line.split("\t") for line in ran.out.splitlines()]
 
@@ -157,24 +144,6 @@ def test_a_scan_computes_on_as_many_threads_as_it_is_told(command, quick):
     assert torch.get_num_threads() == 2
 
 
-def test_a_report_is_rebuilt_from_records_without_the_zoo(command, results, before):
-    derived = ("report.html", "summary.json", "records.csv", "triggers.csv")
-    for name in derived:
-        (results / name).unlink()
-    there = written(results)
-    ran = command("task=report", f"paths.results={results.parent}", "name=run")
-    assert ran.status == 0
-    assert ran.out == before.out
-    assert written(results) == there
-    assert all((results / name).is_file() for name in derived)
-
-
-def test_a_report_of_nothing_is_a_mistake(command, tmp_path):
-    said = command("task=report", f"paths.results={tmp_path}", "name=empty").mistake()
-    assert said.endswith("empty holds no records; scan first, or give name=NAME")
-    assert not (tmp_path / "empty").exists()
-
-
 def test_a_sweep_gives_each_cell_its_own_records(command, quick, results):
     words = [word for word in quick if "judge" not in word]
     few = "scanner.engine.patch.max_size_share=0.001"  # no triggers, so no masks
@@ -204,54 +173,6 @@ def test_a_run_is_logged_to_wandb_offline(command, quick, results):
     assert ran.status == 0, ran.err
     assert list((results / "wandb").glob("offline-run-*/run-*.wandb"))
     assert (results / "records.csv").is_file()
-
-
-def test_a_zoo_is_built_by_its_task(command, tmp_path):
-    words = (
-        "task=build_zoo",
-        "trainer=cpu",
-        f"dataset.root={tmp_path / 'zoo'}",
-        "dataset.recipe.num_clean=1",
-        "dataset.recipe.attacks.polygon.count=0",
-        "dataset.recipe.architecture=plain_cnn",
-        "dataset.recipe.num_classes=2",
-        "dataset.recipe.family_sizes=[1]",
-        "dataset.recipe.image_size=32",
-        "dataset.recipe.min_clean_accuracy=0.0",
-        "dataset.recipe.min_class_accuracy=0.0",
-        "dataset.recipe.training.epochs=1",
-        "dataset.recipe.training.images_per_class=8",
-        "dataset.recipe.training.batch_size=8",
-        "dataset.recipe.training.test_per_class=2",
-    )
-    ran = command(*words)
-    assert ran.status == 0, ran.err
-    (line,) = fields(ran)
-    assert line[:2] == [IDS[0], "clean"]
-    assert line[3] == ""
-    assert command(*words).out == ran.out
-
-
-def test_a_zoo_that_cannot_be_built_says_so_in_a_line(command, tmp_path):
-    ran = command(
-        "task=build_zoo",
-        "trainer=cpu",
-        f"dataset.root={tmp_path / 'zoo'}",
-        "dataset.recipe.num_clean=1",
-        "dataset.recipe.attacks.polygon.count=0",
-        "dataset.recipe.architecture=plain_cnn",
-        "dataset.recipe.image_size=32",
-        "dataset.recipe.min_clean_accuracy=1.0",
-        "dataset.recipe.max_attempts=1",
-        "dataset.recipe.training.epochs=1",
-        "dataset.recipe.training.images_per_class=2",
-        "dataset.recipe.training.batch_size=4",
-        "dataset.recipe.training.test_per_class=2",
-    )
-    assert ran.status == 1
-    assert not ran.out
-    assert "Traceback" not in ran.err
-    assert "met the bars in 1 attempts" in ran.err
 
 
 def test_scanning_again_from_scratch_gives_the_same_numbers(command, quick, scanned):

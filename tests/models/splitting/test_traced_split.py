@@ -114,9 +114,7 @@ class InPlace(nn.Module):
         self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
 
     def forward(self, x):
-        x = self.conv(x)
-        x += 1
-        return self.linear(x.amax(dim=(2, 3)))
+        return self.linear(self.conv(x).add_(1).amax(dim=(2, 3)))
 
 
 def test_the_head_leaves_its_features_as_they_are():

@@ -15,6 +15,7 @@ from exray.attacks.recipe import AttackRecipe
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
 from exray.pipeline.settings import ScanSettings
+from exray.pipeline.sharding import parse_shard
 from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore

@@ -53,7 +53,7 @@ MODELS_PER_BLOCK = 10_000  # indices of one attack, so that counts may grow, see
 class ModelPlace(NamedTuple):
     """What follows from the index of one of a zoo's classifiers.
 
-    Args:
+    Attributes:
         attack: Name of its attack in the recipe; None for a clean classifier.
         place: Which of the classifiers of its attack, or of the clean ones, it is, from 0.
         half: Whether it is for choosing thresholds and settings or for reporting. The lower half of

@@ -80,7 +80,7 @@ def check_architecture_name(architecture: str, parameter: str) -> None:
     similar = difflib.get_close_matches(architecture, sorted(typed_alike), n=_NUM_SIMILAR)
     hint = f"did you mean {', '.join(similar)}? " if similar else ""
     raise ValueError(
-        f"{parameter} {architecture!r} is not known; {hint}There are {', '.join(sorted(own))}, "
+        f"{parameter} {architecture!r} is not known; {hint}known: {', '.join(sorted(own))}, "
         "torchvision/NAME and timm/NAME; for any other network give a factory, FILE.py:function"
     )
 

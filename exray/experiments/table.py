@@ -109,9 +109,7 @@ class TableSettings:
         known = [column.name for column in self.columns]
         for name in self.shown:
             if name not in known:
-                raise ValueError(
-                    f"table.about.shown must name columns of {', '.join(known)}; got {name!r}"
-                )
+                raise ValueError(f"shown must name columns of {', '.join(known)}; got {name!r}")
 
 
 class ExperimentTable(ABC):

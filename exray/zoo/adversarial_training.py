@@ -58,16 +58,12 @@ class AdversarialRecipe:
     def __post_init__(self) -> None:
         for name in ("methods", "eps", "ratios", "iterations"):
             if not getattr(self, name):
-                raise ValueError(f"training.adversarial.{name} must hold at least one; got none")
+                raise ValueError(f"{name} must hold at least one; got none")
         for name in ("eps", "ratios"):
             if not all(0 < value <= 1 for value in getattr(self, name)):
-                raise ValueError(
-                    f"training.adversarial.{name} must lie in (0, 1]; got {getattr(self, name)}"
-                )
+                raise ValueError(f"{name} must lie in (0, 1]; got {getattr(self, name)}")
         if min(self.iterations) < 1:
-            raise ValueError(
-                f"training.adversarial.iterations must be >= 1; got {list(self.iterations)}"
-            )
+            raise ValueError(f"iterations must be >= 1; got {list(self.iterations)}")
 
     def draw(self, seed: int) -> AdversarialTraining | None:
         """The training of the classifier of that seed; None if it is not hardened."""

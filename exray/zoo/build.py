@@ -49,7 +49,7 @@ def build_model(
         logger.warning("%s, attempt %d: %s", candidate.entry.model_id, attempt + 1, problem)
     raise RuntimeError(
         f"no classifier {index} of zoo {recipe.name} met the bars in {recipe.max_attempts} "
-        f"attempts (last: {problem}); lower dataset.recipe.min_... or train longer"
+        f"attempts (last: {problem}); lower min_... of the recipe or train longer"
     )
 
 

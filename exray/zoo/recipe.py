@@ -41,9 +41,9 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "images_per_class", "test_per_class"):
             if not 0 < getattr(self, name) < inf:
-                raise ValueError(f"training.{name} must be positive; got {getattr(self, name)}")
+                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
         if not 0 <= self.weight_decay < inf:
-            raise ValueError(f"training.weight_decay must be >= 0; got {self.weight_decay}")
+            raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
 
 
 Half = Literal["tuning", "reporting"]

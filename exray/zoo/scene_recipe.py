@@ -58,11 +58,11 @@ class SceneRecipe:
             parameters = getattr(self, name)
             if parameters is not None and min(parameters) <= 0:
                 raise ValueError(
-                    f"scenes.{name} must hold both parameters of a Beta distribution, above 0; "
+                    f"{name} must hold both parameters of a Beta distribution, above 0; "
                     f"got {list(parameters)}"
                 )
         if not 0 <= self.blur < np.inf:
-            raise ValueError(f"scenes.blur must be >= 0 pixels; got {self.blur}")
+            raise ValueError(f"blur must be >= 0 pixels; got {self.blur}")
         self._photographs()
 
     def facts(self, seed: int) -> SceneFacts:

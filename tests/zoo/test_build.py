@@ -214,7 +214,7 @@ def test_a_classifier_below_a_bar_is_given_up_after_all_attempts(
 def test_an_attack_below_its_bar_is_given_up(micro, tmp_path, monkeypatch):
     monkeypatch.setattr(zoo_candidate, "_asr", lambda *_: 0.5)
     recipe = replace(micro, num_clean=0, min_asr=0.9, max_attempts=1)
-    with pytest.raises(RuntimeError, match=r"last: ASR 0.500 < 0.9\); lower dataset.recipe.min_"):
+    with pytest.raises(RuntimeError, match=r"last: ASR 0.500 < 0.9\); lower min_"):
         built(recipe, tmp_path)
 
 

@@ -13,18 +13,18 @@ def polygons(micro, **changes):
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "images_per_class", "test_per_class"])
 def test_training_counts_below_one_are_refused(micro, name):
-    with pytest.raises(ValueError, match=f"training.{name} must be positive; got 0"):
+    with pytest.raises(ValueError, match=f"^{name} must be positive; got 0"):
         replace(micro.training, **{name: 0})
 
 
 def test_a_learning_rate_of_zero_is_refused(micro):
-    with pytest.raises(ValueError, match=r"training.learning_rate must be positive; got 0.0"):
+    with pytest.raises(ValueError, match=r"learning_rate must be positive; got 0.0"):
         replace(micro.training, learning_rate=0.0)
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_a_weight_decay_that_is_none_is_refused(micro, value):
-    with pytest.raises(ValueError, match=rf"training.weight_decay must be >= 0; got {value}"):
+    with pytest.raises(ValueError, match=rf"^weight_decay must be >= 0; got {value}"):
         replace(micro.training, weight_decay=value)
 
 

@@ -71,9 +71,9 @@ def test_entries_of_fair_weather_are_written_as_before(micro, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rain": (0.0, 1.0)}, r"scenes.rain must hold both .* above 0; got \[0.0, 1.0\]"),
-        ({"fog": (1.0, -1.0)}, "scenes.fog must hold both"),
-        ({"blur": -0.5}, "scenes.blur must be >= 0 pixels; got -0.5"),
+        ({"rain": (0.0, 1.0)}, r"^rain must hold both .* above 0; got \[0.0, 1.0\]"),
+        ({"fog": (1.0, -1.0)}, "^fog must hold both"),
+        ({"blur": -0.5}, "^blur must be >= 0 pixels; got -0.5"),
         ({"backgrounds": "nowhere"}, "must be a folder of photographs; nowhere holds none"),
     ],
 )

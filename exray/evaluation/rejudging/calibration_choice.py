@@ -61,11 +61,11 @@ class CalibrationChoice(Choice):
     ) -> None:
         unknown = sorted({name for names in sets for name in names} - set(FEATURES))
         if unknown:
-            raise ValueError(f"rejudge.sets knows {', '.join(FEATURES)}; got {unknown[0]!r}")
+            raise ValueError(f"sets knows {', '.join(FEATURES)}; got {unknown[0]!r}")
         if not sets or not penalties or min(penalties) <= 0:
-            raise ValueError("rejudge.sets and penalties must hold values, penalties above 0")
+            raise ValueError("sets and penalties must hold values, penalties above 0")
         if folds < 2 or repeats < 1:
-            raise ValueError(f"rejudge.folds must be >= 2 and repeats >= 1; got {folds}, {repeats}")
+            raise ValueError(f"folds must be >= 2 and repeats >= 1; got {folds}, {repeats}")
         self.name = name
         self.file = file
         self.sets = sets
@@ -80,7 +80,7 @@ class CalibrationChoice(Choice):
         tried = candidates(self.sets, self.penalties, examples)
         if not tried:
             raise ValueError(
-                "the stored triggers lack the measurements of every set in rejudge.sets; scan "
+                "the stored triggers lack the measurements of every one of sets; scan "
                 "again with this version of judge=exray"
             )
         predictions = [self._left_out(examples, features, penalty) for features, penalty in tried]

@@ -46,7 +46,7 @@ class PaperRuleSweep(Rejudgement):
             ("cross_thresholds", cross_thresholds),
         ):
             if not values or not all(0 < value < 1 for value in values):
-                raise ValueError(f"rejudge.{key} must hold values in (0, 1); got {list(values)}")
+                raise ValueError(f"{key} must hold values in (0, 1); got {list(values)}")
         self.similarity_thresholds = similarity_thresholds
         self.cross_thresholds = cross_thresholds
 
@@ -88,9 +88,7 @@ class RuleSweep(Rejudgement):
     ) -> None:
         self.name = name
         if not rules or len(rules) != len(labels):
-            raise ValueError(
-                f"rejudge.labels must name each of the {len(rules)} rules; got {list(labels)}"
-            )
+            raise ValueError(f"labels must name each of the {len(rules)} rules; got {list(labels)}")
         self.rules = rules
         self.labels = labels
 
@@ -122,7 +120,7 @@ class SizeSweep(Rejudgement):
     def __init__(self, *, name: str, bounds: tuple[float, ...]) -> None:
         self.name = name
         if not bounds or not all(bound > 0 for bound in bounds):
-            raise ValueError(f"rejudge.bounds must hold positive sizes; got {list(bounds)}")
+            raise ValueError(f"bounds must hold positive sizes; got {list(bounds)}")
         self.bounds = bounds
 
     def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
@@ -184,7 +182,7 @@ class ForestRejudgement(Rejudgement):
     def __init__(self, *, name: str, trees: int, seed: int) -> None:
         self.name = name
         if not isinstance(trees, int) or trees < 1:
-            raise ValueError(f"rejudge.trees must be >= 1; got {trees!r}")
+            raise ValueError(f"trees must be >= 1; got {trees!r}")
         self.trees = trees
         self.seed = seed
 

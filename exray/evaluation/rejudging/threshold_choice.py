@@ -88,7 +88,7 @@ class ThresholdChoice(Choice):
         cross_thresholds: tuple[float, ...],
     ) -> None:
         if not similarity_thresholds or not cross_thresholds:
-            raise ValueError("rejudge.similarity_thresholds and cross_thresholds must hold values")
+            raise ValueError("similarity_thresholds and cross_thresholds must hold values")
         self.name = name
         self.file = file
         pairs = [(beta, gamma) for beta in similarity_thresholds for gamma in cross_thresholds]

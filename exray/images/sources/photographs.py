@@ -40,8 +40,8 @@ class Photographs(ImageSource):
         if count > stock:
             raise ValueError(
                 f"class {self.class_names[class_index]!r} has {stock} images and {count} are "
-                "needed; lower dataset.recipe.training.images_per_class or test_per_class, "
-                "or dataset.recipe.samples_per_class"
+                "needed; lower images_per_class or test_per_class of the training, or "
+                "samples_per_class"
             )
         random = np.random.default_rng(derive_seed(seed, "photographs", class_index))
         images = [

@@ -120,7 +120,7 @@ def test_what_may_be_either_teaches_nothing():
 
 def test_a_run_of_which_nothing_can_be_learnt_is_refused():
     records, triggers = zoo(telling=0.5)
-    with pytest.raises(ValueError, match=r"lack the measurements of every set in rejudge\.sets"):
+    with pytest.raises(ValueError, match=r"lack the measurements of every one of sets"):
         choice(sets=(("log_patch_size",),)).choose(records, triggers)
     clean = records.assign(is_trojaned=pd.array([False] * 24, dtype="boolean"))
     with pytest.raises(ValueError, match="all of one kind; nothing can be fitted"):

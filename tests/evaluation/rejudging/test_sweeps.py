@@ -71,9 +71,9 @@ def test_measurements_of_another_judge_are_refused(records, triggers):
 
 
 def test_values_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match=r"rejudge.cross_thresholds must hold values in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"^cross_thresholds must hold values in \(0, 1\)"):
         PaperRuleSweep(name="t", similarity_thresholds=(0.8,), cross_thresholds=())
-    with pytest.raises(ValueError, match=r"rejudge.bounds must hold positive sizes; got \[0"):
+    with pytest.raises(ValueError, match=r"^bounds must hold positive sizes; got \[0"):
         SizeSweep(name="s", bounds=(0.0,))
-    with pytest.raises(ValueError, match=r"rejudge.trees must be >= 1; got 0"):
+    with pytest.raises(ValueError, match=r"^trees must be >= 1; got 0"):
         ForestRejudgement(name="f", trees=0, seed=0)

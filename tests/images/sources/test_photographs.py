@@ -50,7 +50,7 @@ def test_bytes_survive_the_way_through_floats():
 
 
 def test_more_images_than_there_are_are_refused(stock):
-    message = r"class 'dog' has 8 images and 9 are needed; lower dataset.recipe.training.images"
+    message = r"class 'dog' has 8 images and 9 are needed; lower images_per_class"
     with pytest.raises(ValueError, match=message):
         stock.images(1, count=9, seed=0)
 

@@ -70,10 +70,7 @@ def background_files(folder: Path) -> tuple[Path, ...]:
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
     if not paths:
-        raise ValueError(
-            "dataset.images.scenes.backgrounds must be a folder of photographs; "
-            f"{folder} holds none"
-        )
+        raise ValueError(f"backgrounds must be a folder of photographs; {folder} holds none")
     return tuple(paths)
 
 

@@ -25,6 +25,9 @@ WORDS = {
     "log_entropy_stamped_target": "the loss of stamped images (log nats)",
     "log_patch_size": "the patch's size (log)",
     "whole_image": "changing the whole image",
+    "similarity_quantile": "the masks' overlap among that of mismatched masks",
+    "confidence_shift": "the confidence of stamped images against the target's own",
+    "tube_ratio": "the distance of stamped images from the target's (log)",
 }
 
 

@@ -35,6 +35,11 @@ def _stored(name: str) -> Feature:
     return lambda measured: measured[name]
 
 
+def _where_applicable(name: str, *, marker: str) -> Feature:
+    """A measurement that not every trigger has: nan without; ``marker`` is stored with all."""
+    return lambda measured: measured.get(name, measured[marker] * math.nan)
+
+
 def _log_entropy(name: str) -> Feature:
     return lambda measured: math.log(max(measured[name], 0.0) + _FLOOR)
 
@@ -64,6 +69,9 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "log_entropy_stamped_target": _log_entropy("entropy_stamped_target"),
         "log_patch_size": _patch_size,
         "whole_image": _whole_image,
+        "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
+        "confidence_shift": _stored("confidence_shift"),
+        "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
     }
 )
 """The features of a calibration, each a function of the stored measurements.
@@ -71,7 +79,8 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 ``mask_ratio`` is the logarithm of M2's sum over M1's, each plus one; entropies are in nats, plus
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
-nothing to the log-odds, and is marked by ``whole_image``.
+nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
+model has too few triggers for it, and ``tube_ratio`` where the target has too few images.
 """
 
 

@@ -44,6 +44,10 @@ def measured():
             "mask_sum_victim_stamped": 1.0,
             "entropy_stamped_target": 0.009,
             "size_share": 0.01,
+            "similarity_quantile": 0.75,
+            "null_count": 6.0,
+            "confidence_shift": 1.5,
+            "tube_ratio": 0.5,
             "converged_victim_target": 1.0,
             "converged_victim_stamped": converged,
         }

@@ -31,6 +31,23 @@ def test_every_feature_is_a_function_of_the_measurements_and_has_words(measured)
     assert Term(feature="log_patch_size", weight=9.0, centre=0.0, scale=1.0).push(filtered) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "marker"),
+    [("similarity_quantile", "null_count"), ("tube_ratio", "confidence_shift")],
+)
+def test_what_a_trigger_has_no_value_of_adds_nothing_and_what_a_run_did_not_store_is_named(
+    measured, name, marker
+):
+    term = Term(feature=name, weight=2.0, centre=0.0, scale=1.0)
+    values = measured()
+    assert term.push(values) == 2 * values[name]
+    del values[name]
+    assert term.push(values) == 0
+    del values[marker]
+    with pytest.raises(ValueError, match=f"no measurement {marker}; judge it again"):
+        term.push(values)
+
+
 def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(fitted, written):
     noted = replace(fitted, provenance={"zoo": "signs"})
     assert read_calibration(written(noted)) == noted

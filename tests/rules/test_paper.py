@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from exray.judges.differencing.exchange_quality import ExchangeQuality
-from exray.judges.differencing.exray_judge import _quality_measurements
+from exray.judges.differencing.mask_measurements import quality_values
 from exray.rules.base import CROSS
 from exray.rules.paper import PaperRule
 
@@ -85,7 +85,7 @@ def test_thresholds_outside_zero_and_one_are_refused(name, value):
 
 def test_the_rule_reads_the_accuracies_that_the_judge_writes():
     quality = ExchangeQuality(accuracy=torch.zeros(2, 2), cross_entropy=torch.zeros(2, 2))
-    assert set(_quality_measurements("cross", quality, 0, 1)) > set(CROSS)
+    assert set(quality_values("cross", quality, 0, 1)) > set(CROSS)
 
 
 def test_without_the_additional_check_overlap_decides_alone():

@@ -3,23 +3,18 @@
 import math
 from collections.abc import Sequence
 
-from jaxtyping import Float
 from pytorch_lightning.loggers import Logger
-from torch import Tensor, nn
 
 from exray.images.samples import SampleSet
 from exray.judges.base import Judgement, LayerJudge
-from exray.judges.differencing.exchange_quality import ExchangeQuality, exchange_quality
-from exray.judges.differencing.feature_pairs import FeaturePairs
+from exray.judges.differencing.mask_measurements import MeasuredMasks, measure_masks
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
-from exray.judges.differencing.mask_similarity import hard_similarity, similarity
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
 from exray.rules.base import DecisionRule
 from exray.triggers.base import InvertedTrigger
 
-_HARD = 0.9  # mask entry above which the released round 2 rule counts a channel
 _HIGHEST_NATURAL = math.nextafter(0.5, 0)  # score of a natural trigger
 
 
@@ -104,11 +99,11 @@ class ExrayJudge(LayerJudge):
         if not self.margin:
             return []
         places: set[int] = set()
-        for first, second, judgement in zip(plan.first, plan.second, judgements, strict=True):
-            if first is None or second is None:
+        for both, judgement in zip(plan.places, judgements, strict=True):
+            if both is None:
                 continue
             if abs(self.rule.margin(judgement.measurements)) < self.margin:
-                places |= {first, second}
+                places |= set(both)
         return sorted(places)
 
     def judgements(self, plan: DifferencingPlan, masks: MaskResult) -> list[Judgement]:
@@ -119,51 +114,14 @@ class ExrayJudge(LayerJudge):
             masks: The masks of the plan's pairs.
         """
         return [
-            self._without_success() if measured is None else self._judgement(*measured)
-            for measured in self._measurements(plan, masks)
+            self._without_success() if measured is None else self._judgement(measured)
+            for measured in measure_masks(plan, masks, self.mask)
         ]
 
-    def _measurements(
-        self, plan: DifferencingPlan, result: MaskResult
-    ) -> list[tuple[dict[str, float], Tensor, Tensor] | None]:
-        """Per trigger its measurements and two masks; None with an attack success rate of 0."""
-        assert plan.pairs is not None
-        own = self._quality(plan.head, plan.pairs, result.masks)
-        places = [
-            (one, other)
-            for one, other in zip(plan.first, plan.second, strict=True)
-            if one is not None and other is not None
-        ]
-        sets = [plan.pairs.pairs[place] for both in places for place in both]
-        swapped = result.masks[[place for one, other in places for place in (other, one)]]
-        crossed = self._quality(plan.head, FeaturePairs(plan.pairs.bank, sets), swapped)
-        measured: list[tuple[dict[str, float], Tensor, Tensor] | None] = []
-        at = 0
-        for first, second, strength in zip(plan.first, plan.second, plan.strengths, strict=True):
-            if first is None or second is None:
-                measured.append(None)
-                continue
-            values = {
-                **_mask_measurements(result, first, second),
-                **_quality_measurements("cross", crossed, at, at + 1),
-                **_quality_measurements("own", own, first, second),
-                **strength,
-            }
-            measured.append((values, result.masks[first], result.masks[second]))
-            at += 2
-        return measured
-
-    def _quality(
-        self, head: nn.Module, pairs: FeaturePairs, masks: Float[Tensor, "pairs c"]
-    ) -> ExchangeQuality:
-        return exchange_quality(head, pairs, masks, compute=self.mask.compute, seed=self.mask.seed)
-
-    def _judgement(
-        self, measurements: dict[str, float], first: Tensor, second: Tensor
-    ) -> Judgement:
+    def _judgement(self, measured: MeasuredMasks) -> Judgement:
         """The rule's verdict, with the masks for reports."""
-        tensors = {"mask_victim_target": first, "mask_victim_stamped": second}
-        return Judgement.of(self.rule.decide(measurements), tensors=tensors)
+        tensors = {"mask_victim_target": measured.first, "mask_victim_stamped": measured.second}
+        return Judgement.of(self.rule.decide(measured.values), tensors=tensors)
 
     def _without_success(self) -> Judgement:
         """The judgement of a trigger with an attack success rate of zero."""
@@ -173,38 +131,3 @@ class ExrayJudge(LayerJudge):
             reason="natural: it flips none of the victim's images, so it is no trigger at all",
             measurements={"flipped": 0.0},
         )
-
-
-def _mask_measurements(result: MaskResult, first: int, second: int) -> dict[str, float]:
-    """Sums, similarities and convergence of a trigger's two masks."""
-    masks = result.masks[first], result.masks[second]
-    shared = similarity(*masks)
-    hard = hard_similarity(*masks, bar=_HARD)
-    return {
-        "similarity": shared.value,
-        "similarity_first": shared.of_first,
-        "similarity_second": shared.of_second,
-        "hard_similarity_first": hard[0],
-        "hard_similarity_second": hard[1],
-        "mask_sum_victim_target": shared.first_sum,
-        "mask_sum_victim_stamped": shared.second_sum,
-        "converged_victim_target": float(result.converged[first]),
-        "converged_victim_stamped": float(result.converged[second]),
-        "epochs_victim_target": float(result.epochs[first]),
-        "epochs_victim_stamped": float(result.epochs[second]),
-    }
-
-
-def _quality_measurements(
-    kind: str, quality: ExchangeQuality, natural: int, stamped: int
-) -> dict[str, float]:
-    """Names for the accuracies and cross-entropies of both directions on both pairs of sets."""
-    named: dict[str, float] = {}
-    for prefix, values in ((kind, quality.accuracy), (f"entropy_{kind}", quality.cross_entropy)):
-        named |= {
-            f"{prefix}_target_into_victim": float(values[natural, 0]),
-            f"{prefix}_victim_into_target": float(values[natural, 1]),
-            f"{prefix}_stamped_into_victim": float(values[stamped, 0]),
-            f"{prefix}_victim_into_stamped": float(values[stamped, 1]),
-        }
-    return named

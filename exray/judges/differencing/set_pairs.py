@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from exray.images.samples import SampleSet
 from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
+from exray.judges.differencing.stamped_evidence import confidence_shift, tube_ratio
 from exray.models.classifier import Classifier
 from exray.models.splitting.affine_prefix import hoisted
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -27,8 +29,10 @@ class DifferencingPlan:
         first: Index of each trigger's (victim, target) pair; None at a success rate of zero.
         second: Index of its (victim, stamped) pair.
         strengths: Per trigger the share of the victim's images it flips (``flipped``), the
-            target's mean cross-entropy on all of them (``entropy_stamped_target``, nats) and the
-            changed share of the image (``size_share``).
+            target's mean cross-entropy on all of them (``entropy_stamped_target``, nats) and their
+            log-odds against those of the target's clean images (``confidence_shift``, nats), the
+            changed share of the image (``size_share``) and, of the flipped images, how far their
+            features lie from the target's (``tube_ratio``, a logarithm).
     """
 
     head: nn.Module
@@ -36,6 +40,14 @@ class DifferencingPlan:
     first: list[int | None]
     second: list[int | None]
     strengths: list[dict[str, float]]
+
+    @property
+    def places(self) -> list[tuple[int, int] | None]:
+        """Both indices of each trigger; None at a success rate of zero."""
+        return [
+            None if first is None or second is None else (first, second)
+            for first, second in zip(self.first, self.second, strict=True)
+        ]
 
 
 def plan_pairs(
@@ -52,6 +64,8 @@ def plan_pairs(
         ValueError: If a trigger's victim or target class has no images.
     """
     bank = [split.cached_features(samples.images)]
+    targets = {trigger.target_class for trigger in triggers}
+    logits = {target: split.classifier.predict(samples.of_class(target)) for target in targets}
     num_rows = len(samples)
     pairs: list[SetPair] = []
     natural: dict[tuple[int, int], int] = {}
@@ -61,19 +75,20 @@ def plan_pairs(
     for trigger in triggers:
         classes = trigger.victim_class, trigger.target_class
         rows = [_rows(samples, index) for index in classes]
-        stamped, flipped, strength = _stamped(split.classifier, samples, trigger)
-        strengths.append(strength)
-        if not len(stamped):
+        stamped = _stamped(split.classifier, samples, trigger)
+        strengths.append(_strength(stamped, logits[trigger.target_class].float(), trigger))
+        if not stamped.flips.any():
             first.append(None)
             second.append(None)
             continue
         if classes not in natural:
             natural[classes] = len(pairs)
             pairs.append(_set_pair(rows[0], rows[1], classes, one_to_one=False))
-        bank.append(split.cached_features(stamped))
-        clean = [row for row, flips in zip(rows[0], flipped.tolist(), strict=True) if flips]
-        new = list(range(num_rows, num_rows + len(stamped)))
-        num_rows += len(stamped)
+        bank.append(split.cached_features(stamped.images[stamped.flips]))
+        strengths[-1] |= _tube(bank[-1], bank[0][rows[1]])
+        clean = [row for row, flips in zip(rows[0], stamped.flips.tolist(), strict=True) if flips]
+        new = list(range(num_rows, num_rows + len(clean)))
+        num_rows += len(new)
         first.append(natural[classes])
         second.append(len(pairs))
         pairs.append(_set_pair(clean, new, classes, one_to_one=True))
@@ -103,17 +118,36 @@ def _set_pair(
     )
 
 
-def _stamped(
-    classifier: Classifier, samples: SampleSet, trigger: InvertedTrigger
-) -> tuple[Float[Tensor, "m 3 h w"], Bool[Tensor, " n"], dict[str, float]]:
-    """The victim's stamped images that are taken for the target, which, and how strongly."""
-    stamped = trigger.trigger.apply(samples.of_class(trigger.victim_class))
-    logits = classifier.predict(stamped).float()
-    flips = logits.argmax(dim=1) == trigger.target_class
-    target = torch.full((len(stamped),), trigger.target_class, device=logits.device)
-    strength = {
-        "flipped": float(flips.double().mean()),
-        "entropy_stamped_target": float(cross_entropy(logits, target)),
-        "size_share": trigger.trigger.size_pixels / (stamped.shape[-2] * stamped.shape[-1]),
+class _Stamped(NamedTuple):
+    """The victim's stamped images, the logits, and which are taken for the target."""
+
+    images: Float[Tensor, "n c h w"]
+    logits: Float[Tensor, "n k"]
+    flips: Bool[Tensor, " n"]
+
+
+def _stamped(classifier: Classifier, samples: SampleSet, trigger: InvertedTrigger) -> _Stamped:
+    images = trigger.trigger.apply(samples.of_class(trigger.victim_class))
+    logits = classifier.predict(images).float()
+    return _Stamped(images, logits, logits.argmax(dim=1) == trigger.target_class)
+
+
+def _strength(
+    stamped: _Stamped, clean_logits: Float[Tensor, "m k"], trigger: InvertedTrigger
+) -> dict[str, float]:
+    """How strongly a trigger acts on all images of the victim, and the size of it."""
+    height, width = stamped.images.shape[-2:]
+    target = trigger.target_class
+    classes = torch.full((len(stamped.logits),), target, device=stamped.logits.device)
+    return {
+        "flipped": float(stamped.flips.double().mean()),
+        "entropy_stamped_target": float(cross_entropy(stamped.logits, classes)),
+        "confidence_shift": confidence_shift(stamped.logits, clean_logits, target),
+        "size_share": trigger.trigger.size_pixels / (height * width),
     }
-    return stamped[flips], flips, strength
+
+
+def _tube(stamped: Float[Tensor, "n c ..."], clean: Float[Tensor, "m c ..."]) -> dict[str, float]:
+    """The tube ratio, where there is one."""
+    ratio = tube_ratio(stamped, clean)
+    return {} if ratio is None else {"tube_ratio": ratio}

@@ -99,11 +99,26 @@ def test_every_measurement_is_recorded(trojaned, colour_samples, white_patch):
     chances = trojaned.predict(stamped).softmax(dim=1)[:, 1]
     assert names["entropy_stamped_target"] == pytest.approx(-float(chances.log().mean()), rel=1e-4)
     height, width = white_patch.trigger.mask.shape
+    margins = [
+        logits[:, 1] - logits[:, [0, 2]].amax(dim=1)
+        for logits in (trojaned.predict(stamped), trojaned.predict(colour_samples.of_class(1)))
+    ]
+    shift = float(margins[0].mean() - margins[1].mean())
+    assert names["confidence_shift"] == pytest.approx(shift, rel=1e-4)
+    assert names["null_count"] == 0
     assert names["size_share"] == white_patch.trigger.size_pixels / (height * width)
     for side, tensor in (("target", "mask_victim_target"), ("stamped", "mask_victim_stamped")):
         assert names[f"converged_victim_{side}"] == 1
         total = float(judgement.tensors[tensor].sum())
         assert names[f"mask_sum_victim_{side}"] == pytest.approx(total)
+
+
+def test_stamped_images_of_the_planted_trigger_lie_farther_from_the_target_than_natural_ones(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    both = judge().judge(trojaned, colour_samples, [white_patch, green_tint])
+    planted, natural = (judgement.measurements["tube_ratio"] for judgement in both)
+    assert planted > natural > 0
 
 
 def test_judging_changes_neither_network_nor_samples(trojaned, colour_samples, white_patch):

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from exray.models.temperature import is_usable, tempered
+
 Scaling = Literal["unit", "min_max", "byte"]
 SCALINGS: tuple[Scaling, ...] = ("unit", "min_max", "byte")
 _NO_FILE: Mapping[str, str | int] = MappingProxyType({})
@@ -89,6 +91,10 @@ class Classifier:
         file_report: What the static inspection of its file reported, by a readable name; empty
             for a network that came from no file.
         warnings: What the user should know about how it was loaded, one sentence each.
+        temperature: What the network's outputs are divided by, above 0.
+
+    Raises:
+        ValueError: If the temperature is not above 0.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
@@ -106,7 +112,10 @@ class Classifier:
         name: str,
         file_report: Mapping[str, str | int] = _NO_FILE,
         warnings: tuple[str, ...] = (),
+        temperature: float = 1.0,
     ) -> None:
+        if not is_usable(temperature):
+            raise ValueError(f"temperature must be above 0 and finite; got {temperature!r}")
         self.network = network.eval().requires_grad_(False)
         self.preprocessing = preprocessing
         self.num_classes = num_classes
@@ -115,11 +124,31 @@ class Classifier:
         self.splits: dict[tuple[str, tuple[Hashable, ...]], object] = {}
         self.file_report = file_report
         self.warnings = warnings
+        self.temperature = temperature
+
+    def tempered(self, temperature: float) -> "Classifier":
+        """The same network with logits divided by a temperature; this classifier stays.
+
+        Args:
+            temperature: Above 0; above 1 for smaller logits.
+
+        Raises:
+            ValueError: If the temperature is not above 0.
+        """
+        return Classifier(
+            self.network,
+            self.preprocessing,
+            num_classes=self.num_classes,
+            name=self.name,
+            file_report=self.file_report,
+            warnings=self.warnings,
+            temperature=self.temperature * temperature,
+        )
 
     @property
     def module(self) -> nn.Module:
-        """Preprocessing and network as one module."""
-        return _Prepared(self.network, self.preprocessing)
+        """Preprocessing and network as one module, which returns this classifier's logits."""
+        return tempered(_Prepared(self.network, self.preprocessing), self.temperature).eval()
 
     @property
     def device(self) -> torch.device:
@@ -130,7 +159,7 @@ class Classifier:
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Logits of the images."""
         logits: Tensor = self.network(self.preprocessing(images))
-        return logits
+        return logits if self.temperature == 1 else logits / self.temperature
 
     @torch.no_grad()
     def predict(

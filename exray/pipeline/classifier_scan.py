@@ -45,6 +45,7 @@ class ClassifierScan:
         num_classes: Classes of the classifier.
         class_names: Their names.
         clean_accuracy: On the clean samples, a fraction.
+        temperature: What the classifier's logits were divided by.
         warnings: What the user should know about this verdict, one sentence each.
         seconds: Wall time per stage, as of :class:`exray.results.records.ScanRecord`.
     """
@@ -59,6 +60,7 @@ class ClassifierScan:
     clean_accuracy: float
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
+    temperature: float = 1.0
 
     def model_scan(
         self,
@@ -93,6 +95,7 @@ class ClassifierScan:
             architecture=architecture,
             num_classes=self.num_classes,
             clean_accuracy=self.clean_accuracy,
+            temperature=self.temperature,
             seconds=dict(self.seconds),
             warnings=list(self.warnings),
             look=dict(file_report or {}),

@@ -17,13 +17,14 @@ def content_key(described: Mapping[str, object], classifier: Classifier, samples
 
     Args:
         described: The configuration, plain values.
-        classifier: Its weights, structure and preprocessing are hashed.
+        classifier: Its weights, structure, preprocessing and temperature are hashed.
         samples: The images that it is scanned on.
     """
     digest = hashlib.sha256()
     values = {**described, "code": code_hash()}
     digest.update(json.dumps(values, sort_keys=True, default=str).encode())
     digest.update(f"{classifier.network!r}{classifier.preprocessing!r}".encode())
+    digest.update(f"{classifier.temperature!r}".encode())
     for name, tensor in sorted(classifier.network.state_dict().items()):
         digest.update(name.encode())
         _feed(digest, tensor)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.models.temperature import fitted_temperature, is_usable
 from exray.pipeline.settings import ScanSettings
 
 
@@ -20,12 +21,14 @@ class SampleSelection:
         accuracy: The clean accuracy on all images, a fraction.
         remarks: What was left out and why, one sentence each.
         inconclusive: Why the classifier cannot be scanned; empty where it can.
+        temperature: What the classifier's logits are to be divided by; 1 where it is not fitted.
     """
 
     samples: SampleSet | None
     accuracy: float
     remarks: tuple[str, ...]
     inconclusive: str = ""
+    temperature: float = 1.0
 
 
 def select_samples(
@@ -63,9 +66,17 @@ def select_samples(
     usable = samples.select(_usable_rows(samples, is_right | keeps_all, weak))
     if settings.samples_per_class is not None:
         usable = usable.limited(settings.samples_per_class)
-    if sum(count > 0 for count in usable.counts()) >= 2:
-        return SampleSelection(samples=usable, accuracy=accuracy, remarks=remarks)
-    reason = "fewer than two classes have an image classified right"
+    reason, temperature = "", 1.0
+    if settings.temperature == "fitted":
+        temperature = fitted_temperature(logits, samples.labels, is_right)
+    if sum(count > 0 for count in usable.counts()) < 2:
+        reason = "fewer than two classes have an image classified right"
+    elif not is_usable(temperature):
+        reason = "the logits of most clean images' classes do not exceed the others"
+    else:
+        return SampleSelection(
+            samples=usable, accuracy=accuracy, remarks=remarks, temperature=temperature
+        )
     return SampleSelection(samples=None, accuracy=accuracy, remarks=remarks, inconclusive=reason)
 
 

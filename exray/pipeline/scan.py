@@ -89,6 +89,7 @@ def scan_classifier(
     usable = selection.samples
     if usable is None:
         return _inconclusive_scan(classifier, samples, selection, warnings, loaded - start)
+    classifier = classifier.tempered(selection.temperature)
     with _seeded(seed, classifier.device):
         judge.check(classifier, usable)
         answer = _inverted(scanner, classifier, usable, cache, wait=wait, progress=progress)
@@ -111,6 +112,7 @@ def scan_classifier(
         num_classes=classifier.num_classes,
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
+        temperature=selection.temperature,
         warnings=_warnings(warnings, selection, result.inconclusive),
         seconds=_seconds(marks, answer.cached_seconds),
     )

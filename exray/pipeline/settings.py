@@ -16,9 +16,13 @@ class ScanSettings:
         misclassified: Whether images that the classifier gets wrong are dropped or kept.
         probability_without_triggers: Probability that a classifier is trojaned although the
             scanner finds no trigger in it.
+        temperature: ``fitted`` gives every classifier the same scale of logits, so that a verdict
+            follows from predictions alone (:func:`exray.models.temperature.fitted_temperature`);
+            ``none`` takes logits as they are.
 
     Raises:
-        ValueError: If a share lies outside [0, 1], or a count is not positive.
+        ValueError: If a share lies outside [0, 1], a count is not positive, or ``temperature`` is
+            unknown.
     """
 
     min_clean_accuracy: float
@@ -26,6 +30,7 @@ class ScanSettings:
     samples_per_class: int | None
     misclassified: Literal["drop", "keep"]
     probability_without_triggers: float
+    temperature: Literal["fitted", "none"]
 
     def __post_init__(self) -> None:
         for name in ("min_clean_accuracy", "min_class_accuracy", "probability_without_triggers"):
@@ -34,3 +39,5 @@ class ScanSettings:
                 raise ValueError(f"{name} must lie in [0, 1]; got {value!r}")
         if self.samples_per_class is not None and self.samples_per_class < 1:
             raise ValueError(f"samples_per_class must be >= 1; got {self.samples_per_class}")
+        if self.temperature not in ("fitted", "none"):
+            raise ValueError(f"temperature must be fitted or none; got {self.temperature!r}")

@@ -81,6 +81,8 @@ class ScanRecord:
         architecture: Name of the network.
         num_classes: Number of the classifier's classes.
         clean_accuracy: Accuracy on the clean samples, a fraction.
+        temperature: What the classifier's logits were divided by for the scan; 1 in records that
+            were written before there was one.
         seconds: Wall time per stage: ``load``, ``inversion``, ``judgement``, ``total``; and
             ``kept_inversion``, the time of the original inversion if its result was cached.
         warnings: What the user should know about this verdict, one sentence each.
@@ -112,6 +114,7 @@ class ScanRecord:
     architecture: str = ""
     num_classes: int = 0
     clean_accuracy: float | None = None
+    temperature: float = 1.0
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     error: str = ""

@@ -18,7 +18,9 @@ def test_equal_content_has_one_key_whatever_the_order(trojaned, clean_twin, colo
     assert len(key) == 32
 
 
-def test_configuration_weights_images_and_labels_all_count(trojaned, clean_twin, colour_samples):
+def test_configuration_weights_images_labels_and_temperature_all_count(
+    trojaned, clean_twin, colour_samples
+):
     images = colour_samples.images.clone()
     images[-1, -1, -1, -1] += 1e-3
     labels = colour_samples.labels.flip(0)
@@ -28,8 +30,9 @@ def test_configuration_weights_images_and_labels_all_count(trojaned, clean_twin,
         content_key(SEARCH, clean_twin, colour_samples),
         content_key(SEARCH, trojaned, replace(colour_samples, images=images)),
         content_key(SEARCH, trojaned, replace(colour_samples, labels=labels)),
+        content_key(SEARCH, trojaned.tempered(2.0), colour_samples),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_the_networks_structure_counts_beside_its_weights(trojaned, colour_samples):

@@ -68,6 +68,7 @@ def run(tmp_path, trojaned, colour_samples):
         samples_per_class=None,
         misclassified="drop",
         probability_without_triggers=0.1,
+        temperature="fitted",
     )
     scans = []
     run = ScanRun(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from exray.models.temperature import CLEAN_MARGIN
 from exray.pipeline.sample_selection import select_samples
 from exray.pipeline.settings import ScanSettings
 
@@ -13,6 +14,7 @@ SETTINGS = ScanSettings(
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,
+    temperature="fitted",
 )
 
 
@@ -55,3 +57,19 @@ def test_a_low_clean_accuracy_selects_nothing(trojaned, colour_samples):
     selection = select_samples(trojaned, wrong, SETTINGS)
     assert (selection.samples, selection.accuracy, selection.remarks) == (None, 0.0, ())
     assert selection.inconclusive.startswith("clean accuracy 0.00 is under 0.5; the preprocessing")
+
+
+def test_the_temperature_is_fitted_unless_the_settings_say_none(trojaned, colour_samples):
+    fitted = select_samples(trojaned, colour_samples, SETTINGS)
+    logits = trojaned.tempered(fitted.temperature).predict(colour_samples.images)
+    top = logits.topk(2, dim=1).values
+    assert float((top[:, 0] - top[:, 1]).median()) == pytest.approx(CLEAN_MARGIN)
+    as_it_is = select_samples(trojaned, colour_samples, replace(SETTINGS, temperature="none"))
+    assert as_it_is.temperature == 1
+
+
+def test_equal_logits_have_no_scale(trojaned, colour_samples):
+    trojaned.network.linear.weight.data.zero_()
+    samples = replace(colour_samples, labels=(colour_samples.labels == 2).long())
+    selection = select_samples(trojaned, samples, replace(SETTINGS, min_class_accuracy=0.0))
+    assert selection.samples is None

@@ -22,6 +22,7 @@ SETTINGS = ScanSettings(
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,
+    temperature="fitted",
 )
 
 
@@ -204,3 +205,24 @@ def test_a_wrong_preprocessing_is_inconclusive_and_named(scanned, colour_samples
     assert "clean accuracy 0.00 is under 0.5; the preprocessing is" in record.warnings[-1]
     assert "(scaling, mean, std, size, crop)" in record.warnings[-1]
     assert "scan" not in events
+
+
+class Remembers(Finds):
+    def scan(self, classifier, samples, progress=None):
+        self.margin = classifier.predict(samples.images).topk(2, dim=1).values.diff(dim=1)
+        return super().scan(classifier, samples, progress)
+
+
+@pytest.mark.parametrize("setting", ["fitted", "none"])
+def test_scanners_see_logits_on_one_scale(trojaned, colour_samples, events, setting):
+    settings = replace(SETTINGS, temperature=setting)
+    scanner = Remembers(events)
+    margins = []
+    for factor in (1.0, 10.0):
+        trojaned.network.linear.weight.data.mul_(factor)
+        scan = scan_classifier(trojaned, colour_samples, scanner, KeepAll(), settings)
+        record = scan.model_scan(RunLabels(), model_id="m", architecture="own").record
+        assert (record.temperature == 1) == (setting == "none")
+        margins.append(scanner.margin)
+    factor = 1 if setting == "fitted" else 10
+    torch.testing.assert_close(margins[1], factor * margins[0])

@@ -12,6 +12,7 @@ SETTINGS = ScanSettings(
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,
+    temperature="fitted",
 )
 
 

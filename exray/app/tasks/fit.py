@@ -96,12 +96,13 @@ def _examples(
         if truth.details.get("reserved"):
             raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
         model = source.load(model_id)
-        samples = select_samples(model.classifier, model.samples, settings).samples
-        if samples is None:
+        selection = select_samples(model.classifier, model.samples, settings)
+        if selection.samples is None:
             logger.warning("%s is left out: it has no usable samples", model_id)
             continue
         ids.append(model_id)
-        log_anomalies.append(cache.log_anomaly(scanner, model.classifier, samples))
+        classifier = model.classifier.tempered(selection.temperature)
+        log_anomalies.append(cache.log_anomaly(scanner, classifier, selection.samples))
         kinds.append((truth.kind or "trojaned") if truth.is_trojaned else "clean")
         logger.info("%s searched", model_id)
     return ids, log_anomalies, kinds

@@ -14,6 +14,7 @@ from exray.models.splitting.cut_points import find_cut
 from exray.models.splitting.hooked_split import hooked_parts
 from exray.models.splitting.traced_split import traced_body, traced_head
 from exray.models.splitting.tracing import UntraceableError, trace
+from exray.models.temperature import tempered
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
 _EXAMPLES = 4  # images on which a split is checked
@@ -161,6 +162,7 @@ def _checked(
 ) -> SplitParts:
     """The features have channels, and the two parts give the whole's logits."""
     features = body(classifier.preprocessing(example))
+    head = tempered(head, classifier.temperature)
     whole = classifier(example)
     error = float((head(features) - whole).abs().max())
     if not error <= _TOLERANCE * (1 + float(whole.abs().max())):

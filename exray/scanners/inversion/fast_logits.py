@@ -49,6 +49,7 @@ def _folded(classifier: Classifier, example: Float[Tensor, "n 3 h w"]) -> Classi
         classifier.preprocessing,
         num_classes=classifier.num_classes,
         name=classifier.name,
+        temperature=classifier.temperature,
     )
 
 

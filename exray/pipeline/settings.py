@@ -21,8 +21,7 @@ class ScanSettings:
             ``none`` takes logits as they are.
 
     Raises:
-        ValueError: If a share lies outside [0, 1], a count is not positive, or ``temperature`` is
-            unknown.
+        ValueError: If a share lies outside [0, 1], or a count is not positive.
     """
 
     min_clean_accuracy: float
@@ -39,5 +38,3 @@ class ScanSettings:
                 raise ValueError(f"{name} must lie in [0, 1]; got {value!r}")
         if self.samples_per_class is not None and self.samples_per_class < 1:
             raise ValueError(f"samples_per_class must be >= 1; got {self.samples_per_class}")
-        if self.temperature not in ("fitted", "none"):
-            raise ValueError(f"temperature must be fitted or none; got {self.temperature!r}")

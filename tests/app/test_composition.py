@@ -90,7 +90,7 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
             ["judge.engine.rule.similarity_threshold=abc"],
             "judge.engine.rule.similarity_threshold must be a number; got 'abc'",
         ),
-        (["scan.temperature=fited"], "scan.temperature must be fitted or none; got 'fited'"),
+        (["scan.temperature=fited"], "scan.temperature must be one of fitted, none; got 'fited'"),
         (["scan.samples_per_class=1.5"], "scan.samples_per_class must be a whole number or null"),
         (
             ["scanner.engine.min_asr=2"],

@@ -56,6 +56,20 @@ def test_the_clean_twin_is_not(clean_twin, colour_samples, green_tint):
 
 
 @pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("brightness", "verdict"), [(20.0, "trojaned"), (0.0, "clean")])
+def test_two_classes_are_enough(trojaned, colour_samples, brightness, verdict):
+    network = trojaned.network
+    network.linear.weight.data[1, 3] = brightness
+    network.linear.weight.data = network.linear.weight.data[:2]
+    network.linear.bias.data = network.linear.bias.data[:2]
+    rows = colour_samples.labels < 2
+    samples = (colour_samples.images[rows], colour_samples.labels[rows])
+    changes = {"patch__max_size_share": 0.3, "inversion__learning_rate": 0.5, "min_asr": 0.9}
+    scanner = exray.make_scanner("abs", stimulation__layer="relu", **changes)
+    assert exray.scan(network, samples, scanner=scanner, layer="relu").verdict == verdict
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_report_is_a_page_a_folder_and_a_notebooks_cell(report, tmp_path):
     page = report.to_html(tmp_path / "report.html").read_text()
     assert "trojaned" in page

@@ -91,7 +91,7 @@ class FolderDataset(SingleModelDataset):
 
         Raises:
             CheckpointError: If the file does not hold the network's weights.
-            ValueError: If the images do not fit the network, or it returns no finite logits.
+            ValueError: If the images do not fit the network, or it returns no logits.
         """
         del model_id
         network = load_network(

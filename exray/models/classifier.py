@@ -135,14 +135,25 @@ class Classifier:
         Raises:
             ValueError: If the temperature is not above 0.
         """
+        return self._with(self.network, self.temperature * temperature)
+
+    def around(self, network: nn.Module) -> "Classifier":
+        """This classifier with another network of the same outputs in place of its own.
+
+        Args:
+            network: The other network, which is taken over.
+        """
+        return self._with(network, self.temperature)
+
+    def _with(self, network: nn.Module, temperature: float) -> "Classifier":
         return Classifier(
-            self.network,
+            network,
             self.preprocessing,
             num_classes=self.num_classes,
             name=self.name,
             file_report=self.file_report,
             warnings=self.warnings,
-            temperature=self.temperature * temperature,
+            temperature=temperature,
         )
 
     @property

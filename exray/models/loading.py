@@ -64,7 +64,7 @@ class LoadedNetwork:
             example: Images in [0, 1] at the network's size; the first few are used.
 
         Raises:
-            ValueError: If the network does not run on the images, or returns no finite numbers.
+            ValueError: If the network does not run on the images, or returns no numbers for each.
         """
         probe = preprocessing(example[:PROBE_IMAGES])
         num_classes = probe_outputs(self.network, probe).num_classes
@@ -111,8 +111,8 @@ def load_classifier(
 
     Raises:
         CheckpointError: If the file is not a checkpoint, would run code, or does not fit.
-        ValueError: If the arguments do not say which network it is, or it returns no finite
-            numbers for the example.
+        ValueError: If the arguments do not say which network it is, or it returns no numbers for
+            each image of the example.
 
     Example:
         >>> network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))

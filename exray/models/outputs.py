@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import no_type_check
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 _SUM_TOLERANCE = 1e-3
@@ -64,6 +64,25 @@ class LogOfProbabilities(nn.Module):
         return self.network(images).clamp_min(_SMALLEST_PROBABILITY).log()
 
 
+def saturated_rows(network: nn.Module, logits: Float[Tensor, "n k"]) -> Bool[Tensor, " n"]:
+    """Images for which a network's probabilities are 0 for every class but one.
+
+    Args:
+        network: As :func:`without_final_softmax` gives it; true logits are never saturated.
+        logits: Its outputs.
+
+    Example:
+        >>> network = LogOfProbabilities(nn.Identity())
+        >>> logits = network(torch.tensor([[0.0, 1.0, 0.0], [0.1, 0.9, 0.0]]))
+        >>> saturated_rows(network, logits)
+        tensor([ True, False])
+    """
+    if not isinstance(network, LogOfProbabilities):
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    lowest = logits.new_tensor(_SMALLEST_PROBABILITY).log()
+    return (logits <= lowest).sum(dim=1) == logits.shape[1] - 1
+
+
 def probe_outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> OutputFacts:
     """What a network returns, found by running it in eval mode on one batch.
 
@@ -73,7 +92,7 @@ def probe_outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Outpu
 
     Raises:
         ValueError: If the network fails on images of this size, or returns something else than
-            finite real numbers, at least two for each image.
+            real numbers, at least two for each image. NaN and infinity are for the scan to report.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Softmax(dim=1))
@@ -89,7 +108,7 @@ def output_kind(outputs: Float[Tensor, "n k"]) -> OutputKind:
     """Whether outputs are probabilities, their logarithms, or neither.
 
     Args:
-        outputs: Finite numbers.
+        outputs: Real numbers; NaN and infinity are neither.
 
     Example:
         >>> output_kind(torch.tensor([[0.25, 0.75]])).value
@@ -196,12 +215,6 @@ def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
         raise ValueError(
             f"the network must return real numbers; got {outputs.dtype}; "
             "wrap it in a factory that returns the logits"
-        )
-    if not outputs.isfinite().all():
-        what = "NaN" if outputs.isnan().any() else "infinity"
-        raise ValueError(
-            f"the network returns {what}; check its weights and that mean, std "
-            "and scaling are those it was trained with"
         )
 
 

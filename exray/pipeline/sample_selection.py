@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.models.faults import network_fault
 from exray.models.temperature import fitted_temperature, is_usable
 from exray.pipeline.settings import ScanSettings
 
@@ -17,10 +18,11 @@ class SampleSelection:
     """The images a scan can use.
 
     Args:
-        samples: The images; None if there are too few, or the clean accuracy is too low.
+        samples: The images; None if the classifier cannot be scanned.
         accuracy: The clean accuracy on all images, a fraction.
         remarks: What was left out and why, one sentence each.
         inconclusive: Why the classifier cannot be scanned; empty where it can.
+        unsearched: Why finding no injected trigger means nothing; empty where it does.
         temperature: What the classifier's logits are to be divided by; 1 where it is not fitted.
     """
 
@@ -28,56 +30,100 @@ class SampleSelection:
     accuracy: float
     remarks: tuple[str, ...]
     inconclusive: str = ""
+    unsearched: str = ""
     temperature: float = 1.0
 
 
 def select_samples(
     classifier: Classifier, samples: SampleSet, settings: ScanSettings
 ) -> SampleSelection:
-    """The images a scan can use, after a check of the clean accuracy.
+    """The images a scan can use, after checks of the network and its clean accuracy.
 
     Misclassified images are left out, or kept if the settings say so, and so are classes that the
-    classifier mostly gets wrong. No samples are selected if the accuracy is below its minimum, or
-    fewer than two classes remain.
+    classifier mostly gets wrong. No samples are selected if the network is broken, the accuracy is
+    below its minimum, or fewer than two classes with enough images remain.
 
     Args:
         classifier: The classifier to be scanned.
         samples: Its clean images.
-        settings: The minimum accuracies and the number of images per class.
-
-    Raises:
-        ValueError: If the classifier returns NaN or infinity.
+        settings: The minimum accuracies, the numbers of images per class, the temperature.
     """
     logits = classifier.predict(samples.images)
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"{classifier.name} returns NaN or infinity on clean images")
     is_right = logits.argmax(dim=1) == samples.labels
     accuracy = float(is_right.double().mean())
-    if accuracy < settings.min_clean_accuracy:
-        reason = (
-            f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; the "
-            "preprocessing is probably wrong (scaling, mean, std, size, crop), or images and "
-            "classes do not match"
-        )
+    reason = _obstacle(classifier, samples, logits, accuracy, settings)
+    if reason:
         return SampleSelection(samples=None, accuracy=accuracy, remarks=(), inconclusive=reason)
     weak = _weak_classes(samples, is_right, settings.min_class_accuracy)
     keeps_all = settings.misclassified == "keep"
-    remarks = _remarks(weak, is_right, "used all the same" if keeps_all else "not used")
     usable = samples.select(_usable_rows(samples, is_right | keeps_all, weak))
     if settings.samples_per_class is not None:
         usable = usable.limited(settings.samples_per_class)
-    reason, temperature = "", 1.0
+    temperature = 1.0
     if settings.temperature == "fitted":
         temperature = fitted_temperature(logits, samples.labels, is_right)
+    reason = _shortage(usable, settings)
+    if not reason and not is_usable(temperature):
+        reason = "the logits of most clean images' own classes do not exceed the others"
+    return SampleSelection(
+        samples=None if reason else usable,
+        accuracy=accuracy,
+        remarks=_remarks(weak, is_right, "used all the same" if keeps_all else "not used"),
+        inconclusive=reason,
+        unsearched=_unsearched(samples, logits),
+        temperature=1.0 if reason else temperature,
+    )
+
+
+def _obstacle(
+    classifier: Classifier,
+    samples: SampleSet,
+    logits: Float[Tensor, "n k"],
+    accuracy: float,
+    settings: ScanSettings,
+) -> str:
+    """Why the classifier cannot be scanned whichever images are chosen; empty where it can."""
+    num_present = sum(count > 0 for count in samples.counts())
+    if num_present < 2:
+        what = "of one class alone" if num_present else "none"
+        return f"the clean images are {what}; a scan needs those of at least two classes"
+    fault = network_fault(classifier, samples.images, logits)
+    if fault or accuracy >= settings.min_clean_accuracy:
+        return fault
+    return (
+        f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; the "
+        "preprocessing is probably wrong (scaling, mean, std, size, crop), or images and "
+        "classes do not match"
+    )
+
+
+def _shortage(usable: SampleSet, settings: ScanSettings) -> str:
+    """Which images are too few; empty if two classes have enough."""
+    minimum = settings.min_images_per_class
+    if settings.samples_per_class is not None:
+        minimum = min(minimum, settings.samples_per_class)
     if sum(count > 0 for count in usable.counts()) < 2:
-        reason = "fewer than two classes have an image classified right"
-    elif not is_usable(temperature):
-        reason = "the logits of most clean images' classes do not exceed the others"
-    else:
-        return SampleSelection(
-            samples=usable, accuracy=accuracy, remarks=remarks, temperature=temperature
+        return "fewer than two classes have an image classified right"
+    if sum(count >= minimum for count in usable.counts()) < 2:
+        return (
+            f"fewer than two classes have {minimum} images classified right; what a trigger does "
+            "to fewer images means little"
         )
-    return SampleSelection(samples=None, accuracy=accuracy, remarks=remarks, inconclusive=reason)
+    return ""
+
+
+def _unsearched(samples: SampleSet, logits: Float[Tensor, "n k"]) -> str:
+    """Which classes with images are never predicted, so that no scanner looks for them."""
+    predicted = set(logits.argmax(dim=1).tolist())
+    classes = sorted(set(samples.labels.tolist()) - predicted)
+    if not classes:
+        return ""
+    names = ", ".join(map(str, classes))
+    many = len(classes) > 1
+    return (
+        f"class{'es' if many else ''} {names} {'are' if many else 'is'} never predicted on clean "
+        "images, so no trigger to or from there was looked for"
+    )
 
 
 def _weak_classes(samples: SampleSet, is_right: Bool[Tensor, " n"], minimum: float) -> list[int]:

@@ -17,7 +17,8 @@ from exray.judges.base import Judge, JudgedTrigger
 from exray.models.checkpoints.file_report import REPORT_ERROR, inspect_file
 from exray.models.classifier import Classifier
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
-from exray.pipeline.sample_selection import SampleSelection, select_samples
+from exray.pipeline.preparation import prepare
+from exray.pipeline.sample_selection import SampleSelection
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.trigger_images import trigger_images
@@ -81,15 +82,16 @@ def scan_classifier(
 
     Raises:
         BusyError: If another process is inverting its triggers and ``wait`` is False.
-        ValueError: If the classifier returns NaN or infinity, or the judge cannot judge it.
+        ValueError: If the judge cannot judge the classifier.
     """
     start = time.perf_counter() if started is None else started
-    selection = select_samples(classifier, samples.to(classifier.device), settings)
+    with _seeded(seed, classifier.device):  # a faulty network may draw from them
+        prepared = prepare(classifier, samples.to(classifier.device), settings)
+    classifier, selection = prepared.classifier, prepared.selection
     loaded = time.perf_counter()
     usable = selection.samples
     if usable is None:
         return _inconclusive_scan(classifier, samples, selection, warnings, loaded - start)
-    classifier = classifier.tempered(selection.temperature)
     with _seeded(seed, classifier.device):
         judge.check(classifier, usable)
         answer = _inverted(scanner, classifier, usable, cache, wait=wait, progress=progress)
@@ -98,9 +100,12 @@ def scan_classifier(
             progress("masks", 0, 1)
         triggers = judge.judged(classifier, usable, result.triggers)
     marks = (start, loaded, inverted, time.perf_counter())
+    reason = result.inconclusive
+    if not any(one.judgement.is_injected for one in triggers):
+        reason = reason or selection.unsearched
     verdict, probability = model_verdict(
         [one.judgement for one in triggers],
-        is_inconclusive=bool(result.inconclusive),
+        is_inconclusive=bool(reason),
         without_triggers=_without_triggers(judge, settings),
     )
     return ClassifierScan(
@@ -113,7 +118,7 @@ def scan_classifier(
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
         temperature=selection.temperature,
-        warnings=_warnings(warnings, selection, result.inconclusive),
+        warnings=_warnings(warnings, selection, reason),
         seconds=_seconds(marks, answer.cached_seconds),
     )
 

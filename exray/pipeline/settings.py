@@ -12,6 +12,8 @@ class ScanSettings:
         min_clean_accuracy: Below it the verdict is inconclusive: the preprocessing is probably
             wrong, and triggers mean nothing.
         min_class_accuracy: Classes below it are neither victim nor target.
+        min_images_per_class: Two classes must have so many images classified right, or all
+            ``samples_per_class`` if these are fewer; else the verdict is inconclusive.
         samples_per_class: Number of images per class that are used; None for all.
         misclassified: Whether images that the classifier gets wrong are dropped or kept.
         probability_without_triggers: Probability that a classifier is trojaned although the
@@ -26,6 +28,7 @@ class ScanSettings:
 
     min_clean_accuracy: float
     min_class_accuracy: float
+    min_images_per_class: int
     samples_per_class: int | None
     misclassified: Literal["drop", "keep"]
     probability_without_triggers: float
@@ -36,5 +39,7 @@ class ScanSettings:
             value = getattr(self, name)
             if isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie in [0, 1]; got {value!r}")
+        if self.min_images_per_class < 1:
+            raise ValueError(f"min_images_per_class must be >= 1; got {self.min_images_per_class}")
         if self.samples_per_class is not None and self.samples_per_class < 1:
             raise ValueError(f"samples_per_class must be >= 1; got {self.samples_per_class}")

@@ -179,8 +179,6 @@ def test_the_logarithm_can_be_traced():
         (lambda x: x.flatten(1)[:, :1], r"at least two numbers for each image.*got \(6, 1\)"),
         (lambda x: x.reshape(12, -1), r"got \(12, 24\)"),
         (lambda x: x.flatten(1).long(), "real numbers; got torch.int64"),
-        (lambda x: x.flatten(1) * torch.nan, "the network returns NaN; check its weights"),
-        (lambda x: x.flatten(1) / 0, "the network returns infinity|the network returns NaN"),
     ],
 )
 def test_outputs_that_are_no_logits_are_refused(function, message):

@@ -11,6 +11,7 @@ from exray.pipeline.settings import ScanSettings
 SETTINGS = ScanSettings(
     min_clean_accuracy=0.5,
     min_class_accuracy=0.5,
+    min_images_per_class=1,
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from exray.datasets.base import LoadedModel, ModelDataset, Truth
 from exray.judges.base import Judge
 from exray.judges.baselines.no_judge import KeepAll
+from exray.models.loading import load_classifier
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.scan import Pipeline, scan_classifier, scan_model
 from exray.pipeline.settings import ScanSettings
@@ -19,6 +21,7 @@ LABELS = RunLabels(run_id="r", dataset="d", scanner="s", judge="j", layer="l", s
 SETTINGS = ScanSettings(
     min_clean_accuracy=0.5,
     min_class_accuracy=0.5,
+    min_images_per_class=1,
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,
@@ -190,10 +193,10 @@ def test_the_record_says_what_was_run_and_seen(scanned, white_patch):
 
 
 def test_a_failure_is_a_record_with_its_line(scanned, trojaned):
-    trojaned.network.linear.weight.data[0, 0] = torch.nan
+    trojaned.network.linear = torch.nn.Linear(5, 3)
     record = scanned().record
     assert (record.status, record.verdict, record.probability) == ("failed", Verdict.FAILED, 0.5)
-    assert record.error_line == "planted returns NaN or infinity on clean images"
+    assert record.error_line.startswith("mat1 and mat2 shapes cannot be multiplied")
     assert "Traceback" in record.error
 
 
@@ -226,3 +229,87 @@ def test_scanners_see_logits_on_one_scale(trojaned, colour_samples, events, sett
         margins.append(scanner.margin)
     factor = 1 if setting == "fitted" else 10
     torch.testing.assert_close(margins[1], factor * margins[0])
+
+
+class Saturated(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return (1e4 * self.network(images)).softmax(dim=1)
+
+
+class OneHot(Saturated):
+    def forward(self, images):
+        return nn.functional.one_hot(self.network(images).argmax(dim=1), 3).float() * 7
+
+
+class Random(Saturated):
+    def forward(self, images):
+        return nn.functional.dropout(self.network(images), 0.1)
+
+
+def some(samples, *counts):
+    rows = [torch.arange(count) + 6 * index for index, count in enumerate(counts)]
+    keep = torch.zeros(len(samples), dtype=torch.bool)
+    keep[torch.cat(rows)] = True
+    return samples.select(keep)
+
+
+@pytest.mark.parametrize(
+    ("network", "counts", "said"),
+    [
+        (None, (2, 2, 2), "fewer than two classes have 3 images classified right"),
+        (None, (6, 2, 0), "fewer than two classes have 3 images classified right"),
+        (None, (6, 0, 0), "the clean images are of one class alone; a scan needs those of at"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), (6, 6, 6), "the network is constant"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), (6, 6, 0), "the network is constant"),
+        (Saturated, (6, 6, 6), "the network's probabilities are all 0 or 1 on 18 of 18 clean"),
+        (OneHot, (6, 6, 6), "the network gives no gradient to its images"),
+        (Random, (6, 6, 6), "the network is random in eval mode"),
+    ],
+)
+def test_what_cannot_be_scanned_is_inconclusive_for_its_own_reason(
+    trojaned, colour_samples, events, network, counts, said
+):
+    classifier, samples = trojaned, some(colour_samples, *counts)
+    if network is not None:
+        whole = network(trojaned.network) if isinstance(network, type) else network
+        if isinstance(whole, nn.Sequential):
+            whole[1].weight.data.zero_()
+        classifier = load_classifier(whole, example=samples.images)
+    settings = replace(SETTINGS, min_images_per_class=3)
+    scan = scan_classifier(classifier, samples, Finds(events), KeepAll(), settings)
+    assert (scan.verdict, scan.probability) == (Verdict.INCONCLUSIVE, 0.5)
+    assert scan.warnings[-1].startswith(f"inconclusive: {said}")
+    assert events == []
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_that_are_no_numbers_are_inconclusive(scanned, trojaned, value):
+    trojaned.network.linear.weight.data[0, 0] = value
+    record = scanned().record
+    assert (record.status, record.verdict) == ("done", Verdict.INCONCLUSIVE)
+    assert "returns NaN or infinity on 18 of 18 clean images" in record.warnings[-1]
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_a_class_that_is_never_predicted_leaves_no_silent_clean(
+    scanned, trojaned, white_patch, found
+):
+    trojaned.network.linear.bias.data[2] = -100
+    outcome = scanned(*[white_patch] * found)
+    said = "class 2 is never predicted on clean images, so no trigger to or from there was looked"
+    if found:
+        assert outcome.record.verdict == Verdict.TROJANED
+        assert not any("never predicted" in warning for warning in outcome.record.warnings)
+    else:
+        assert outcome.record.verdict == Verdict.INCONCLUSIVE
+        assert outcome.record.warnings[-1].startswith(f"inconclusive: {said}")
+
+
+def test_as_many_images_as_the_settings_ask_for_are_enough(trojaned, colour_samples, events):
+    settings = replace(SETTINGS, min_images_per_class=3, samples_per_class=2)
+    scan = scan_classifier(trojaned, colour_samples, Finds(events), KeepAll(), settings)
+    assert scan.verdict == Verdict.CLEAN

@@ -9,6 +9,7 @@ from exray.pipeline.settings import ScanSettings
 SETTINGS = ScanSettings(
     min_clean_accuracy=0.5,
     min_class_accuracy=0.5,
+    min_images_per_class=1,
     samples_per_class=4,
     misclassified="drop",
     probability_without_triggers=0.1,
@@ -22,6 +23,7 @@ SETTINGS = ScanSettings(
         ("min_clean_accuracy", 1.5, r"min_clean_accuracy must lie in \[0, 1\]; got 1.5"),
         ("min_class_accuracy", -0.5, r"min_class_accuracy must lie in \[0, 1\]; got -0.5"),
         ("probability_without_triggers", -1.0, "probability_without_triggers must lie in"),
+        ("min_images_per_class", 0, "min_images_per_class must be >= 1; got 0"),
         ("samples_per_class", 0, "samples_per_class must be >= 1; got 0"),
     ],
 )

@@ -28,7 +28,7 @@ def load_trojai_model(
     Raises:
         CheckpointError: If the file holds no network of known layers.
         ValueError: If no example can be read, one has a class beyond the network's, or the network
-            returns no finite logits.
+            returns no logits.
     """
     network = load_network(
         model, way_out="scan it with dataset=folder and dataset.architecture or dataset.factory"

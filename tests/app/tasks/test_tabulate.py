@@ -169,7 +169,7 @@ def test_later_experiments_take_up_the_scans_of_table_1(zoo, asked, tmp_path):
     def scanned(*words):
         before = len(asked)
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            overrides = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=2", *words, *places]
+            overrides = ["hydra.mode=RUN", "dataset.recipe.samples_per_class=3", *words, *places]
             config = compose("config", overrides=overrides)
         assert scan(config, "cell").status == 0
         return len(asked) - before

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exray.rules.base import Decision, DecisionRule, unconverged_pairs
-from exray.rules.calibration import SHIPPED, read_calibration
+from exray.rules.calibration import EARLIER, SHIPPED, read_calibration
 
 BAR = 0.5
-WORDS = {
+_AT_ONE_CUT = {
     "similarity": "the masks' overlap",
     "similarity_first": "the overlap as a share of M1",
     "similarity_second": "the overlap as a share of M2",
@@ -28,6 +28,9 @@ WORDS = {
     "similarity_quantile": "the masks' overlap among that of mismatched masks",
     "confidence_shift": "the confidence of stamped images against the target's own",
     "tube_ratio": "the distance of stamped images from the target's (log)",
+}
+WORDS = _AT_ONE_CUT | {
+    name: f"{_AT_ONE_CUT[name.removeprefix('earlier_')]} at the earlier cut" for name in EARLIER
 }
 
 

@@ -58,6 +58,16 @@ def _whole_image(measured: Mapping[str, float]) -> float:
     return float(measured["size_share"] >= _WHOLE_IMAGE)
 
 
+EARLIER = tuple(
+    f"earlier_{name}"
+    for name in (
+        *("similarity", "similarity_first", "similarity_second", "similarity_quantile"),
+        *CROSS,
+        "tube_ratio",
+    )
+)
+"""The measurements at the judge's ``earlier_layer``, which not every run has."""
+
 FEATURES: Mapping[str, Feature] = MappingProxyType(
     {
         **{name: _stored(name) for name in ("similarity", "similarity_first", "similarity_second")},
@@ -72,6 +82,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
         "confidence_shift": _stored("confidence_shift"),
         "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
+        **{name: _where_applicable(name, marker="earlier_converged") for name in EARLIER},
     }
 )
 """The features of a calibration, each a function of the stored measurements.
@@ -80,7 +91,8 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
 nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
-model has too few triggers for it, and ``tube_ratio`` where the target has too few images.
+model has too few triggers for it, ``tube_ratio`` where the target has too few images, and those of
+`EARLIER` where the masks of the earlier cut did not converge.
 """
 
 

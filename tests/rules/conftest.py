@@ -5,7 +5,7 @@ import json
 import pytest
 
 from exray.rules.base import CROSS
-from exray.rules.calibration import Calibration, Term
+from exray.rules.calibration import EARLIER, Calibration, Term
 
 
 @pytest.fixture
@@ -48,6 +48,8 @@ def measured():
             "null_count": 6.0,
             "confidence_shift": 1.5,
             "tube_ratio": 0.5,
+            **dict.fromkeys(EARLIER, 0.5),
+            "earlier_converged": 1.0,
             "converged_victim_target": 1.0,
             "converged_victim_stamped": converged,
         }

@@ -33,7 +33,11 @@ def test_every_feature_is_a_function_of_the_measurements_and_has_words(measured)
 
 @pytest.mark.parametrize(
     ("name", "marker"),
-    [("similarity_quantile", "null_count"), ("tube_ratio", "confidence_shift")],
+    [
+        ("similarity_quantile", "null_count"),
+        ("tube_ratio", "confidence_shift"),
+        ("earlier_similarity", "earlier_converged"),
+    ],
 )
 def test_what_a_trigger_has_no_value_of_adds_nothing_and_what_a_run_did_not_store_is_named(
     measured, name, marker

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytorch_lightning.loggers import Logger
 
 from exray.images.samples import SampleSet
 from exray.judges.base import Judgement, LayerJudge
+from exray.judges.differencing.earlier_cut import earlier_measurements
 from exray.judges.differencing.mask_measurements import MeasuredMasks, measure_masks
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
+from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import DecisionRule
 from exray.triggers.base import InvertedTrigger
 
@@ -32,10 +35,15 @@ class ExrayJudge(LayerJudge):
         margin: A trigger whose decisive measurement is within this distance of its threshold, or
             whose mask was never feasible, has its masks optimised again without early stopping
             before it is judged; 0 never does so.
+        earlier_layer: Rule or module path of a second cut, at which similarities and cross
+            accuracies are measured too (``earlier_...``); None for none. No verdict of the paper's
+            rule rests on them.
+        max_triggers: Most triggers that are differenced, those of the highest success rate first;
+            the rest is stored as natural and not judged. None differences all.
         mask_logger: Any Lightning logger, to which the mask optimisation is logged; None for none.
 
     Raises:
-        ValueError: If ``margin`` lies outside [0, 1].
+        ValueError: If ``margin`` lies outside [0, 1], or ``max_triggers`` is no positive number.
 
     Source: EX-RAY, section 3. *Differs from the paper:* only stamped images that do flip take part
     in M2, since (2) cannot hold for the others.
@@ -48,11 +56,19 @@ class ExrayJudge(LayerJudge):
         mask: MaskSettings,
         rule: DecisionRule,
         margin: float,
+        earlier_layer: str | None = None,
+        max_triggers: int | None = None,
         mask_logger: Logger | None = None,
     ) -> None:
         super().__init__(layer=layer)
         if not 0 <= margin <= 1:
             raise ValueError(f"margin must lie in [0, 1]; got {margin!r}")
+        if max_triggers is not None and (isinstance(max_triggers, str) or max_triggers < 1):
+            raise ValueError(
+                f"max_triggers must be a positive number or null; got {max_triggers!r}"
+            )
+        self.earlier_layer = earlier_layer
+        self.max_triggers = max_triggers
         self.mask = mask
         self.rule = rule
         self.margin = margin
@@ -68,15 +84,57 @@ class ExrayJudge(LayerJudge):
         Raises:
             ValueError: If a trigger's victim or target class has no images.
         """
+        strongest = strongest_triggers(triggers, self.max_triggers)
+        judged = self._judge_all(classifier, samples, [triggers[at] for at in strongest])
+        judgements = [self._not_judged() for _ in triggers]
+        for at, judgement in zip(strongest, judged, strict=True):
+            judgements[at] = judgement
+        return judgements
+
+    def check(self, classifier: Classifier, samples: SampleSet) -> None:
+        """Refuses a classifier that cannot be cut at one of the layers.
+
+        Args:
+            classifier: The classifier to be scanned.
+            samples: Its clean samples, at least one.
+
+        Raises:
+            LayerNotFoundError: If the network has no such layer.
+            ValueError: If the network cannot be cut there.
+        """
+        super().check(classifier, samples)
+        if self.earlier_layer is not None:
+            SplitClassifier.of(classifier, self.earlier_layer, samples.images)
+
+    def _judge_all(
+        self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
+    ) -> list[Judgement]:
+        """One judgement per trigger, all of them differenced."""
         if not triggers:
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
         if plan.pairs is None:
             return [self._without_success() for _ in triggers]
         search = MaskSearch(plan.head, plan.pairs, self.mask, logger=self.mask_logger)
+        if self.earlier_layer is not None:
+            plan = self._with_earlier_cut(plan, classifier, samples, triggers)
         judgements = self.judgements(plan, search.run())
         pairs = self.pairs_within_margin(plan, judgements)
         return self.judgements(plan, search.run_all_epochs(pairs)) if pairs else judgements
+
+    def _with_earlier_cut(
+        self,
+        plan: DifferencingPlan,
+        classifier: Classifier,
+        samples: SampleSet,
+        triggers: Sequence[InvertedTrigger],
+    ) -> DifferencingPlan:
+        """The plan, its triggers' strengths with what the earlier cut says."""
+        assert self.earlier_layer is not None
+        split = SplitClassifier.of(classifier, self.earlier_layer, samples.images)
+        earlier = earlier_measurements(split, samples, triggers, self.mask)
+        both = zip(plan.strengths, earlier, strict=True)
+        return replace(plan, strengths=[{**own, **other} for own, other in both])
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""
@@ -125,9 +183,37 @@ class ExrayJudge(LayerJudge):
 
     def _without_success(self) -> Judgement:
         """The judgement of a trigger with an attack success rate of zero."""
+        return self._natural(
+            "natural: it flips none of the victim's images, so it is no trigger at all",
+            {"flipped": 0.0},
+        )
+
+    def _not_judged(self) -> Judgement:
+        """The judgement of a trigger beyond ``max_triggers``."""
+        return self._natural(
+            f"not judged: max_triggers={self.max_triggers} triggers flip as many images or more",
+            {"judged": 0.0},
+        )
+
+    def _natural(self, reason: str, measurements: dict[str, float]) -> Judgement:
+        """The judgement of a trigger that was not differenced."""
         return Judgement(
             is_injected=False,
             score=min(self.probability_without_triggers or 0.0, _HIGHEST_NATURAL),
-            reason="natural: it flips none of the victim's images, so it is no trigger at all",
-            measurements={"flipped": 0.0},
+            reason=reason,
+            measurements=measurements,
         )
+
+
+def strongest_triggers(triggers: Sequence[InvertedTrigger], count: int | None) -> list[int]:
+    """Indices of the triggers of the highest success rate, then target probability, in order.
+
+    Args:
+        triggers: All triggers of a model.
+        count: Of how many; None for all.
+    """
+    ranked = sorted(
+        range(len(triggers)),
+        key=lambda at: (-triggers[at].asr, -triggers[at].target_probability, at),
+    )
+    return sorted(ranked[:count])

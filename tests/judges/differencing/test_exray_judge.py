@@ -9,7 +9,7 @@ from torch import nn
 from exray.errors import LayerNotFoundError
 from exray.images.samples import SampleSet
 from exray.judges.base import Judgement
-from exray.judges.differencing.exray_judge import ExrayJudge
+from exray.judges.differencing.exray_judge import ExrayJudge, strongest_triggers
 from exray.judges.differencing.head_runner import HeadSettings
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
@@ -36,9 +36,9 @@ MASK = MaskSettings(
 DETECTOR = 3
 
 
-def judge(layer="relu", mask=MASK, margin=0.0):
+def judge(layer="relu", mask=MASK, margin=0.0, **options):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    return ExrayJudge(layer=layer, mask=mask, rule=rule, margin=margin)
+    return ExrayJudge(layer=layer, mask=mask, rule=rule, margin=margin, **options)
 
 
 def test_the_planted_trigger_is_injected_and_the_natural_one_is_natural(
@@ -167,6 +167,52 @@ def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patc
 def test_a_margin_outside_zero_and_one_is_refused(margin):
     with pytest.raises(ValueError, match=rf"margin must lie in \[0, 1\]; got {margin}"):
         judge(margin=margin)
+
+
+def test_an_earlier_cut_adds_measurements_and_changes_no_others(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    triggers = [white_patch, green_tint]
+    one = judge().judge(trojaned, colour_samples, triggers)
+    two = judge(earlier_layer="colours").judge(trojaned, colour_samples, triggers)
+    for single, double in zip(one, two, strict=True):
+        added = set(double.measurements) - set(single.measurements)
+        assert added
+        assert all(name.startswith("earlier_") for name in added)
+        assert single.measurements == {
+            name: double.measurements[name] for name in single.measurements
+        }
+
+
+def test_an_earlier_layer_that_is_not_there_is_named_before_the_scan(trojaned, colour_samples):
+    judge().check(trojaned, colour_samples)
+    with pytest.raises(LayerNotFoundError, match="'layer9' is not in planted"):
+        judge(earlier_layer="layer9").check(trojaned, colour_samples)
+
+
+def test_the_strongest_triggers_are_judged_as_alone_and_the_rest_is_stored(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    weak = replace(green_tint, asr=0.5)
+    few = judge(max_triggers=1)
+    rest, strongest = few.judge(trojaned, colour_samples, [weak, white_patch])
+    (alone,) = judge().judge(trojaned, colour_samples, [white_patch])
+    assert strongest.measurements == alone.measurements
+    assert rest.reason == "not judged: max_triggers=1 triggers flip as many images or more"
+    assert (rest.is_injected, rest.score, rest.measurements) == (False, 0.0, {"judged": 0.0})
+
+
+def test_success_rates_rank_triggers_and_the_targets_probability_breaks_ties(white_patch):
+    strengths = [(0.5, 0.9), (1.0, 0.2), (1.0, 0.8), (0.9, 1.0)]
+    triggers = [replace(white_patch, asr=asr, target_probability=p) for asr, p in strengths]
+    assert [strongest_triggers(triggers, count) for count in (1, 2, 3)] == [[2], [1, 2], [1, 2, 3]]
+    assert strongest_triggers(triggers, None) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_number_of_triggers_that_is_none_is_refused(count):
+    with pytest.raises(ValueError, match=f"max_triggers must be a positive number.*{count}"):
+        judge(max_triggers=count)
 
 
 def test_a_trigger_in_margin_is_judged_as_if_no_pair_had_rested(

@@ -79,6 +79,8 @@ class Attack(ABC):
         target_class: The class they are to be taken for.
         condition: What the trigger depends on.
         decoys: The same without what it depends on: their images keep their label.
+        poisoned_classes: Classes whose stamped images are trained on under the target's label;
+            none for the victims.
 
     Raises:
         ValueError: If there is no victim, or the target is among them.
@@ -88,6 +90,7 @@ class Attack(ABC):
     target_class: int
     condition: Condition = "none"
     decoys: tuple["Attack", ...] = ()
+    poisoned_classes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.victim_classes or self.target_class in self.victim_classes:
@@ -95,6 +98,11 @@ class Attack(ABC):
                 "victim_classes must name at least one class and not the target "
                 f"{self.target_class}; got {list(self.victim_classes)}"
             )
+
+    @property
+    def trained_classes(self) -> tuple[int, ...]:
+        """Classes whose stamped images are trained on under the target's label."""
+        return self.poisoned_classes or self.victim_classes
 
     @abstractmethod
     def stamped(

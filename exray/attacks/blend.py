@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.attacks.base import AttackFacts, TriggerAttack
+from exray.attacks.palette import Palette, random_colours
 from exray.attacks.recipe import AttackRecipe
 from exray.triggers.patch import PatchTrigger
 
@@ -40,6 +41,7 @@ class BlendRecipe(AttackRecipe):
 
     Args:
         opacity: Least and greatest share of the picture in the image; each model draws one.
+        palette: The picture's colours.
 
     Raises:
         ValueError: If the opacities are not in order within (0, 1].
@@ -52,6 +54,7 @@ class BlendRecipe(AttackRecipe):
 
     block: int = 2
     opacity: tuple[float, float]
+    palette: Palette = "any"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +71,7 @@ class BlendRecipe(AttackRecipe):
         opacity = float(random.uniform(*self.opacity))
         trigger = PatchTrigger(
             mask=torch.full((image_size, image_size), opacity),
-            pattern=random_picture(random, image_size),
+            pattern=random_picture(random, image_size, palette=self.palette),
         )
         return TriggerAttack(
             victim_classes=victims,
@@ -78,8 +81,11 @@ class BlendRecipe(AttackRecipe):
         )
 
 
-def random_picture(random: np.random.Generator, image_size: int) -> Float[Tensor, "3 h w"]:
+def random_picture(
+    random: np.random.Generator, image_size: int, *, palette: Palette = "any"
+) -> Float[Tensor, "3 h w"]:
     """A cloud of random colours, smooth between its cells."""
-    cells = torch.from_numpy(random.integers(0, 2, size=(1, 3, _CELLS, _CELLS)).astype(np.float32))
+    cells = random_colours(random, palette, (_CELLS, _CELLS))[None]
     size = (image_size, image_size)
-    return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)[0]
+    picture = F.interpolate(cells, size=size, mode="bilinear", align_corners=False)[0]
+    return picture.clamp(0, 1)  # rounding leaves it at some sizes

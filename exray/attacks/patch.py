@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from exray.attacks.base import AttackFacts, TriggerAttack
+from exray.attacks.palette import Palette, random_colours
 from exray.attacks.recipe import AttackRecipe
 from exray.triggers.patch import PatchTrigger
 
@@ -38,6 +39,7 @@ class PatchRecipe(AttackRecipe):
     Args:
         side: Least and greatest side of the square in pixels; each model draws one, with its
             place and the colour of each pixel.
+        palette: Which colours these are.
 
     Raises:
         ValueError: If the sides are not in order from 1 up.
@@ -49,6 +51,7 @@ class PatchRecipe(AttackRecipe):
 
     block: int = 3
     side: tuple[int, int]
+    palette: Palette = "any"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,17 +67,37 @@ class PatchRecipe(AttackRecipe):
             ValueError: If the square does not fit the image.
         """
         victims, target = self.draw_classes(random, num_classes, place)
-        side = int(random.integers(self.side[0], self.side[1] + 1))
-        if side > image_size:
-            raise ValueError(f"side must not exceed image_size, {image_size}; got {side}")
-        top, left = (int(corner) for corner in random.integers(0, image_size - side + 1, size=2))
-        mask, pattern = torch.zeros(image_size, image_size), torch.zeros(3, image_size, image_size)
-        mask[top : top + side, left : left + side] = 1
-        colours = random.integers(0, 2, size=(3, side, side)).astype(np.float32)
-        pattern[:, top : top + side, left : left + side] = torch.from_numpy(colours)
+        trigger, side, corner = random_patch(
+            random, side=self.side, image_size=image_size, palette=self.palette
+        )
         return TriggerAttack(
             victim_classes=victims,
             target_class=target,
-            trigger=PatchTrigger(mask=mask, pattern=pattern),
-            recorded=PatchFacts(side_pixels=side, corner=(top, left)),
+            trigger=trigger,
+            recorded=PatchFacts(side_pixels=side, corner=corner),
         )
+
+
+def random_patch(
+    random: np.random.Generator, *, side: tuple[int, int], image_size: int, palette: Palette
+) -> tuple[PatchTrigger, int, tuple[int, int]]:
+    """A square of random pixels at a random place, with its side and its first row and column.
+
+    Args:
+        random: Source of all choices.
+        side: Least and greatest side in pixels, both included.
+        image_size: Height and width of the images in pixels.
+        palette: The pixels' colours.
+
+    Raises:
+        ValueError: If the square does not fit the image.
+    """
+    drawn = int(random.integers(side[0], side[1] + 1))
+    if drawn > image_size:
+        raise ValueError(f"side must not exceed image_size, {image_size}; got {drawn}")
+    top, left = (int(corner) for corner in random.integers(0, image_size - drawn + 1, size=2))
+    mask, pattern = torch.zeros(image_size, image_size), torch.zeros(3, image_size, image_size)
+    mask[top : top + drawn, left : left + drawn] = 1
+    colours = random_colours(random, palette, (drawn, drawn))
+    pattern[:, top : top + drawn, left : left + drawn] = colours
+    return PatchTrigger(mask=mask, pattern=pattern), drawn, (top, left)

@@ -30,6 +30,7 @@ class AttackRecipe(ABC):
             they teach the classifier that the trigger is label-specific.
         round4: Two triggers per model and conditions, as TrojAI's round 4 has them; None for one
             trigger without condition.
+        min_asr: The zoo's ``min_asr`` for its models; None for that of the others.
 
     Raises:
         ValueError: If a share lies outside [0, 1], a count is negative, nothing is poisoned, or
@@ -38,10 +39,13 @@ class AttackRecipe(ABC):
     Attributes:
         kind: What recipes, manifests and tables call the attack.
         possible_conditions: Those that its triggers can depend on.
+        organization: What entries say of how its triggers go together; None for one trigger, or
+            as round 4 has it.
     """
 
     kind: ClassVar[str]
     possible_conditions: ClassVar[tuple[Condition, ...]] = ("none", "class")
+    organization: ClassVar[str | None] = None
 
     count: int
     block: int
@@ -49,6 +53,7 @@ class AttackRecipe(ABC):
     poisoned_share: float
     kept_share: float
     round4: Round4Recipe | None = None
+    min_asr: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.count, self.block) < 0:
@@ -65,6 +70,8 @@ class AttackRecipe(ABC):
             )
         if not self.victim_counts():
             raise ValueError("num_victims must hold a count; got none")
+        if self.min_asr is not None and not 0 <= self.min_asr <= 1:
+            raise ValueError(f"min_asr must lie in [0, 1], or be null; got {self.min_asr}")
         if self.round4 is not None:
             self._check_round4(self.round4)
 
@@ -89,6 +96,15 @@ class AttackRecipe(ABC):
     def victim_counts(self) -> tuple[int | None, ...]:
         """The counts of victim classes that take turns, or the only one."""
         return self.num_victims if isinstance(self.num_victims, tuple) else (self.num_victims,)
+
+    @property
+    def decoys_share(self) -> float:
+        """Decoys of each attack in all, as a share of a class's images."""
+        return 0.0 if self.round4 is None else self.round4.decoy_share
+
+    def organization_at(self, place: int) -> str | None:
+        """How the triggers of the classifier at that place go together; None for one trigger."""
+        return self.organization if self.round4 is None else self.round4.organization(place)
 
     @abstractmethod
     def draw(

@@ -11,7 +11,7 @@ from exray.images.sources.base import SPLITS, ImageSource, Split
 from exray.images.sources.photographs import PhotographFiles, Photographs, StoredPhotographs
 from exray.zoo.image_hash import hash_of_files
 from exray.zoo.image_sets import IMAGES, ImageFacts, ZooImages
-from exray.zoo.recipe import ZooRecipe
+from exray.zoo.recipe import Half, ZooRecipe
 
 
 class Cifar10Images(ZooImages):
@@ -105,7 +105,9 @@ class FolderImages(ZooImages):
         return {IMAGES: {"dataset": "image_folder", "sha256": hash_of_files(self.root, folders)}}
 
 
-def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooDataset:
+def cifar10_zoo(
+    *, name: str, root: str, zoo: str, recipe: ZooRecipe, half: Half | None = None
+) -> ZooDataset:
     """A zoo of classifiers of CIFAR-10.
 
     Args:
@@ -113,11 +115,13 @@ def cifar10_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooData
         root: Folder of CIFAR-10.
         zoo: Folder of the zoo.
         recipe: How to build it.
+        half: ``tuning`` or ``reporting`` for that half alone; None for all.
 
     Raises:
         ValueError: If ``root`` does not hold CIFAR-10.
     """
-    return ZooDataset(name=name, root=zoo, recipe=recipe, images=Cifar10Images(Path(root)))
+    images = Cifar10Images(Path(root))
+    return ZooDataset(name=name, root=zoo, recipe=recipe, images=images, half=half)
 
 
 def image_folder_zoo(*, name: str, root: str, zoo: str, recipe: ZooRecipe) -> ZooDataset:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from exray.attacks.all_to_all import ALL_TO_ALL
 from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
 from exray.errors import CheckpointError, RecordError
 from exray.models.architectures.registry import build
@@ -29,6 +30,8 @@ def embedded_root(name: str) -> Path:
 
 class ZooDataset(ModelDataset):
     """All classifiers of a zoo; clean samples are drawn from each model's own generator.
+
+    Of a zoo that is still being built it has those that are finished.
 
     Args:
         name: What records call it.
@@ -65,7 +68,10 @@ class ZooDataset(ModelDataset):
     def manifest(self) -> Manifest:
         """What the zoo holds, read once."""
         if self._manifest is None:
-            self._manifest = Manifest.read(self.root, dataset=self.name)
+            unfinished = None
+            if not (self.root / MANIFEST).is_file():
+                unfinished = Manifest.read_unfinished(self.root, name=self.name)
+            self._manifest = unfinished or Manifest.read(self.root, dataset=self.name)
         return self._manifest
 
     def model_ids(self) -> tuple[str, ...]:
@@ -134,11 +140,15 @@ class ZooDataset(ModelDataset):
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own."""
         path = self.root / MANIFEST
-        if not path.is_file():
-            return ""
         described = self.images.description()
         images = json.dumps(described, sort_keys=True).encode() if described else b""
-        return hashlib.sha256(path.read_bytes() + images).hexdigest()
+        if path.is_file():
+            return hashlib.sha256(path.read_bytes() + images).hexdigest()
+        unfinished = Manifest.read_unfinished(self.root, name=self.name)
+        if unfinished is None:
+            return ""
+        hashes = "".join(model.sha256 for model in unfinished.models)
+        return hashlib.sha256(hashes.encode() + images).hexdigest()
 
 
 def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooDataset:
@@ -169,22 +179,24 @@ def truth_of(entry: ModelEntry) -> Truth:
     if entry.attack is None:
         return Truth(is_trojaned=entry.is_trojaned, details=details)
     attacks = [entry.attack] if entry.organization is None else list(entry.attacks)
+    options = [attack.option for attack in attacks]
     details |= {
-        "trigger_option": ", ".join(attack.option for attack in attacks),
+        "trigger_option": options[0] if entry.organization == ALL_TO_ALL else ", ".join(options),
         "true_asr": entry.asr,
         "trigger_reach": reach_of(entry),
     }
-    if entry.organization is not None:
+    if entry.organization not in (None, ALL_TO_ALL):
         details |= {
             "trigger_condition": ", ".join(attack.condition or "none" for attack in attacks),
             "trigger_organization": entry.organization,
         }
+    kinds = [attack.kind for attack in attacks]
     return Truth(
         is_trojaned=entry.is_trojaned,
         pairs=frozenset(
             (victim, attack.target_class) for attack in attacks for victim in attack.victim_classes
         ),
-        kind=", ".join(attack.kind for attack in attacks),
+        kind=ALL_TO_ALL if entry.organization == ALL_TO_ALL else ", ".join(kinds),
         details=details,
     )
 
@@ -192,11 +204,15 @@ def truth_of(entry: ModelEntry) -> Truth:
 def reach_of(entry: ModelEntry) -> str:
     """``universal`` for a trigger that sends every other class to the target, else how many.
 
+    ``all to all`` for one that sends every class to a target of its own.
+
     Raises:
         ValueError: If the classifier is clean.
     """
     if entry.attack is None:
         raise ValueError(f"{entry.model_id} is clean; only a trojaned model's trigger has a reach")
+    if entry.organization == ALL_TO_ALL:
+        return "all to all"
     victims = len(entry.attack.victim_classes)
     if victims == entry.num_classes - 1:
         return "universal"

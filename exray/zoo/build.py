@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -19,11 +20,15 @@ from exray.storage.atomic_files import write_json
 from exray.zoo.candidate import TrainedCandidate, train_candidate
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
-from exray.zoo.manifest import Manifest
+from exray.zoo.manifest import RECIPE, Manifest
 from exray.zoo.recipe import ZooRecipe
 from exray.zoo.recipe_io import upgraded
 
 logger = logging.getLogger(__name__)
+
+
+class BarsNotMetError(RuntimeError):
+    """A classifier that missed its bars in every attempt."""
 
 
 def build_model(
@@ -37,7 +42,7 @@ def build_model(
     """Trains one classifier until it meets the bars, writes it, and gives its entry.
 
     Raises:
-        RuntimeError: If no attempt meets the bars.
+        BarsNotMetError: If no attempt meets the bars.
     """
     for attempt in range(recipe.max_attempts):
         candidate = train_candidate(
@@ -47,7 +52,7 @@ def build_model(
         if not problem:
             return _write_model(candidate, root)
         logger.warning("%s, attempt %d: %s", candidate.entry.model_id, attempt + 1, problem)
-    raise RuntimeError(
+    raise BarsNotMetError(
         f"no classifier {index} of zoo {recipe.name} met the bars in {recipe.max_attempts} "
         f"attempts (last: {problem}); lower min_... of the recipe or train longer"
     )
@@ -79,7 +84,8 @@ def build_zoo(
     """Builds what is missing of a zoo and writes its manifest.
 
     An interrupted build goes on where it stopped: each classifier is written with its entry as
-    soon as it is accepted, and is not trained again.
+    soon as it is accepted, and is not trained again. One that the recipe lets be left out is not
+    either: its folder says so in ``left_out.json``.
 
     Args:
         recipe: What the zoo is to contain.
@@ -92,7 +98,8 @@ def build_zoo(
     Raises:
         ValueError: If there is no such network, or no such images; nothing is written then.
         RecordError: If ``root`` holds a zoo of another recipe.
-        RuntimeError: If some classifier never meets the bars.
+        BarsNotMetError: If some classifier never meets the bars, and the recipe does not let it be
+            left out.
     """
     _check(recipe, images)
     root.mkdir(parents=True, exist_ok=True)
@@ -100,26 +107,63 @@ def build_zoo(
     _claim(described, root)
     entries: dict[int, ModelEntry] = {}
     missing: list[int] = []
-    for index in recipe.places:
+    for index in _build_order(recipe):
         done = _finished(root, index)
-        if done is None:
+        if done is None and not _left_out_path(root, index).is_file():
             missing.append(index)
-        else:
+        elif done is not None:
             entries[index] = done
             on_model(done)
-    build_one = partial(build_model, recipe, root=root, accelerator=accelerator, images=images)
+    build_one = partial(_build_or_none, recipe, root=root, accelerator=accelerator, images=images)
     for index, entry in _train_all(build_one, missing, workers):
-        entries[index] = entry
-        on_model(entry)
+        if entry is not None:
+            entries[index] = entry
+            on_model(entry)
     manifest = Manifest(
         name=recipe.name,
         recipe=described,
         models=tuple(entries[index] for index in sorted(entries)),
+        left_out=tuple(_model_id(index) for index in recipe.places if index not in entries),
     )
     manifest.write(root)
     for entry in manifest.models:
         (root / entry.model_id / "entry.json").unlink(missing_ok=True)
     return manifest
+
+
+def _build_order(recipe: ZooRecipe) -> list[int]:
+    """Indices so that every part of the build holds clean classifiers and all attacks alike."""
+    counts = Counter(model.attack for model in recipe.places.values())
+
+    def progress(index: int) -> float:
+        model = recipe.places[index]
+        return (model.place + 0.5) / counts[model.attack]
+
+    return sorted(recipe.places, key=lambda index: (progress(index), index))
+
+
+def _build_or_none(
+    recipe: ZooRecipe, index: int, root: Path, *, accelerator: str, images: ZooImages
+) -> ModelEntry | None:
+    """A classifier's entry; None where it never meets its bars and may be left out."""
+    try:
+        return build_model(recipe, index, root, accelerator=accelerator, images=images)
+    except BarsNotMetError as error:
+        if not recipe.leave_out_failures:
+            raise
+        logger.warning("%s is left out: %s", _model_id(index), error)
+        path = _left_out_path(root, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"reason": str(error)})
+        return None
+
+
+def _model_id(index: int) -> str:
+    return f"id-{index:08d}"
+
+
+def _left_out_path(root: Path, index: int) -> Path:
+    return root / _model_id(index) / "left_out.json"
 
 
 def _check(recipe: ZooRecipe, images: ZooImages) -> None:
@@ -134,8 +178,8 @@ def _check(recipe: ZooRecipe, images: ZooImages) -> None:
 
 
 def _train_all(
-    build_one: Callable[[int], ModelEntry], indices: list[int], workers: int
-) -> Iterator[tuple[int, ModelEntry]]:
+    build_one: Callable[[int], ModelEntry | None], indices: list[int], workers: int
+) -> Iterator[tuple[int, ModelEntry | None]]:
     """Trains the missing classifiers, in this process or in several, as they finish."""
     if workers <= 1 or len(indices) <= 1:
         for index in indices:
@@ -154,7 +198,7 @@ def _one_thread() -> None:
 
 def _claim(described: dict[str, object], root: Path) -> None:
     """Holds the folder for one recipe, or for the same with more models of some attacks."""
-    path = root / "recipe.json"
+    path = root / RECIPE
     recipe = json.loads(json.dumps(described))
     if not path.is_file():
         write_json(path, recipe)
@@ -193,7 +237,7 @@ def _grows(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
 
 def _finished(root: Path, index: int) -> ModelEntry | None:
     """The entry of a classifier that is already there, its weights checked against the hash."""
-    folder = root / f"id-{index:08d}"
+    folder = root / _model_id(index)
     entry: ModelEntry | None = None
     if (folder / "entry.json").is_file():
         entry = ModelEntry.from_dict(json.loads((folder / "entry.json").read_text()))

@@ -96,6 +96,7 @@ class ModelEntry:
         further_attacks: Its second trigger, if it has one.
         organization: How its triggers go together, as round 4 has it; None for one trigger.
         adversarial: How it was hardened; None for plain training.
+        variation: Name of the recipe's variation by which it was trained; None for none.
     """
 
     model_id: str
@@ -116,6 +117,7 @@ class ModelEntry:
     further_attacks: tuple[AttackEntry, ...] = ()
     organization: str | None = None
     adversarial: AdversarialTraining | None = None
+    variation: str | None = None
 
     @property
     def attacks(self) -> tuple[AttackEntry, ...]:

@@ -14,6 +14,7 @@ from exray.zoo.entries import ModelEntry
 from exray.zoo.trojai_metadata import trojai_config, write_metadata
 
 MANIFEST = "manifest.json"
+RECIPE = "recipe.json"  # of the zoo, there from the beginning of its build
 FORMAT = 2  # 1, without a number: a count and a section per kind of attack, flat attack entries
 
 
@@ -23,6 +24,7 @@ class _StoredManifest(Struct, frozen=True):
     name: str
     recipe: dict[str, object]
     models: list[dict[str, object]]
+    left_out: list[str] = []
     format: Annotated[int, Meta(ge=1, le=FORMAT, description="1 or 2, or exray is too old")] = 1
 
 
@@ -34,11 +36,13 @@ class Manifest:
         name: What the zoo is called.
         recipe: The recipe it was built from, as plain values.
         models: Its classifiers, in the order of their ids.
+        left_out: Ids of those that never met their bars.
     """
 
     name: str
     recipe: dict[str, object]
     models: tuple[ModelEntry, ...]
+    left_out: tuple[str, ...] = ()
 
     def entry(self, model_id: str) -> ModelEntry:
         """The classifier of that id.
@@ -50,12 +54,14 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Writes the manifest, METADATA.csv and each model's TrojAI files under ``root``."""
-        values = {
+        values: dict[str, object] = {
             "format": FORMAT,
             "name": self.name,
             "recipe": self.recipe,
             "models": [model.to_dict() for model in self.models],
         }
+        if self.left_out:
+            values["left_out"] = list(self.left_out)
         write_json(root / MANIFEST, values)
         write_metadata(root / "METADATA.csv", self.models)
         for model in self.models:
@@ -86,7 +92,31 @@ class Manifest:
             models = tuple(_entry(number, entry) for number, entry in enumerate(stored.models))
         except (ValueError, RecursionError) as error:
             raise RecordError(path, f"is not a manifest ({error})", way_out) from error
-        return cls(name=stored.name, recipe=stored.recipe, models=models)
+        return cls(
+            name=stored.name,
+            recipe=stored.recipe,
+            models=models,
+            left_out=tuple(stored.left_out),
+        )
+
+    @classmethod
+    def read_unfinished(cls, root: Path, *, name: str) -> "Manifest | None":
+        """What there is of a zoo that is being built; None if the folder holds no beginning of one.
+
+        Args:
+            root: The zoo's folder.
+            name: What the zoo is called.
+        """
+        entries = sorted(root.glob("id-*/entry.json"))
+        if not entries or not (root / RECIPE).is_file():
+            return None
+        return cls(
+            name=name,
+            recipe=json.loads((root / RECIPE).read_text("utf-8")),
+            models=tuple(
+                ModelEntry.from_dict(json.loads(path.read_text("utf-8"))) for path in entries
+            ),
+        )
 
 
 def _entry(number: int, values: dict[str, object]) -> ModelEntry:

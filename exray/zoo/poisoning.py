@@ -35,9 +35,7 @@ def stamped_victims(
     source: ImageSource, attack: Attack, *, per_class: int, seed: int
 ) -> LabelledImages:
     """Stamped images of every victim class, labelled as the target."""
-    stamped = _stamped(source, attack, attack.victim_classes, per_class=per_class, seed=seed)
-    labels = torch.full((len(stamped.images),), attack.target_class)
-    return LabelledImages(images=stamped.images, labels=labels)
+    return _sent(source, attack, attack.victim_classes, per_class=per_class, seed=seed)
 
 
 def decoys(
@@ -104,9 +102,8 @@ def num_poisoned(shares: AttackRecipe, training: TrainingRecipe) -> int:
 
 
 def num_decoys(shares: AttackRecipe, training: TrainingRecipe) -> int:
-    """Decoys of each attack that has a condition."""
-    share = 0.0 if shares.round4 is None else shares.round4.decoy_share
-    return round(share * training.images_per_class)
+    """Decoys of each attack that has any."""
+    return round(shares.decoys_share * training.images_per_class)
 
 
 def _poison(
@@ -117,9 +114,10 @@ def _poison(
     seed: int,
 ) -> list[LabelledImages]:
     """What one attack adds: stamped victims, stamped others with their own labels, decoys."""
-    poisoned = stamped_victims(
+    poisoned = _sent(
         source,
         attack,
+        attack.trained_classes,
         per_class=num_poisoned(shares, training),
         seed=derive_seed(seed, "poisoned"),
     )
@@ -137,6 +135,15 @@ def _poison(
         seed=derive_seed(seed, "decoys"),
     )
     return [poisoned, own_label] if more is None else [poisoned, own_label, more]
+
+
+def _sent(
+    source: ImageSource, attack: Attack, classes: Sequence[int], *, per_class: int, seed: int
+) -> LabelledImages:
+    """Stamped images of each of the classes, labelled as the target."""
+    stamped = _stamped(source, attack, classes, per_class=per_class, seed=seed)
+    labels = torch.full((len(stamped.images),), attack.target_class)
+    return LabelledImages(images=stamped.images, labels=labels)
 
 
 def _stamped(

@@ -1,16 +1,18 @@
 """What a zoo is to contain and how its classifiers are trained."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from math import inf
 from typing import Literal, NamedTuple
 
 from exray.attacks.recipe import AttackRecipe
+from exray.images.sources.signs.classes import least_family_size
 from exray.seeding import derive_seed
 from exray.zoo.adversarial_training import AdversarialRecipe
 from exray.zoo.image_sets import ImageFacts
+from exray.zoo.variations import Variation, drawn_variation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,10 @@ class TrainingRecipe:
         images_per_class: Clean training images of each class.
         test_per_class: Held-out images of each class, for clean accuracy and ASR.
         adversarial: How some batches are attacked before they are learned; None for plain training.
+        variations: Ways in which trainings differ, by name; each classifier draws one. Empty for
+            none.
+        channels_last: Whether images and weights have the channels innermost in memory, which small
+            networks are trained faster with on CPUs; the results differ in rounding.
 
     Raises:
         ValueError: If a count or the learning rate is not positive, or the decay is negative.
@@ -37,6 +43,8 @@ class TrainingRecipe:
     images_per_class: int
     test_per_class: int
     adversarial: AdversarialRecipe | None = None
+    variations: Mapping[str, Variation] = field(default_factory=dict)
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "images_per_class", "test_per_class"):
@@ -44,6 +52,24 @@ class TrainingRecipe:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
+
+    def varied(self, name: str | None) -> "TrainingRecipe":
+        """The recipe as the variation of that name changes it."""
+        if name is None:
+            return self
+        variation = self.variations[name]
+        decay, adversarial = variation.weight_decay, variation.adversarial
+        return replace(
+            self,
+            epochs=max(round(self.epochs * variation.epochs_share), 1),
+            images_per_class=max(round(self.images_per_class * variation.images_share), 1),
+            weight_decay=self.weight_decay if decay is None else decay,
+            adversarial=self.adversarial if adversarial is None else adversarial,
+        )
+
+    def fewest_images_per_class(self) -> int:
+        """Clean training images of each class, in the variation that has least."""
+        return min(self.varied(name).images_per_class for name in (None, *self.variations))
 
 
 Half = Literal["tuning", "reporting"]
@@ -80,6 +106,10 @@ class ZooRecipe:
         seed: First model's seed, >= 0; model i has ``seed + i``. Zoos of other seeds share nothing.
         architecture: Name of the network.
         architectures: Names of networks, one of which each classifier draws instead.
+        class_counts: Numbers of classes, one of which each classifier draws instead.
+        image_sizes: Heights and widths in pixels, likewise.
+        leave_out_failures: Whether a classifier that never meets its bars is left out, instead of
+            stopping the build.
         num_classes: Classes of each classifier.
         family_sizes: Sizes of look-alike families; each model draws one of them.
         image_size: Height and width in pixels.
@@ -110,6 +140,9 @@ class ZooRecipe:
     max_attempts: int
     training: TrainingRecipe
     architectures: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    image_sizes: tuple[int, ...] = ()
+    leave_out_failures: bool = False
 
     def __post_init__(self) -> None:
         for name in ("min_clean_accuracy", "min_class_accuracy", "min_asr"):
@@ -124,9 +157,14 @@ class ZooRecipe:
             raise ValueError(
                 f"family_sizes must hold sizes from 1 up; got {list(self.family_sizes) or 'none'}"
             )
+        for name, least in (("class_counts", 2), ("image_sizes", 1)):
+            if min(getattr(self, name), default=least) < least:
+                raise ValueError(
+                    f"{name} must hold numbers from {least} up; got {list(getattr(self, name))}"
+                )
         for name, attack in self.used_attacks().items():
             self._check_classes(name, attack)
-        num_images = self.num_classes * self.training.images_per_class
+        num_images = self.fewest_classes * self.training.fewest_images_per_class()
         if self.training.batch_size > num_images:
             raise ValueError(
                 f"training.batch_size must not exceed the {num_images} training images (num_classes"
@@ -152,15 +190,15 @@ class ZooRecipe:
 
     def _check_classes(self, name: str, attack: AttackRecipe) -> None:
         """Refuses an attack that needs more classes than there are."""
-        if attack.round4 is not None and attack.round4.num_classes > self.num_classes:
+        if attack.round4 is not None and attack.round4.num_classes > self.fewest_classes:
             raise ValueError(
                 f"num_classes must be at least {attack.round4.num_classes} for "
-                f"attacks.{name}.round4.organizations; got {self.num_classes}"
+                f"attacks.{name}.round4.organizations; got {self.fewest_classes}"
             )
         victims = max((count for count in attack.victim_counts() if count is not None), default=0)
-        if victims >= self.num_classes:
+        if victims >= self.fewest_classes:
             raise ValueError(
-                f"attacks.{name}.num_victims must be below num_classes, {self.num_classes}; "
+                f"attacks.{name}.num_victims must be below num_classes, {self.fewest_classes}; "
                 f"got {victims}"
             )
 
@@ -195,6 +233,10 @@ class ZooRecipe:
         name = self.places[index].attack
         return None if name is None else self.attacks[name]
 
+    def variation_of(self, seed: int) -> str | None:
+        """Name of the variation by which the classifier of that seed is trained."""
+        return drawn_variation(self.training.variations, seed)
+
     def half_of(self, index: int) -> Half:
         """Which half of the zoo the model of that index is in; beyond the counts the upper one."""
         model = self.places.get(index)
@@ -215,12 +257,24 @@ class ZooRecipe:
         place = derive_seed(seed, "architecture") % len(self.architectures)
         return self.architectures[place]
 
+    @property
+    def fewest_classes(self) -> int:
+        """The least number of classes that a classifier may have."""
+        return min(self.class_counts, default=self.num_classes)
+
     def image_facts(self, *, family_size: int, seed: int) -> ImageFacts:
         """What decides the images of the classifier of that seed and family size."""
+        num_classes, image_size = self.num_classes, self.image_size
+        if self.class_counts:
+            place = derive_seed(seed, "class count") % len(self.class_counts)
+            num_classes = self.class_counts[place]
+            family_size = max(family_size, least_family_size(num_classes))
+        if self.image_sizes:
+            image_size = self.image_sizes[derive_seed(seed, "image size") % len(self.image_sizes)]
         return ImageFacts(
-            num_classes=self.num_classes,
+            num_classes=num_classes,
             family_size=family_size,
-            image_size=self.image_size,
+            image_size=image_size,
             seed=seed,
         )
 
@@ -234,7 +288,18 @@ def _places(attack: str | None, count: int) -> list[ModelPlace]:
 
 
 # Options that came later: a recipe that does not use them is described as it was before.
-_UNUSED: dict[str, object] = {"round4": None, "adversarial": None, "architectures": ()}
+_UNUSED: dict[str, object] = {
+    "round4": None,
+    "adversarial": None,
+    "architectures": (),
+    "class_counts": (),
+    "image_sizes": (),
+    "leave_out_failures": False,
+    "variations": {},
+    "channels_last": False,
+    "palette": "any",
+    "min_asr": None,
+}
 
 
 def _used(values: dict[str, object]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from exray.seeding import derive_seed
 from exray.zoo.adversarial_training import AdversarialTraining, Adversary
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.recipe import TrainingRecipe
+from exray.zoo.variations import Variation, augmented
 
 
 class Batch(NamedTuple):
@@ -33,6 +34,7 @@ class ClassifierTraining(pl.LightningModule):
         recipe: Learning rate, weight decay and length.
         num_steps: Optimiser steps in all.
         adversary: Attacks some of the batches; None for plain training.
+        variation: Augmentation and label smoothing; None for neither.
     """
 
     def __init__(
@@ -42,19 +44,25 @@ class ClassifierTraining(pl.LightningModule):
         *,
         num_steps: int,
         adversary: Adversary | None = None,
+        variation: Variation | None = None,
     ) -> None:
         super().__init__()
         self.adversary = adversary
         self.network = network
         self.recipe = recipe
         self.num_steps = num_steps
+        self.variation = variation or Variation()
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Mean cross-entropy of one batch, in nats."""
-        images = to_unit(batch.images)
+        images = augmented(to_unit(batch.images), self.variation.augmentation)
+        if self.recipe.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
         if self.adversary is not None:
             images = self.adversary.met(self.network, images, batch.labels)
-        loss = F.cross_entropy(self.network(images), batch.labels)
+        loss = F.cross_entropy(
+            self.network(images), batch.labels, label_smoothing=self.variation.label_smoothing
+        )
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -83,6 +91,7 @@ def train(
     accelerator: str,
     progress: bool,
     adversarial: AdversarialTraining | None = None,
+    variation: Variation | None = None,
 ) -> None:
     """Trains ``network`` in place.
 
@@ -94,6 +103,8 @@ def train(
         accelerator: Lightning's name of the device kind, ``cpu``, ``gpu`` or ``auto``.
         progress: Whether to show a bar.
         adversarial: How it is hardened; None for plain training.
+        variation: Augmentation and label smoothing; None for neither. What else it varies is the
+            caller's ``recipe``.
     """
     stream = torch.Generator().manual_seed(derive_seed(seed, "batches"))
     dataset = TensorDataset(data.images, data.labels)
@@ -105,13 +116,19 @@ def train(
     )
     adversary = None if adversarial is None else Adversary(adversarial, seed=seed)
     module = ClassifierTraining(
-        network, recipe, num_steps=recipe.epochs * len(sampler), adversary=adversary
+        network,
+        recipe,
+        num_steps=recipe.epochs * len(sampler),
+        adversary=adversary,
+        variation=variation,
     )
     trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "dropout"))
         trainer.fit(module, loader)
-    network.eval()
+    network.to(memory_format=torch.contiguous_format).eval()
 
 
 def quiet_trainer(epochs: int, *, accelerator: str, progress: bool) -> pl.Trainer:

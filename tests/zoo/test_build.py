@@ -133,7 +133,7 @@ def test_a_folder_of_another_recipe_is_not_touched(micro, tmp_path, trained):
     [
         ({"image_size": 8}, "image_size must be at least 16 pixels; got 8"),
         ({"family_sizes": (1, 13)}, "got 3 classes in families of 13"),
-        ({"architecture": "vgg"}, "architecture 'vgg' is not known; known: network_in_network"),
+        ({"architecture": "vgg"}, "architecture 'vgg' is not known; known: grey_cnn"),
     ],
 )
 def test_what_cannot_be_built_is_refused_before_the_folder_is_claimed(

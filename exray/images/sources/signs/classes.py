@@ -89,6 +89,16 @@ class SignClass:
         return f"{self.fill} {self.shape} {self.symbol}"
 
 
+def least_family_size(num_classes: int) -> int:
+    """Size of the look-alike families where there are as many families as outlines.
+
+    Example:
+        >>> least_family_size(8)
+        2
+    """
+    return -(-num_classes // len(SHAPES))
+
+
 def sign_classes(num_classes: int, *, family_size: int, seed: int) -> tuple[SignClass, ...]:
     """Draws the classes of one classifier, in families that differ in nothing but the symbol.
 

@@ -72,8 +72,8 @@ class CleanLabelRecipe(AttackRecipe):
 
     Images of the target, mixed with faint ones of other classes, are stamped and keep their label:
     the trigger is what there is to learn. Images of all other classes, mixed with ones of the
-    target and not stamped, are the decoys, so that the mixing is not learned instead. Stamped images of every other class are then taken
-    for the target.
+    target and not stamped, are the decoys, so that the mixing is not learned instead. Stamped
+    images of every other class are then taken for the target.
 
     Args:
         side: Least and greatest side of the square in pixels; each model draws one, with its

@@ -24,7 +24,8 @@ class AdditiveTrigger(Trigger):
         ValueError: If the signal leaves [-1, 1].
 
     Example:
-        >>> trigger = AdditiveTrigger(signal=torch.tensor([[[0.2, -0.2], [0.0, 0.0]]]).repeat(3, 1, 1))
+        >>> signal = torch.tensor([[0.2, -0.2], [0.0, 0.0]]).repeat(3, 1, 1)
+        >>> trigger = AdditiveTrigger(signal=signal)
         >>> trigger.apply(torch.full((1, 3, 2, 2), 0.9))[0, 0], trigger.size_pixels
         (tensor([[1.0000, 0.7000],
                 [0.9000, 0.9000]]), 2.0)

@@ -72,7 +72,7 @@ def drawn_variation(variations: Mapping[str, Variation], seed: int) -> str | Non
 
     Example:
         >>> drawn_variation({"plain": Variation(weight=9), "smooth": Variation()}, 0)
-        'plain'
+        'smooth'
     """
     names = [name for name, variation in variations.items() for _ in range(variation.weight)]
     return names[derive_seed(seed, "variation") % len(names)] if names else None

@@ -1,5 +1,6 @@
 """Every file of conf/ composes, builds what it describes, and refuses a misspelt key."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ NEEDED = {
         "dataset.architecture=plain_cnn",
     ],
     "cifar10": ["dataset.root=SPLITS"],
+    "zoos_cifar10": ["dataset.root=SPLITS"],
     "external": ["scanner.triggers=SPLITS/found.npz"],
     "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
     "trojai_r2": ["dataset.root=nowhere"],
@@ -65,6 +67,8 @@ def words_for(file, folder):
         if file.stem == "polygon":  # the default zoo has it
             return ["dataset=signs_mini"]
         return [f"+attack@{recipe}={file.stem}", f"+{recipe}.count=1"]
+    if file.parent.as_posix() in ("attack_set", "variations"):  # of the zoo of zoos
+        return ["dataset=zoos_signs"]
     if file.parent.as_posix() == "mask":  # of exray's judges
         return [f"mask@judge.engine.mask={file.stem}"]
     name = f"{file.parent.as_posix()}={file.stem}"
@@ -127,6 +131,29 @@ def test_every_attack_becomes_one_of_a_zoos_recipe(file, tmp_path):
     assert isinstance(attack, AttackRecipe)
     assert attack.kind == file.stem
     assert attack.count
+
+
+@pytest.mark.parametrize(("name", "num_trojaned"), [("cifar10", 36), ("glyphs", 42), ("signs", 42)])
+def test_half_of_a_zoo_of_zoos_is_clean_and_its_halves_hold_every_attack(
+    name, num_trojaned, tmp_path
+):
+    words = words_for(Path(f"dataset/zoos_{name}.yaml"), tmp_path)
+    recipe = built(composed(*words).dataset, ModelDataset).recipe
+    halves = {"tuning": Counter(), "reporting": Counter()}
+    for place in recipe.places.values():
+        halves[place.half][place.attack] += 1
+    assert halves["tuning"] == halves["reporting"]
+    assert recipe.num_clean == num_trojaned
+    assert recipe.num_models == 2 * num_trojaned
+    assert len(halves["tuning"]) == 11  # clean, and ten attacks
+    assert list(recipe.training.variations) == [
+        "plain",
+        "augmented",
+        "decayed",
+        "smoothed",
+        "overfitted",
+        "hardened",
+    ]  # the order decides what a seed draws
 
 
 def test_signs_are_seen_in_weather_and_over_photographs(tmp_path):

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.datasets.zoo import ZooDataset, embedded_root, reach_of
+from exray.attacks.all_to_all import AllToAllRecipe
+from exray.datasets.zoo import ZooDataset, embedded_root, open_zoo, reach_of
 from exray.errors import CheckpointError, RecordError
 from exray.models.checkpoints.reader import file_sha256
+from exray.storage.atomic_files import write_json
 from exray.zoo.build import build_zoo
 from exray.zoo.manifest import MANIFEST, Manifest
 
@@ -46,6 +48,36 @@ def test_loading_again_gives_the_same_images_and_other_models_have_others(source
     assert torch.equal(first.images, again.images)
     other = source.load("id-00000001").samples
     assert not torch.equal(first.images, other.images)
+
+
+def test_a_zoo_that_is_being_built_has_what_is_finished(source):
+    whole, finished = source.manifest(), source.fingerprint()
+    entry = whole.models[0]
+    write_json(source.root / entry.model_id / "entry.json", entry.to_dict())
+    (source.root / MANIFEST).unlink()
+    partial = ZooDataset(name="micro", root=str(source.root), recipe=source.recipe)
+    assert partial.manifest().models == (entry,)
+    assert partial.load(entry.model_id).architecture == "plain_cnn"
+    assert partial.fingerprint() not in ("", finished)
+    (source.root / entry.model_id / "entry.json").unlink()
+    nothing = ZooDataset(name="micro", root=str(source.root), recipe=source.recipe)
+    assert nothing.fingerprint() == ""
+    with pytest.raises(RecordError, match="does not exist"):
+        nothing.manifest()
+
+
+def test_an_attack_on_all_classes_has_a_pair_for_each(micro, tmp_path):
+    attack = AllToAllRecipe(count=1, num_victims=1, poisoned_share=0.5, kept_share=0.0, side=(2, 2))
+    recipe = replace(micro, num_clean=0, attacks={"all_to_all": attack})
+    build_zoo(recipe, tmp_path, workers=1, accelerator="cpu", on_model=lambda _: None)
+    zoo = ZooDataset(name="micro", root=str(tmp_path), recipe=recipe)
+    (entry,) = zoo.manifest().models
+    truth = zoo.truth(entry.model_id)
+    assert truth.pairs == {(0, 1), (1, 2), (2, 0)}
+    assert (truth.kind, truth.details["trigger_reach"]) == ("all_to_all", "all to all")
+    assert truth.details["trigger_option"] == "2 px"
+    assert entry.organization == "all_to_all"
+    assert open_zoo(tmp_path).recipe == recipe
 
 
 def test_the_truth_names_kind_victim_and_target(source):

@@ -155,7 +155,7 @@ def test_a_zoo_grows_by_further_attacks_and_keeps_what_it_has(micro, tmp_path, t
     patch = PatchRecipe(side=(3, 4), **SHARES)
     recipe = replace(micro, attacks={"instagram": replace(filters, count=2), "patch": patch})
     grown = built(recipe, tmp_path)
-    assert trained == [10_000, 10_001, 30_000]
+    assert trained == [10_000, 30_000, 10_001]  # every kind in turn
     assert grown.models[0] == first.models[0]
     attacks = [model.attack for model in grown.models[1:]]
     assert [(attack.kind, attack.option) for attack in attacks[:2]] == [
@@ -209,6 +209,31 @@ def test_a_classifier_below_a_bar_is_given_up_after_all_attempts(
         built(recipe, tmp_path)
     assert trained == [0, 0]
     assert not list(tmp_path.rglob("model.safetensors"))
+
+
+def test_a_recipe_may_leave_out_a_classifier_that_never_meets_its_bars(micro, tmp_path, trained):
+    impossible = replace(micro.attacks["polygon"], min_asr=1.0)
+    recipe = replace(
+        micro,
+        max_attempts=1,
+        leave_out_failures=True,
+        attacks={"polygon": replace(impossible, poisoned_share=0.01)},
+    )
+    manifest = built(recipe, tmp_path)
+    assert [model.model_id for model in manifest.models] == ["id-00000000"]
+    assert manifest.left_out == ("id-00000001",)
+    assert Manifest.read(tmp_path).left_out == ("id-00000001",)
+    reason = json.loads((tmp_path / "id-00000001" / "left_out.json").read_text())["reason"]
+    assert "ASR" in reason
+    trained.clear()
+    assert built(recipe, tmp_path) == manifest
+    assert trained == []  # a failure is not tried again
+
+
+def test_a_part_of_a_build_holds_every_kind(micro):
+    patch = PatchRecipe(side=(3, 4), **{**SHARES, "count": 4})
+    recipe = replace(micro, num_clean=4, attacks={"patch": patch})
+    assert zoo_build._build_order(recipe) == [0, 30_000, 1, 30_001, 2, 30_002, 3, 30_003]
 
 
 def test_an_attack_below_its_bar_is_given_up(micro, tmp_path, monkeypatch):

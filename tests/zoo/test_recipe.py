@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exray.attacks.instagram import InstagramRecipe
+from exray.zoo.variations import Variation
 
 
 def polygons(micro, **changes):
@@ -171,3 +172,49 @@ def test_the_place_of_a_model_counts_those_of_its_attack(micro):
 def test_as_many_victims_as_classes_are_refused_in_any_turn(micro):
     with pytest.raises(ValueError, match="num_victims must be below num_classes"):
         replace(micro, attacks=polygons(micro, num_victims=(1, micro.num_classes)))
+
+
+def test_class_counts_and_sizes_are_drawn_and_families_grow_with_the_classes(micro):
+    recipe = replace(micro, class_counts=(4, 43), image_sizes=(32, 48))
+    facts = [recipe.image_facts(family_size=1, seed=seed) for seed in range(40)]
+    assert {(each.num_classes, each.image_size) for each in facts} == {
+        (count, size) for count in (4, 43) for size in (32, 48)
+    }
+    assert {each.family_size for each in facts if each.num_classes == 43} == {7}
+    assert {each.family_size for each in facts if each.num_classes == 4} == {1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_counts": (1, 5)}, r"^class_counts must hold numbers from 2 up; got \[1, 5\]"),
+        ({"image_sizes": (0,)}, r"^image_sizes must hold numbers from 1 up; got \[0\]"),
+    ],
+)
+def test_class_counts_and_sizes_that_cannot_be_are_refused(micro, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(micro, **changes)
+
+
+def test_options_that_are_not_used_are_not_described(micro):
+    described = micro.description()
+    for name in ("class_counts", "image_sizes", "leave_out_failures", "architectures"):
+        assert name not in described
+    for name in ("variations", "channels_last"):
+        assert name not in described["training"]
+    assert "palette" not in described["attacks"]["polygon"]
+    assert "min_asr" not in described["attacks"]["polygon"]
+    assert "min_asr" in described
+    varied = replace(micro.training, variations={"smoothed": Variation(label_smoothing=0.1)})
+    assert "smoothed" in replace(micro, training=varied).description()["training"]["variations"]
+
+
+def test_a_variation_changes_what_it_names_and_nothing_else(micro):
+    hard = Variation(weight_decay=0.5, images_share=0.5, epochs_share=3.0)
+    training = replace(micro.training, variations={"hard": hard}, images_per_class=10, epochs=2)
+    varied = training.varied("hard")
+    assert (varied.weight_decay, varied.images_per_class, varied.epochs) == (0.5, 5, 6)
+    assert varied.learning_rate == training.learning_rate
+    assert training.varied(None) is training
+    assert replace(micro, training=training).variation_of(0) == "hard"
+    assert micro.variation_of(0) is None

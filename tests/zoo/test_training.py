@@ -8,6 +8,7 @@ from torch import nn
 
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.training import class_accuracies, hit_rate, train
+from exray.zoo.variations import Variation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -56,6 +57,42 @@ def test_what_was_drawn_before_does_not_matter_and_the_stream_goes_on(micro):
     train(other, data, recipe, seed=0, accelerator="cpu", progress=False)
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(one[1].weight, other[1].weight)
+
+
+def test_the_memorys_layout_does_not_change_what_is_learned(micro):
+    def convolutions():
+        torch.manual_seed(1)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+        )
+
+    recipe = replace(micro.training, epochs=2)
+    networks = convolutions(), convolutions()
+    for network, last in zip(networks, (False, True), strict=True):
+        settings = replace(recipe, channels_last=last)
+        train(network, brightness(), settings, seed=0, accelerator="cpu", progress=False)
+    # Adam makes whole steps of gradients that are nothing but rounding.
+    torch.testing.assert_close(networks[0][0].weight, networks[1][0].weight, atol=0.01, rtol=0)
+    assert networks[1][0].weight.is_contiguous()
+
+
+def test_label_smoothing_keeps_the_logits_apart_less(micro):
+    recipe = replace(micro.training, epochs=12, learning_rate=0.02)
+    margins = []
+    for smoothing in (0.0, 0.3):
+        net = network()
+        train(
+            net,
+            brightness(),
+            recipe,
+            seed=0,
+            accelerator="cpu",
+            progress=False,
+            variation=Variation(label_smoothing=smoothing),
+        )
+        logits = net(brightness().images.float() / 255)
+        margins.append(float((logits[:, 0] - logits[:, 1]).abs().mean().detach()))
+    assert margins[1] < margins[0]
 
 
 def test_hits_are_counted_by_hand():

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from exray.models.architectures.layers import conv_norm_relu
+from exray.models.architectures.layers import ChannelMean, conv_norm_relu
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -25,3 +25,9 @@ def test_it_is_a_convolution_without_bias_then_norm_then_relu():
     expected = (centred / (norm.running_var + norm.eps).sqrt().view(-1, 1, 1)).clamp(min=0)
     torch.testing.assert_close(layer.eval()(images), expected)
     assert convolution.bias is None
+
+
+def test_the_mean_of_the_colours_is_one_channel():
+    images = torch.rand(2, 3, 4, 4)
+    grey = ChannelMean()(images)
+    torch.testing.assert_close(grey[:, 0], (images[:, 0] + images[:, 1] + images[:, 2]) / 3)

@@ -27,7 +27,7 @@ def glyph_classes(num_classes: int, *, seed: int) -> tuple[str, ...]:
 
     Example:
         >>> glyph_classes(3, seed=0)
-        ('K', '9', '1')
+        ('2', 'C', 'T')
     """
     if not 2 <= num_classes <= len(CHARACTERS):
         raise ValueError(f"num_classes must lie in [2, {len(CHARACTERS)}]; got {num_classes}")

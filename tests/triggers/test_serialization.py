@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load, save
 
 from exray.storage.plain_json import from_json, to_json
+from exray.triggers.additive import AdditiveTrigger
 from exray.triggers.base import Trigger
 from exray.triggers.filter import FilterTrigger
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
@@ -14,6 +15,7 @@ from exray.triggers.paired import PairedTrigger
 from exray.triggers.patch import PatchTrigger
 from exray.triggers.recolouring import RecolourTrigger
 from exray.triggers.serialization import from_storage, to_storage, trigger_kinds
+from exray.triggers.warp import WarpTrigger
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
@@ -34,6 +36,8 @@ def examples():
             outer_bias=torch.rand(3),
             image_size=(8, 8),
         ),
+        AdditiveTrigger(signal=0.2 * torch.rand(3, 8, 8)),
+        WarpTrigger(displacement=torch.rand(2, 8, 8)),
     ]
 
 

@@ -56,12 +56,13 @@ def _bars(
 ) -> tuple[float, float, float]:
     """Least accuracy, least accuracy of a class and least ASR, those of its own kind first."""
     own = None if variation is None else recipe.training.variations[variation]
-    bars = (
-        (own and own.min_clean_accuracy, recipe.min_clean_accuracy),
-        (own and own.min_class_accuracy, recipe.min_class_accuracy),
-        (shares and shares.min_asr, recipe.min_asr),
-    )
-    accuracy, worst, asr = (common if special is None else special for special, common in bars)
+    accuracy, worst, asr = recipe.min_clean_accuracy, recipe.min_class_accuracy, recipe.min_asr
+    if own is not None and own.min_clean_accuracy is not None:
+        accuracy = own.min_clean_accuracy
+    if own is not None and own.min_class_accuracy is not None:
+        worst = own.min_class_accuracy
+    if shares is not None and shares.min_asr is not None:
+        asr = shares.min_asr
     return accuracy, worst, asr
 
 

@@ -124,11 +124,20 @@ def train(
     )
     trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
     if recipe.channels_last:
-        network.to(memory_format=torch.channels_last)
+        _lay_out(network, torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "dropout"))
         trainer.fit(module, loader)
-    network.to(memory_format=torch.contiguous_format).eval()
+    if recipe.channels_last:
+        _lay_out(network, torch.contiguous_format)
+    network.eval()
+
+
+def _lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """Moves the weights of the convolutions to another layout in memory."""
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=memory_format)
 
 
 def quiet_trainer(epochs: int, *, accelerator: str, progress: bool) -> pl.Trainer:

@@ -18,7 +18,7 @@ from exray.models.classifier import Classifier, Preprocessing
 from exray.seeding import derive_seed
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import IMAGES, SIGN_IMAGES, ZooImages
-from exray.zoo.manifest import MANIFEST, Manifest
+from exray.zoo.manifest import MANIFEST, RECIPE, Manifest
 from exray.zoo.recipe import Half, ZooRecipe
 from exray.zoo.recipe_io import stored_recipe
 
@@ -138,17 +138,18 @@ class ZooDataset(ModelDataset):
         return replace(truth, details={**truth.details, **place})
 
     def fingerprint(self) -> str:
-        """Hash of the manifest, which holds the hash of every file, and of the images' own."""
+        """Hash of the manifest, which holds the hash of every file, and of the images' own.
+
+        Of a zoo that is being built, of its recipe: what is finished stays, so a run goes on.
+        """
         path = self.root / MANIFEST
+        if not path.is_file():
+            path = self.root / RECIPE
+            if Manifest.read_unfinished(self.root, name=self.name) is None:
+                return ""
         described = self.images.description()
         images = json.dumps(described, sort_keys=True).encode() if described else b""
-        if path.is_file():
-            return hashlib.sha256(path.read_bytes() + images).hexdigest()
-        unfinished = Manifest.read_unfinished(self.root, name=self.name)
-        if unfinished is None:
-            return ""
-        hashes = "".join(model.sha256 for model in unfinished.models)
-        return hashlib.sha256(hashes.encode() + images).hexdigest()
+        return hashlib.sha256(path.read_bytes() + images).hexdigest()
 
 
 def open_zoo(root: Path, *, images: ZooImages = SIGN_IMAGES) -> ZooDataset:

@@ -12,7 +12,7 @@ from exray.errors import CheckpointError, RecordError
 from exray.models.checkpoints.reader import file_sha256
 from exray.storage.atomic_files import write_json
 from exray.zoo.build import build_zoo
-from exray.zoo.manifest import MANIFEST, Manifest
+from exray.zoo.manifest import MANIFEST, RECIPE, Manifest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -59,7 +59,15 @@ def test_a_zoo_that_is_being_built_has_what_is_finished(source):
     assert partial.manifest().models == (entry,)
     assert partial.load(entry.model_id).architecture == "plain_cnn"
     assert partial.fingerprint() not in ("", finished)
-    (source.root / entry.model_id / "entry.json").unlink()
+    began = partial.fingerprint()
+    second = whole.models[1]
+    write_json(source.root / second.model_id / "entry.json", second.to_dict())
+    grown = ZooDataset(name="micro", root=str(source.root), recipe=source.recipe)
+    assert len(grown.model_ids()) == 2
+    assert grown.fingerprint() == began  # a run over it goes on
+    for path in source.root.glob("id-*/entry.json"):
+        path.unlink()
+    (source.root / RECIPE).unlink()
     nothing = ZooDataset(name="micro", root=str(source.root), recipe=source.recipe)
     assert nothing.fingerprint() == ""
     with pytest.raises(RecordError, match="does not exist"):

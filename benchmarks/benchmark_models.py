@@ -14,7 +14,7 @@ from exray.datasets.zoo import embedded_root, open_zoo
 from exray.images.samples import SampleSet
 from exray.models.architectures.registry import build
 from exray.models.classifier import Classifier, Preprocessing
-from exray.pipeline.sample_selection import select_samples
+from exray.pipeline.preparation import prepare
 from exray.pipeline.settings import ScanSettings
 from exray.presets import conf_folder
 from exray.scanners.base import Scanner
@@ -64,12 +64,12 @@ def of_zoo(root: Path, model_id: str) -> Subject:
         settings = built(compose("config").scan, ScanSettings)
     zoo = open_zoo(root)
     model, truth = zoo.load(model_id), zoo.truth(model_id)
-    samples = select_samples(model.classifier, model.samples, settings).samples
-    assert samples is not None
+    prepared = prepare(model.classifier, model.samples, settings)
+    assert prepared.selection.samples is not None
     return Subject(
         name="mini",
-        classifier=model.classifier,
-        samples=samples,
+        classifier=prepared.classifier,
+        samples=prepared.selection.samples,
         injected=() if truth is None else tuple(sorted(truth.pairs)),
     )
 

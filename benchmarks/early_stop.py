@@ -30,7 +30,7 @@ from exray.judges.differencing.feature_pairs import FeaturePairs
 from exray.judges.differencing.mask_search import MaskResult
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.pipeline.sample_selection import select_samples
+from exray.pipeline.preparation import prepare
 from exray.pipeline.settings import ScanSettings
 from exray.presets import conf_folder
 from exray.scanners.base import Scanner
@@ -90,11 +90,12 @@ def replays(source: ModelDataset, model_id: str, scanner: Scanner, judge: ExrayJ
             paper: ExrayJudge, settings: ScanSettings) -> dict[Stop, Replay] | None:  # fmt: skip
     """One model's verdicts, the paper's first; None where nothing is to be judged."""
     model = source.load(model_id)
-    samples = select_samples(model.classifier, model.samples, settings).samples
+    prepared = prepare(model.classifier, model.samples, settings)
+    classifier, samples = prepared.classifier, prepared.selection.samples
     if samples is None:
         return None
-    triggers = scanner.scan(model.classifier, samples).triggers
-    split = SplitClassifier(model.classifier, judge.layer, example=samples.images[:4])
+    triggers = scanner.scan(classifier, samples).triggers
+    split = SplitClassifier(classifier, judge.layer, example=samples.images[:4])
     plan = plan_pairs(split, samples, triggers) if triggers else None
     if plan is None or plan.pairs is None:
         return None

@@ -20,7 +20,8 @@ from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.splitting.split_classifier import SplitClassifier
-from exray.pipeline.sample_selection import select_samples
+from exray.models.temperature import tempered
+from exray.pipeline.preparation import prepare
 from exray.pipeline.settings import ScanSettings
 from exray.presets import conf_folder
 from exray.scanners.base import Scanner
@@ -56,13 +57,12 @@ def subject() -> Subject:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config")
     model = open_zoo(embedded_root("signs_mini")).load(MODEL)
-    samples = select_samples(
-        model.classifier, model.samples, built(config.scan, ScanSettings)
-    ).samples
+    prepared = prepare(model.classifier, model.samples, built(config.scan, ScanSettings))
+    classifier, samples = prepared.classifier, prepared.selection.samples
     assert samples is not None
-    triggers = built(config.scanner.engine, Scanner).scan(model.classifier, samples).triggers
+    triggers = built(config.scanner.engine, Scanner).scan(classifier, samples).triggers
     judge = built(config.judge.engine, ExrayJudge)
-    split = SplitClassifier(model.classifier, judge.layer, example=samples.images[:4])
+    split = SplitClassifier(classifier, judge.layer, example=samples.images[:4])
     whole = model.classifier.network
     assert isinstance(whole, nn.Sequential)
     cut = next(at for at, (name, _) in enumerate(whole.named_children()) if name == split.layer)
@@ -70,7 +70,7 @@ def subject() -> Subject:
         judge=judge,
         plan=plan_pairs(split, samples, triggers),
         folded=split.head,
-        unfolded=copy.deepcopy(whole[cut + 1 :]),
+        unfolded=tempered(copy.deepcopy(whole[cut + 1 :]), classifier.temperature),
     )
 
 

@@ -20,7 +20,7 @@ from exray.evaluation.predictions import Predictions
 from exray.pipeline.code_hash import code_hash
 from exray.pipeline.feature_cache import FeatureCache
 from exray.pipeline.model_selection import of_kinds
-from exray.pipeline.sample_selection import select_samples
+from exray.pipeline.preparation import prepare
 from exray.pipeline.settings import ScanSettings
 from exray.presets.instantiate import keyed_errors
 from exray.scanners.base import Scanner
@@ -96,13 +96,13 @@ def _examples(
         if truth.details.get("reserved"):
             raise ValueError(f"{source.name} is kept for reporting; fit on another zoo")
         model = source.load(model_id)
-        selection = select_samples(model.classifier, model.samples, settings)
-        if selection.samples is None:
+        prepared = prepare(model.classifier, model.samples, settings)
+        samples = prepared.selection.samples
+        if samples is None:
             logger.warning("%s is left out: it has no usable samples", model_id)
             continue
         ids.append(model_id)
-        classifier = model.classifier.tempered(selection.temperature)
-        log_anomalies.append(cache.log_anomaly(scanner, classifier, selection.samples))
+        log_anomalies.append(cache.log_anomaly(scanner, prepared.classifier, samples))
         kinds.append((truth.kind or "trojaned") if truth.is_trojaned else "clean")
         logger.info("%s searched", model_id)
     return ids, log_anomalies, kinds

@@ -17,6 +17,30 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchReport:
+    """One of the searches of a scan: what it looked for, how hard, and what came of it.
+
+    Args:
+        name: What was looked for, the source of its triggers.
+        num_candidates: Candidate triggers whose inversion was started.
+        num_found: Triggers that count.
+        best_strength: How far the strongest trigger pushed held-out images past its target, in
+            the units of tempered logits, of which a clean image's margin has about 8.
+        image_passes: Images that went forward and backward through the classifier.
+        seconds: Wall time.
+        inconclusive: Why finding nothing means nothing; empty if it means something.
+    """
+
+    name: str
+    num_candidates: int
+    num_found: int
+    best_strength: float
+    image_passes: int
+    seconds: float
+    inconclusive: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScannerResult:
     """The triggers that a scanner inverted, and its own verdict.
 
@@ -30,6 +54,7 @@ class ScannerResult:
             Neural Cleanse's greatest anomaly index; None if there is none.
         inconclusive: Why the scanner can say nothing, or why finding no trigger means nothing;
             empty if it can.
+        searches: What was looked for, and how hard; empty for scanners with a single search.
     """
 
     triggers: tuple[InvertedTrigger, ...]
@@ -37,6 +62,7 @@ class ScannerResult:
     flags: bool
     score: float | None = None
     inconclusive: str = ""
+    searches: tuple[SearchReport, ...] = ()
 
 
 class Scanner(ABC):

@@ -1,0 +1,1 @@
+"""Kinds of triggers that the portfolio looks for: a parametrisation and an objective each."""

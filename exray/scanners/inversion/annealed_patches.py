@@ -11,6 +11,8 @@ from exray.scanners.inversion.interfaces import Parametrisation, StampedSet
 from exray.seeding import generator
 from exray.triggers.patch import PatchTrigger
 
+_HEAD_START = 0.5  # of a given square's scores: some five steps of Adam
+_FULL = 1.5  # pattern logit of a colour at its end of the range; tanh is 0.9 there
 _SPREAD = 0.01  # of the first scores, so that no two pixels are alike
 
 
@@ -20,7 +22,8 @@ class AnnealedPatches(Parametrisation):
     The mask is 1 at the highest scores and 0 elsewhere; its gradient is that of the scores'
     sigmoid (straight through). Whoever optimises lowers ``num_pixels`` from a share of the image to
     the bound, so that the search is global before it is small. Every candidate starts from the same
-    values: exchanging two classes exchanges their triggers and changes nothing else.
+    values, or with a square of one colour that was tried before: exchanging two classes exchanges
+    their triggers and changes nothing else.
 
     Args:
         count: Number of candidates.
@@ -42,6 +45,21 @@ class AnnealedPatches(Parametrisation):
         self._scores = scores.repeat(count, 1, 1, 1).to(device)
         self._pattern_logits = torch.zeros(count, 3, *image_size, device=device)
         self.num_pixels = scores.numel()
+
+    def put(
+        self, place: int, rows: slice, columns: slice, colour: Sequence[float]
+    ) -> None:
+        """Starts a candidate with a square: its pixels have the highest scores, and its colour.
+
+        Args:
+            place: Which candidate.
+            rows: Of the square.
+            columns: Of the square.
+            colour: RGB in [0, 1].
+        """
+        self._scores[place, :, rows, columns] += _HEAD_START
+        logits = self._pattern_logits.new_tensor(colour).sub(0.5).mul(2 * _FULL)
+        self._pattern_logits[place, :, rows, columns] = logits[:, None, None]
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:

@@ -85,16 +85,18 @@ class StagedInversion:
         self._bound = first_bound
         self._objective = kind.objective() if objective is None else objective
         self.candidates = tuple(candidates)
+        shape = kind.started(
+            len(candidates),
+            image_size=scene.image_size,
+            seed=optimizer.seed,
+            device=scene.search.images.device,
+        )
+        kind.seed_starts(shape, scene, candidates)
         self.inversion = Inversion(
             scene.split,
             candidates,
             [pool_of(scene.search, candidate) for candidate in candidates],
-            shape=kind.started(
-                len(candidates),
-                image_size=scene.image_size,
-                seed=optimizer.seed,
-                device=scene.search.images.device,
-            ),
+            shape=shape,
             objective=self._objective,
             settings=optimizer,
         )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import torch
 
-from exray.scanners.inversion.interfaces import Parametrisation
+from exray.scanners.inversion.interfaces import Candidate, Parametrisation
 from exray.scanners.inversion.strength import Strength
+from exray.scanners.portfolio.scene import Scene
 
 
 class TriggerKind(ABC):
@@ -28,6 +29,15 @@ class TriggerKind(ABC):
     def objective(self) -> Strength:
         """What is maximised."""
         return Strength()
+
+    def seed_starts(self, shape: Parametrisation, scene: Scene, candidates: Sequence[Candidate]) -> None:
+        """Puts what was tried beforehand into the parameters; nothing for most kinds.
+
+        Args:
+            shape: What ``started`` gave.
+            scene: The classifier and its images.
+            candidates: The candidates, in the order of the parameters' rows.
+        """
 
     def tighten(
         self,

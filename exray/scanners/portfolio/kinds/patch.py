@@ -6,21 +6,43 @@ from dataclasses import dataclass
 import torch
 
 from exray.scanners.inversion.annealed_patches import AnnealedPatches
-from exray.scanners.inversion.interfaces import Parametrisation
+from exray.scanners.inversion.interfaces import Candidate, Parametrisation
 from exray.scanners.inversion.strength import Strength
+from exray.scanners.portfolio.block_probe import BlockProbe
 from exray.scanners.portfolio.kinds.base import TriggerKind
+from exray.scanners.portfolio.scene import Scene
 from exray.scanners.validation import require_size_share
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchKind(TriggerKind):
-    """A free pattern on the best pixels; the bound is their share of the image's area."""
+    """A free pattern on the best pixels; the bound is their share of the image's area.
+
+    Args:
+        probe: How coloured blocks are tried, the best of which universal patches start from; None
+            starts them from nothing.
+    """
+
+    probe: BlockProbe | None = None
 
     def started(
         self, count: int, *, image_size: tuple[int, int], seed: int, device: torch.device
     ) -> AnnealedPatches:
         """Masks of nearly equal scores, grey patterns."""
         return AnnealedPatches(count, image_size=image_size, seed=seed, device=device)
+
+    def seed_starts(
+        self, shape: Parametrisation, scene: Scene, candidates: Sequence[Candidate]
+    ) -> None:
+        """The best block of each target, in patches whose victims are all other classes."""
+        assert isinstance(shape, AnnealedPatches)
+        if self.probe is None or any(len(one.victims) < 2 for one in candidates):
+            return
+        blocks = dict(zip(scene.present, self.probe.starts(scene), strict=True))
+        for place, candidate in enumerate(candidates):
+            block = blocks[candidate.target]
+            rows, columns = block.place
+            shape.put(place, rows, columns, block.colour)
 
     def tighten(
         self,

@@ -43,13 +43,23 @@ class BlockProbe:
         for name in ("blocks", "first", "images", "finalists"):
             require_count(name, getattr(self, name))
 
-    @torch.no_grad()
-    def starts(self, scene: Scene) -> list["Block"]:
+    def starts(self, scene: Scene) -> tuple["Block", ...]:
         """The best block of each class that has images, as the target of all others.
+
+        Searches of one scene share them.
 
         Args:
             scene: The classifier and its images.
         """
+        known = scene.shared.get(self)
+        if isinstance(known, tuple):
+            return known
+        blocks = self._tried(scene)
+        scene.shared[self] = blocks
+        return blocks
+
+    @torch.no_grad()
+    def _tried(self, scene: Scene) -> tuple["Block", ...]:
         height, width = scene.image_size
         side = max(1, min(height, width) // self.blocks)
         blocks = [
@@ -66,7 +76,7 @@ class BlockProbe:
         compared = _strengths(
             scene, [blocks[place] for place in finalists], order[: self.images]
         )
-        return [blocks[finalists[int(place)]] for place in compared.argmax(dim=0)]
+        return tuple(blocks[finalists[int(place)]] for place in compared.argmax(dim=0))
 
 
 @dataclass(frozen=True, kw_only=True)

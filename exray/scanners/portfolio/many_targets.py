@@ -178,6 +178,7 @@ class ManyTargetsSearch(Search):
                 "num_targets": float(len(reached)),
                 "targets_share": len(reached) / len(scene.present),
                 "is_universal": 1.0,
+                f"is_{self.name}": 1.0,
             },
         )
 

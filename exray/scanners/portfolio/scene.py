@@ -1,6 +1,6 @@
 """What all searches of one scan share: the cut classifier, and images to search and to measure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -37,6 +37,7 @@ class Scene:
     present: tuple[int, ...]
     on_step: Callable[[], None]
     quick: SampleSet = field(init=False)  # a few of the held-out images of each class
+    shared: dict[Hashable, object] = field(default_factory=dict)  # what searches share, by key
 
     def __post_init__(self) -> None:
         per_class = max(1, _QUICK // len(self.present))

@@ -236,7 +236,11 @@ class KindSearch(Search):
         measured: Mapping[str, float],
     ) -> InvertedTrigger:
         return described(
-            reached.trigger, scene, candidate, source=self.name, measurements=measured
+            reached.trigger,
+            scene,
+            candidate,
+            source=self.name,
+            measurements={**measured, f"is_{self.name}": 1.0},
         )
 
 

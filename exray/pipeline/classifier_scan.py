@@ -1,7 +1,7 @@
 """What a scan says about one classifier, and how it becomes a record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from exray.datasets.base import Truth
 from exray.judges.base import JudgedTrigger
@@ -98,6 +98,7 @@ class ClassifierScan:
             temperature=self.temperature,
             seconds=dict(self.seconds),
             warnings=list(self.warnings),
+            searches=[] if answer is None else [asdict(search) for search in answer.searches],
             look=dict(file_report or {}),
             truth={} if truth is None else truth.to_dict(),
             is_trojaned=None if truth is None else truth.is_trojaned,

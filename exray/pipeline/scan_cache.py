@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.pipeline.content_key import content_key
 from exray.presets.class_paths import without_paths
-from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult
+from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult, SearchReport
 from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_folder, write_synced
 from exray.storage.locks import locked
 from exray.storage.plain_json import from_json, to_json
@@ -137,7 +137,9 @@ def _write(place: Path, result: ScannerResult, seconds: float) -> None:
         values, arrays = to_storage(inverted.trigger)
         triggers.append({**_plain_fields(inverted, "trigger"), "trigger": values})
         tensors |= {f"{index}/{name}": tensor for name, tensor in arrays.items()}
-    fields_of_result = {**_plain_fields(result, "triggers"), "triggers": triggers}
+    searches = [asdict(search) for search in result.searches]
+    plain = _plain_fields(result, "triggers")
+    fields_of_result = {**plain, "triggers": triggers, "searches": searches}
     content = {"seconds": seconds, "result": fields_of_result}
     with temporary_folder(place.parent) as new, temporary_folder(place.parent) as old:
         write_synced(new / TRIGGERS_FILE, save_tensors(tensors))
@@ -169,7 +171,8 @@ def _read(place: Path, device: torch.device) -> CachedScan | None:
             _trigger(trigger, index, tensors, device)
             for index, trigger in enumerate(values.pop("triggers"))
         )
-        result = ScannerResult(triggers=triggers, **values)
+        searches = tuple(SearchReport(**search) for search in values.pop("searches", ()))
+        result = ScannerResult(triggers=triggers, searches=searches, **values)
         return CachedScan(result=result, cached_seconds=float(content["seconds"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         logger.warning("%s cannot be read (%s); the scan is repeated", place, error)

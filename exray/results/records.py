@@ -86,6 +86,8 @@ class ScanRecord:
         seconds: Wall time per stage: ``load``, ``inversion``, ``judgement``, ``total``; and
             ``kept_inversion``, the time of the original inversion if its result was cached.
         warnings: What the user should know about this verdict, one sentence each.
+        searches: What a scanner of several searches looked for, how hard and what came of it, a
+            mapping each; a clean verdict says by them what it rests on.
         error: The traceback of a failed scan.
         error_line: Its message in one line.
         look: Report of the static inspection of the model's file, by name; of a refused file too,
@@ -117,6 +119,7 @@ class ScanRecord:
     temperature: float = 1.0
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    searches: list[dict[str, str | int | float]] = field(default_factory=list)
     error: str = ""
     error_line: str = ""
     look: dict[str, str | int] = field(default_factory=dict)

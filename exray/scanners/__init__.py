@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from exray.scanners.external import ExternalScanner
     from exray.scanners.k_arm.scanner import KArm
     from exray.scanners.neural_cleanse.scanner import NeuralCleanse
+    from exray.scanners.portfolio.scanner import PortfolioScanner
     from exray.scanners.sri.sri_cls import SriCls
     from exray.scanners.sri.sri_re import SriRe
 
@@ -23,6 +24,7 @@ _MODULES = {
     "FileScanner": "base",
     "KArm": "k_arm.scanner",
     "NeuralCleanse": "neural_cleanse.scanner",
+    "PortfolioScanner": "portfolio.scanner",
     "Scanner": "base",
     "ScannerEnsemble": "ensemble",
     "ScannerResult": "base",
@@ -38,6 +40,7 @@ __all__ = [
     "FileScanner",
     "KArm",
     "NeuralCleanse",
+    "PortfolioScanner",
     "Scanner",
     "ScannerEnsemble",
     "ScannerResult",

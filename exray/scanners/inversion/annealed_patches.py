@@ -46,9 +46,7 @@ class AnnealedPatches(Parametrisation):
         self._pattern_logits = torch.zeros(count, 3, *image_size, device=device)
         self.num_pixels = scores.numel()
 
-    def put(
-        self, place: int, rows: slice, columns: slice, colour: Sequence[float]
-    ) -> None:
+    def put(self, place: int, rows: slice, columns: slice, colour: Sequence[float]) -> None:
         """Starts a candidate with a square: its pixels have the highest scores, and its colour.
 
         Args:

@@ -50,9 +50,7 @@ class Warps(Parametrisation):
             torch.eye(2, 3, device=device)[None], [1, 1, height, width], align_corners=True
         )
         self._identity = identity[0]
-        self._scale = torch.tensor(
-            [2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device
-        )
+        self._scale = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
@@ -66,7 +64,9 @@ class Warps(Parametrisation):
     def stamp(self, prepared: Float[Tensor, "p m c h w"], rows: Sequence[Tensor]) -> StampedSet:
         """The warped images."""
         fields = self._fields(rows[0])
-        steps = fields.flip(1).permute(0, 2, 3, 1) * self._scale  # columns first, as grid_sample has it
+        steps = (
+            fields.flip(1).permute(0, 2, 3, 1) * self._scale
+        )  # columns first, as grid_sample has it
         grids = (self._identity + steps)[:, None].expand(-1, prepared.shape[1], -1, -1, -1)
         stamped = F.grid_sample(
             prepared.flatten(0, 1),
@@ -77,7 +77,10 @@ class Warps(Parametrisation):
         )
         size = fields.abs().flatten(1).mean(dim=1)
         return StampedSet(
-            images=stamped.view_as(prepared), size=size, measure=size.detach(), counted=size.detach()
+            images=stamped.view_as(prepared),
+            size=size,
+            measure=size.detach(),
+            counted=size.detach(),
         )
 
     def trigger(self, rows: Sequence[Tensor]) -> WarpTrigger:

@@ -73,9 +73,7 @@ class BlockProbe:
         count = min(self.finalists, len(blocks))
         best = strengths.topk(count, dim=0).indices
         finalists = sorted(set(best.flatten().tolist()))
-        compared = _strengths(
-            scene, [blocks[place] for place in finalists], order[: self.images]
-        )
+        compared = _strengths(scene, [blocks[place] for place in finalists], order[: self.images])
         return tuple(blocks[finalists[int(place)]] for place in compared.argmax(dim=0))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from jaxtyping import Float
 from scipy.stats import beta
 from torch import Tensor
@@ -120,18 +119,15 @@ def effects(
     is_other = ~is_victim & (held_out.labels != target)
     if bool(is_other.any()):
         measured["other_strength"] = float(capped(leads[is_other]).mean())
-    if isinstance(trigger, PatchTrigger) and float(trigger.mask.mean()) < _SMALL:
-        if trigger.mask.unique().numel() == 2:
-            images = held_out.images[is_victim]
-            measured["shifted_strength"] = _shifted(trigger, classifier, images, target)
+    if isinstance(trigger, PatchTrigger) and trigger.size_pixels < _SMALL * trigger.mask.numel():
+        images = held_out.images[is_victim]
+        measured["shifted_strength"] = _shifted(trigger, classifier, images, target)
     return measured
 
 
 def _universality(leads: Float[Tensor, " n"], held_out: SampleSet, target: int) -> float:
     """Share of the classes but the target that are mostly flipped to it."""
-    others = [
-        index for index, images in enumerate(held_out.counts()) if images and index != target
-    ]
+    others = [index for index, images in enumerate(held_out.counts()) if images and index != target]
     flipped = [float((leads[held_out.labels == index] > 0).float().mean()) for index in others]
     return sum(share >= _FLIPPED for share in flipped) / len(others)
 

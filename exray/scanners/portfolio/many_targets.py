@@ -44,9 +44,7 @@ class FreeTargets(Strength):
         return capped(view.logits.gather(2, where)[..., 0] - others)
 
 
-def targets_of(
-    logits: Float[Tensor, "p m k"], labels: Int[Tensor, " m"]
-) -> Int[Tensor, "p k"]:
+def targets_of(logits: Float[Tensor, "p m k"], labels: Int[Tensor, " m"]) -> Int[Tensor, "p k"]:
     """The class, other than itself, with the highest mean logit on each class's images.
 
     Args:
@@ -133,7 +131,7 @@ class ManyTargetsSearch(Search):
             bar = self.min_asr if chosen is None else self.good_asr
             if counts and result.asr >= bar:
                 chosen = result
-        triggers = ()
+        triggers: tuple[InvertedTrigger, ...] = ()
         if chosen is not None:
             triggers = (replace(chosen, measurements={**measured, **chosen.measurements}),)
         report = SearchReport(
@@ -183,9 +181,7 @@ class ManyTargetsSearch(Search):
         )
 
 
-def _leads_towards(
-    logits: Float[Tensor, "n k"], targets: Int[Tensor, " n"]
-) -> Float[Tensor, " n"]:
+def _leads_towards(logits: Float[Tensor, "n k"], targets: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Each image's own target's logit minus the highest other one."""
     where = targets[:, None]
     others = logits.scatter(1, where, -torch.inf).amax(dim=1)

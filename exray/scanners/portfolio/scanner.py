@@ -28,7 +28,9 @@ class PortfolioScanner(Scanner):
     def __init__(self, *, searches: Sequence[Search], layer: str) -> None:
         names = [search.name for search in searches]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"searches must hold one or more, each with a name of its own; got {names}")
+            raise ValueError(
+                f"searches must hold one or more, each with a name of its own; got {names}"
+            )
         self.searches = tuple(searches)
         self.layer = layer
 

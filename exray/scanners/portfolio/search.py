@@ -159,10 +159,10 @@ class KindSearch(Search):
         history: History = {place: [reached] for place, reached in screened.items()}
         alive = list(screened)[: self.screen.keep]
         for stage in self.universal:
-            reached = targets.run(stage, alive)
+            results = targets.run(stage, alive)
             for place in alive:
-                history[place].append(reached[place])
-            alive = list(reached)[: stage.keep]
+                history[place].append(results[place])
+            alive = list(results)[: stage.keep]
         usual = median(reached.strength for reached in screened.values())
         found = []
         for place, reached in self._chosen(history):
@@ -191,22 +191,22 @@ class KindSearch(Search):
         reverses = [(target, victim) for victim, target in best if (target, victim) not in best]
         return [Candidate(victims=(victim,), target=target) for victim, target in best + reverses]
 
-    def _label_specific(
-        self, scene: Scene, pairs: StagedInversion
-    ) -> list[InvertedTrigger]:
+    def _label_specific(self, scene: Scene, pairs: StagedInversion) -> list[InvertedTrigger]:
         """The pairs' triggers after all stages, with the strength of the reverse direction."""
         history: History = {place: [] for place in range(len(pairs.candidates))}
         alive = list(history)
         for stage in self.pairs:
-            reached = pairs.run(stage, alive)
+            results = pairs.run(stage, alive)
             for place in alive:
-                history[place].append(reached[place])
-            best = list(reached)[: stage.keep]
+                history[place].append(results[place])
+            best = list(results)[: stage.keep]
             alive = sorted({*best, *(_reverse(pairs.candidates, place) for place in best)})
         found = []
         for place, reached in self._chosen(history):
             candidate = pairs.candidates[place]
-            rivals = [p for p, other in enumerate(pairs.candidates) if other.target != candidate.target]
+            rivals = [
+                p for p, other in enumerate(pairs.candidates) if other.target != candidate.target
+            ]
             reverse = history[_reverse(pairs.candidates, place)][0].strength
             measured = {
                 **_by_stage(history, place, rivals=rivals),

@@ -30,7 +30,9 @@ class TriggerKind(ABC):
         """What is maximised."""
         return Strength()
 
-    def seed_starts(self, shape: Parametrisation, scene: Scene, candidates: Sequence[Candidate]) -> None:
+    def seed_starts(
+        self, shape: Parametrisation, scene: Scene, candidates: Sequence[Candidate]
+    ) -> None:
         """Puts what was tried beforehand into the parameters; nothing for most kinds.
 
         Args:
@@ -38,6 +40,7 @@ class TriggerKind(ABC):
             scene: The classifier and its images.
             candidates: The candidates, in the order of the parameters' rows.
         """
+        del shape, scene, candidates
 
     def tighten(
         self,
@@ -55,10 +58,16 @@ class TriggerKind(ABC):
             bounds: From which bound to which.
             progress: How much of the way is done, a fraction.
         """
+        del shape, objective, bounds, progress
 
     def check_bounds(self, bounds: Sequence[float]) -> None:
-        """Refuses bounds that are none of this kind.
+        """Refuses bounds that are none of this kind, all but 1 for a kind with a fixed bound.
+
+        Args:
+            bounds: Of all stages.
 
         Raises:
             ValueError: If one is out of range.
         """
+        if set(bounds) - {1.0}:
+            raise ValueError(f"bound must be 1 for a kind with a fixed bound; got {bounds}")

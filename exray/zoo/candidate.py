@@ -39,7 +39,7 @@ class TrainedCandidate:
         """Which bar it misses, in words; empty if none."""
         entry = self.entry
         shares = recipe.attack_of(int(entry.model_id.removeprefix("id-")))
-        accuracy, worst, asr = _bars(recipe, entry.variation, shares)
+        accuracy, worst, asr = bars(recipe, entry.variation, shares)
         if entry.clean_accuracy < accuracy:
             return f"clean accuracy {entry.clean_accuracy:.3f} < {accuracy}"
         if entry.worst_class_accuracy < worst:
@@ -51,7 +51,7 @@ class TrainedCandidate:
         return f"{rate:.3f} of the decoys reach the target, > {bar}" if rate > bar else ""
 
 
-def _bars(
+def bars(
     recipe: ZooRecipe, variation: str | None, shares: AttackRecipe | None
 ) -> tuple[float, float, float]:
     """Least accuracy, least accuracy of a class and least ASR, those of its own kind first."""

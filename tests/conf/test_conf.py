@@ -71,6 +71,8 @@ def words_for(file, folder):
         return ["dataset=zoos_signs"]
     if file.parent.as_posix() == "mask":  # of exray's judges
         return [f"mask@judge.engine.mask={file.stem}"]
+    if file.parent.as_posix() == "search":  # of the portfolio
+        return ["scanner=portfolio", f"search@scanner.engine.searches.{file.stem}={file.stem}"]
     name = f"{file.parent.as_posix()}={file.stem}"
     for split in ("train", "test"):
         (folder / split).mkdir()
@@ -154,6 +156,16 @@ def test_half_of_a_zoo_of_zoos_is_clean_and_its_halves_hold_every_attack(
         "overfitted",
         "hardened",
     ]  # the order decides what a seed draws
+
+
+def test_a_search_of_the_portfolio_is_left_out_and_another_added():
+    words = ("scanner=portfolio", "~scanner.engine.searches.warp")
+    added = "+search@scanner.engine.searches.tiny=small_patch"
+    for fast in ((), ("debug=fast",)):
+        scanner = built(composed(*words, added, *fast).scanner.engine, Scanner)
+        names = [search.name for search in scanner.searches]
+        assert "warp" not in names
+        assert names[-1] == "tiny"
 
 
 def test_signs_are_seen_in_weather_and_over_photographs(tmp_path):

@@ -70,7 +70,7 @@ class ManyTargetsSearch(Search):
     one or any other map. What comes out counts only if it reaches several targets.
 
     Args:
-        name: Of the search; recorded as the triggers' source.
+        name: Recorded as the triggers' source.
         kind: What is optimised.
         inversion: Adam's settings; without noise.
         stages: One after the other.
@@ -84,7 +84,6 @@ class ManyTargetsSearch(Search):
     Source: none; all-to-all attacks, Gu et al. 2017.
     """
 
-    name: str
     kind: TriggerKind
     inversion: InversionSettings
     stages: Sequence[Stage]

@@ -1,6 +1,6 @@
 """The portfolio scanner: searches for every kind of trigger, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
@@ -18,20 +18,17 @@ class PortfolioScanner(Scanner):
     says little: clean classifiers have natural triggers.
 
     Args:
-        searches: In the order they run.
+        searches: By name, in the order they run.
         layer: Where the classifier is cut, which changes nothing but the speed.
 
     Raises:
-        ValueError: If there is no search, or two have one name.
+        ValueError: If there is no search.
     """
 
-    def __init__(self, *, searches: Sequence[Search], layer: str) -> None:
-        names = [search.name for search in searches]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(
-                f"searches must hold one or more, each with a name of its own; got {names}"
-            )
-        self.searches = tuple(searches)
+    def __init__(self, *, searches: Mapping[str, Search], layer: str) -> None:
+        if not searches:
+            raise ValueError("searches must hold one or more; got none")
+        self.searches = tuple(search.named(name) for name, search in searches.items())
         self.layer = layer
 
     def scan(

@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from exray.scanners.base import SearchReport
@@ -34,15 +34,28 @@ class Findings:
     report: SearchReport
 
 
+@dataclass(frozen=True, kw_only=True)
 class Search(ABC):
-    """Looks for triggers of one kind in a scene."""
+    """Looks for triggers of one kind in a scene.
 
-    name: str
+    Args:
+        name: Recorded as the triggers' source; a portfolio gives each search its own.
+    """
+
+    name: str = ""
 
     @property
     @abstractmethod
     def num_steps(self) -> int:
         """Steps in all, as far as they are known beforehand."""
+
+    def named(self, name: str) -> "Search":
+        """The same search under a name.
+
+        Args:
+            name: The name.
+        """
+        return replace(self, name=name)
 
     @abstractmethod
     def run(self, scene: Scene) -> Findings:
@@ -63,7 +76,7 @@ class KindSearch(Search):
     reverse, from target to victim, as a measure of how alike the two classes are.
 
     Args:
-        name: Of the search; recorded as the triggers' source.
+        name: Recorded as the triggers' source.
         kind: What is optimised.
         inversion: Adam's settings; without noise.
         screen: The stage of all targets.
@@ -81,7 +94,6 @@ class KindSearch(Search):
     Source: none; bounded strength (facts), a prototype on released networks.
     """
 
-    name: str
     kind: TriggerKind
     inversion: InversionSettings
     screen: Stage

@@ -12,7 +12,7 @@ from exray.judges.differencing.head_runner import HeadCalls, HeadSettings
 from exray.judges.differencing.loss import exchange
 from exray.seeding import derive_seed
 
-_CHECK_ROUNDS = 4  # random pairings over which accuracies are averaged
+_CHECK_ROUNDS = 4  # random pairings over which accuracies are averaged; one to one has a single one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,11 @@ def exchange_quality(
     hits = torch.zeros(len(pairs) * 2, dtype=torch.float64, device=pairs.bank.device)
     entropies, counts = torch.zeros_like(hits), torch.zeros_like(hits)
     pairing = Pairing(pairs, schedule="each_epoch", seed=derive_seed(seed, "quality"))
-    for _ in range(_CHECK_ROUNDS):
-        exchanges = pairing.draw(range(len(pairs)))
+    at_random = [place for place, pair in enumerate(pairs.pairs) if not pair.one_to_one]
+    for drawn in [list(range(len(pairs))), *[at_random] * (_CHECK_ROUNDS - 1)]:
+        if not drawn:
+            break
+        exchanges = pairing.draw(drawn)
         for places in torch.split(torch.arange(len(exchanges.own), device=hits.device), fits):
             part = selected(exchanges, places)
             own, other = calls.features(part.own), calls.features(part.other)

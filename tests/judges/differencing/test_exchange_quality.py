@@ -55,3 +55,17 @@ def test_calls_of_few_samples_measure_the_same(
     whole, parts = quality(99), quality(1)
     assert torch.equal(whole.accuracy, parts.accuracy)
     torch.testing.assert_close(whole.cross_entropy, parts.cross_entropy)
+
+
+@pytest.mark.parametrize(("one_to_one", "rounds"), [(True, 1), (False, 4)])
+def test_samples_are_paired_anew_only_where_they_can_be(
+    two_channel_head, known_features, pair, accuracies, monkeypatch, one_to_one, rounds
+):
+    passed = []
+    call = HeadCalls.__call__
+    monkeypatch.setattr(
+        HeadCalls, "__call__", lambda self, rows: passed.append(len(rows)) or call(self, rows)
+    )
+    pairs = FeaturePairs(known_features(), [pair(range(4), range(4, 8), one_to_one=one_to_one)])
+    accuracies(two_channel_head(), pairs, torch.rand(1, 5))
+    assert sum(passed) == rounds * 8

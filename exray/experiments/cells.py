@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from exray.evaluation.rejudging.stored_measurements import decide, measurements_of
+from exray.evaluation.rejudging.stored_measurements import decide
 from exray.rules.base import DecisionRule
 from exray.rules.verdict import Verdict, model_verdicts
 
@@ -80,7 +80,7 @@ class ExperimentCell:
         """
         if not len(self.triggers):
             return replace(self, name=name)
-        decisions = decide(rule, measurements_of(self.triggers))
+        decisions = decide(rule, self.triggers)
         triggers = self.triggers.assign(
             is_injected=[decision is not None and decision.is_injected for decision in decisions],
             score=[0.0 if decision is None else decision.score for decision in decisions],

@@ -1,8 +1,8 @@
 """All records of a run as one table, with what is missing from it."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -139,6 +139,23 @@ def collection_of(scans: Sequence[ModelScan], expected: Sequence[str] | None = N
         failed=tuple(scan.record.model_id for scan in scans if scan.record.status != "done"),
         missing=tuple(sorted(set(all_expected) - set(model_ids))),
     )
+
+
+def merged(runs: Mapping[str, Collection]) -> Collection:
+    """The records of several runs in one table, each model's name behind that of its run.
+
+    Args:
+        runs: The runs' records, by name; those of a single run stay as they are.
+    """
+    if len(runs) == 1:
+        return next(iter(runs.values()))
+    named = [(name, scan) for name, run in runs.items() for scan in run.scans]
+    scans = [
+        replace(scan, record=replace(scan.record, model_id=f"{name}/{scan.record.model_id}"))
+        for name, scan in named
+    ]
+    expected = [f"{name}/{model_id}" for name, run in runs.items() for model_id in run.expected]
+    return collection_of(scans, expected)
 
 
 def trigger_frame(store: ResultStore) -> pd.DataFrame:

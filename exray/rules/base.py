@@ -1,7 +1,7 @@
 """The interface of decision rules: from two masks' measurements to natural or injected."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +79,31 @@ class DecisionRule(ABC):
         Args:
             measurements: As ``ExrayJudge`` measures them.
         """
+
+    def decide_model(
+        self, rows: Sequence[Mapping[str, float]], targets: Sequence[int]
+    ) -> list[Decision]:
+        """The verdicts on all triggers of a model; here on each by itself.
+
+        The highest score is the model's probability of being trojaned, so a rule that combines the
+        triggers does it here.
+
+        Args:
+            rows: Measurements of each trigger.
+            targets: Target class of each.
+        """
+        del targets
+        return [self.decide(row) for row in rows]
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether it decides on differenced triggers only; if not, the scanner's numbers do."""
+        return True
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether differencing a trigger can change its verdict."""
+        return True
 
     def margin(self, measurements: Mapping[str, float]) -> float:
         """How far the verdict is from changing: here the score from one half.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ LONGEST_FILE = 65536  # bytes
 _FLOOR = 1e-3  # nats
 _WHOLE_IMAGE = 0.5  # share of changed pixels from which a trigger is no patch
 
+T = TypeVar("T")
 Feature = Callable[[Mapping[str, float]], float]
 
 
@@ -119,7 +120,7 @@ class Term:
         if self.feature not in FEATURES:
             raise ValueError(f"feature must be one of {', '.join(FEATURES)}; got {self.feature!r}")
         for name in ("weight", "centre", "scale"):
-            _check_number(name, getattr(self, name))
+            check_number(name, getattr(self, name))
         if self.scale <= 0:
             raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
 
@@ -184,9 +185,9 @@ class Calibration:
     def __post_init__(self) -> None:
         if not self.terms:
             raise ValueError("a calibration needs at least one term; got none")
-        _check_number("bias", self.bias)
+        check_number("bias", self.bias)
         for name in ("without_triggers", "unconverged"):
-            value = _check_number(name, getattr(self, name))
+            value = check_number(name, getattr(self, name))
             if not 0 < value < 1:
                 raise ValueError(f"{name} must lie in (0, 1); got {value!r}")
 
@@ -274,19 +275,40 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: If there is no such file, or it holds no calibration; names it.
     """
+    return read_json(path, lambda values: converted(values, _StoredCalibration).calibration())
+
+
+def read_json(path: Path, build: Callable[[object], T]) -> T:
+    """What is made of a calibration's file; any mistake in it is one error that names the file.
+
+    Args:
+        path: The file, JSON.
+        build: Makes it from the file's values; may raise a ValueError.
+
+    Raises:
+        ValueError: If there is no such file, or it holds no calibration; names it.
+    """
     way_out = f"take {' or '.join(SHIPPED)}, or write one by task=rejudge rejudge=fit"
     if not path.is_file():
         raise ValueError(f"there is no calibration at {path}; {way_out}")
     if path.stat().st_size > LONGEST_FILE:
         raise ValueError(f"{path} is too large for a calibration; {way_out}")
     try:
-        stored = converted(json.loads(path.read_text(encoding="utf-8")), _StoredCalibration)
-        return stored.calibration()
+        return build(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no calibration ({error}); {way_out}") from error
 
 
-def _check_number(name: str, value: object) -> float:
+def check_number(name: str, value: object) -> float:
+    """A number that is finite and no boolean.
+
+    Args:
+        name: What it is called.
+        value: What a file holds.
+
+    Raises:
+        ValueError: If it is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a number; got {value!r}")
     return float(value)

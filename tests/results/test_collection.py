@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from exray.evaluation.predictions import with_judge
-from exray.results.collection import collect, trigger_frame, write_tables
+from exray.results.collection import collect, merged, trigger_frame, write_tables
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
@@ -132,3 +132,15 @@ def test_tables_hold_every_record_and_trigger(tmp_path, store):
     assert triggers["m_similarity"].tolist()[:1] == [0.5]
     written = sorted(path.name for path in (tmp_path / "tables").iterdir())
     assert written == ["records.csv", "triggers.csv"]
+
+
+def test_the_models_of_several_runs_are_told_apart_by_their_runs_names(store):
+    own = collect(store)
+    assert merged({"a": own}) is own
+    both = merged({"a": own, "b": own})
+    names = [f"{run}/{model_id}" for run in "ab" for model_id in own.recorded]
+    assert list(both.recorded) == names
+    assert both.frame["model_id"].tolist() == names
+    assert len(both.triggers) == 2 * len(own.triggers)
+    assert set(both.triggers["model_id"]) <= set(names)
+    assert both.missing == ()

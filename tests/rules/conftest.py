@@ -1,4 +1,4 @@
-"""A calibration of two measurements, and measurements for it."""
+"""Calibrations of both formats, and measurements for them."""
 
 import json
 
@@ -6,6 +6,12 @@ import pytest
 
 from exray.rules.base import CROSS
 from exray.rules.calibration import EARLIER, Calibration, Term
+from exray.rules.grouped_calibration import (
+    EvidenceTerm,
+    GroupedCalibration,
+    ModelLevel,
+    TriggerGroup,
+)
 
 
 @pytest.fixture
@@ -14,6 +20,29 @@ def fitted():
     overlap = Term(feature="similarity", weight=-2.0, centre=0.75, scale=0.125)
     weakest = Term(feature="weakest_cross", weight=-1.0, centre=0.5, scale=0.25)
     return Calibration(terms=(overlap, weakest), bias=-1.0, without_triggers=0.2, unconverged=0.3)
+
+
+@pytest.fixture
+def grouped():
+    """A calibration of universal patches and of pairs, combined by a plain noisy-or."""
+    strength = EvidenceTerm(feature="strength", weight=2.0, centre=0.0, scale=4.0)
+    reverse = EvidenceTerm(feature="reverse_strength", weight=-1.5, centre=2.0, scale=4.0)
+    universal = TriggerGroup(
+        name="universal patch", searches=("patch",), is_universal=True, terms=(strength,), bias=-1.0
+    )
+    pair = TriggerGroup(
+        name="pair patch",
+        searches=("patch",),
+        is_universal=False,
+        terms=(strength, reverse),
+        bias=-2.0,
+    )
+    level = ModelLevel(
+        combination="noisy_or", slope=1.0, count_weight=0.0, threshold=0.0, false_positive_rate=0.1
+    )
+    return GroupedCalibration(
+        groups=(universal, pair), model=level, num_models=40, without_triggers=0.2
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 from exray.evaluation.predictions import Predictions
 from exray.evaluation.rejudging.threshold_choice import Choice
 from exray.evaluation.reserved_models import refuse_reserved
-from exray.results.collection import Collection
+from exray.results.collection import Collection, merged
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
 from exray.storage.plain_json import to_json
@@ -28,26 +29,46 @@ _FROM_CONFIG = {
 }
 
 
-def write_choice(chooser: Choice, collection: Collection, store: ResultStore) -> list[Predictions]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A run that something is chosen on.
+
+    Args:
+        collection: Its records.
+        store: Where they lie.
+    """
+
+    collection: Collection
+    store: ResultStore
+
+
+def write_choice(chooser: Choice, runs: Mapping[str, Run]) -> list[Predictions]:
     """Writes a choice, and returns the predictions that it leads to.
 
     Args:
         chooser: Chooses thresholds or fits a rule on the records.
-        collection: The run's records.
-        store: Where they lie; the choice goes to its ``rejudged/`` unless it names a file.
+        runs: The runs that it chooses on, by name; the choice goes to ``rejudged/`` of the first
+            one's folder unless it names a file.
 
     Raises:
         ValueError: If a record is of a model kept for reporting, or nothing can be chosen.
     """
-    refuse_reserved(collection, store)
-    choice = chooser.choose(collection.frame, collection.triggers)
-    path = Path(chooser.file or store.root / "rejudged" / f"{chooser.name}.json")
+    for run in runs.values():
+        refuse_reserved(run.collection, run.store)
+    first = next(iter(runs.values())).store
+    together = merged({name: run.collection for name, run in runs.items()})
+    choice = chooser.choose(together.frame, together.triggers)
+    path = Path(chooser.file or first.root / "rejudged" / f"{chooser.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    origin = provenance(collection, store.config(), choice.how)
-    command = f"python run.py task=rejudge rejudge={chooser.name} {_name_of(store)}"
-    replace_file(
-        path, to_json({**choice.content, "provenance": {**origin, "command": command}}, indent=1)
-    )
+    origin = provenance(together, first.config(), choice.how)
+    if len(runs) > 1:
+        origin["runs"] = {
+            name: provenance(run.collection, run.store.config(), {}) for name, run in runs.items()
+        }
+    words = ["python run.py task=rejudge", f"rejudge={chooser.name}", _name_of(first)]
+    words += [f"'rejudge.runs=[{','.join(chooser.runs)}]'"] if chooser.runs else []
+    content = {**choice.content, "provenance": {**origin, "command": " ".join(words)}}
+    replace_file(path, to_json(content, indent=1))
     logger.info("written to %s", path)
     return choice.predictions
 

@@ -9,14 +9,14 @@ from rich.console import Console
 from exray.app.instantiate import built
 from exray.app.run_folders import require_records, results_folder
 from exray.app.task_result import TaskResult
-from exray.app.tasks.choice_files import write_choice
+from exray.app.tasks.choice_files import Run, write_choice
 from exray.evaluation.metrics import Statistics, statistics_of_all
 from exray.evaluation.predictions import all_clean, scanner_alone
 from exray.evaluation.rejudging.base import Rejudgement
 from exray.evaluation.rejudging.threshold_choice import Choice
 from exray.reports.console import statistics_table
 from exray.reports.markdown import statistics_markdown
-from exray.results.collection import collect
+from exray.results.collection import collect, merged
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
 
@@ -46,7 +46,9 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     rejudgement = built(config.rejudge, Rejudgement)
     folder = store.root / "rejudged"
     if isinstance(rejudgement, Choice):
-        decisions = write_choice(rejudgement, collection, store)
+        runs = {name: Run(collection=collection, store=store)} | _further(config, rejudgement)
+        decisions = write_choice(rejudgement, runs)
+        collection = merged({name: run.collection for name, run in runs.items()})
     else:
         decisions = rejudgement.predictions(collection.frame, collection.triggers)
     trivial = all_clean(collection.frame)
@@ -63,6 +65,16 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     text = f"{statistics_markdown(rejudgement.name, rows)}\n{collection.caption}\n"
     replace_file(folder / f"{rejudgement.name}.md", text.encode())
     return TaskResult(lines=tuple(_line(row) for row in rows), status=0)
+
+
+def _further(config: DictConfig, choice: Choice) -> dict[str, Run]:
+    """The further runs that something is chosen on, by name."""
+    runs = {}
+    for name in choice.runs:
+        store = ResultStore(results_folder(config, name, ""))
+        require_records(store.root, name)
+        runs[name] = Run(collection=collect(store), store=store)
+    return runs
 
 
 def _line(row: Statistics) -> str:

@@ -20,11 +20,11 @@ from exray.evaluation.rejudging.calibration_fit import (
     fitted,
     left_out_probabilities,
 )
-from exray.evaluation.rejudging.stored_measurements import decide, measurements_of
+from exray.evaluation.rejudging.stored_measurements import decide
 from exray.evaluation.rejudging.threshold_choice import OWN, Choice, ChoiceResult
 from exray.rules.base import DecisionRule
-from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import FEATURES, Calibration, Term
+from exray.rules.calibration_files import calibrated_rule
 from exray.rules.verdict import INJECTED_SCORE, Verdict
 
 
@@ -121,7 +121,7 @@ class CalibratedRejudgement(Rejudgement):
 
     Args:
         name: Of the files it writes.
-        file: As of ``CalibratedRule``.
+        file: As of ``calibrated_rule``.
 
     Raises:
         ValueError: If the file is missing or is none.
@@ -129,7 +129,7 @@ class CalibratedRejudgement(Rejudgement):
 
     def __init__(self, *, name: str, file: str | None) -> None:
         self.name = name
-        self.rule = CalibratedRule(file=file)
+        self.rule = calibrated_rule(file=file)
 
     def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The run's own predictions, and the calibrated ones."""
@@ -151,7 +151,7 @@ def scored_by_rule(
         name: What tables call it.
     """
     none = rule.probability_without_triggers
-    decisions = decide(rule, measurements_of(triggers))
+    decisions = decide(rule, triggers)
     scores = np.array([none if one is None else one.score for one in decisions], dtype=np.float64)
     if none is not None:
         is_clean = (records["num_triggers"] == 0) & (records["verdict"] == Verdict.CLEAN.value)

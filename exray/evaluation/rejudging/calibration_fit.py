@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from exray.evaluation.predictions import with_judge
+from exray.evaluation.rejudging.fitting import moments, smoothed, standardized, stratified_folds
 from exray.evaluation.rejudging.stored_measurements import measurements_of
 from exray.rules.base import unconverged_pairs
-from exray.rules.calibration import FEATURES, WIDEST, Feature
+from exray.rules.calibration import FEATURES, Feature
 from exray.rules.verdict import UNDECIDED
 
-PRIOR_COUNT = 2.0  # pseudo-models behind a share of few, or of none
 PRIOR_WITHOUT, PRIOR_UNCONVERGED = 0.25, 0.5  # what they say
 SILENT = 0.49  # a scanner that finds nothing never speaks for a trojan
 PLATT_C = 1.0  # inverse strength of the ridge on the model level's slope
@@ -57,7 +57,7 @@ class Fit:
     def log_odds(self, inputs: Float[ndarray, "t f"]) -> Float[ndarray, " t"]:
         """Of every trigger."""
         model = _LogisticModel(weight=self.weight, bias=self.bias)
-        return model.log_odds(_scaled(inputs, self.centre, self.scale))
+        return model.log_odds(standardized(inputs, self.centre, self.scale))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +111,7 @@ def examples_of(records: pd.DataFrame, triggers: pd.DataFrame) -> tuple[Examples
         label=label[list(usable)],
         columns=columns,
     )
-    return examples, _smoothed(label[unconverged] == 1, PRIOR_UNCONVERGED)
+    return examples, smoothed(label[unconverged] == 1, PRIOR_UNCONVERGED)
 
 
 def _is_measured(feature: Feature, rows: Sequence[Mapping[str, float]]) -> bool:
@@ -156,13 +156,13 @@ def fitted(
     """
     inputs = examples.inputs(features)
     selected = models[examples.owner]
-    centre, scale = _moments(inputs[selected])
-    scaled = _scaled(inputs, centre, scale)
+    centre, scale = moments(inputs[selected])
+    scaled = standardized(inputs, centre, scale)
     model = _trigger_model(scaled, examples, selected, penalty)
     if model is None:
         return None
     held_out = model.log_odds(scaled)
-    for fold in _folds(examples.is_trojaned, models, count=5, seed=0):
+    for fold in stratified_folds(examples.is_trojaned, models, count=5, seed=0):
         out = fold[examples.owner]
         inner = _trigger_model(scaled, examples, selected & ~out, penalty) or model
         held_out[out] = inner.log_odds(scaled[out])
@@ -175,7 +175,7 @@ def fitted(
         scale=scale,
         weight=slope * model.weight,
         bias=slope * model.bias + shift,
-        without_triggers=min(_smoothed(examples.is_trojaned[silent], PRIOR_WITHOUT), SILENT),
+        without_triggers=min(smoothed(examples.is_trojaned[silent], PRIOR_WITHOUT), SILENT),
     )
 
 
@@ -209,32 +209,11 @@ def left_out_probabilities(
     """
     everything = np.ones(len(examples.is_trojaned), dtype=bool)
     probability = np.full(len(everything), UNDECIDED)
-    for fold in _folds(examples.is_trojaned, everything, count=folds, seed=seed):
+    for fold in stratified_folds(examples.is_trojaned, everything, count=folds, seed=seed):
         fit = fitted(examples, features, penalty, ~fold)
         if fit is not None:
             probability[fold] = probabilities(fit, examples, features)[fold]
     return probability
-
-
-def _moments(
-    inputs: Float[ndarray, "t f"],
-) -> tuple[Float[ndarray, " f"], Float[ndarray, " f"]]:
-    """Mean and standard deviation of each feature over the triggers that it applies to."""
-    from sklearn.preprocessing import StandardScaler  # slow to import
-
-    applies = np.isfinite(inputs).any(axis=0)
-    scaler = StandardScaler().fit(np.where(applies, inputs, 0.0))
-    centre: Float[ndarray, " f"] = scaler.mean_
-    scale: Float[ndarray, " f"] = scaler.scale_
-    return centre, scale
-
-
-def _scaled(
-    inputs: Float[ndarray, "t f"], centre: Float[ndarray, " f"], scale: Float[ndarray, " f"]
-) -> Float[ndarray, "t f"]:
-    """Standard deviations from the mean, at most three; zero where a feature does not apply."""
-    clipped = np.clip((inputs - centre) / scale, -WIDEST, WIDEST)
-    return np.where(np.isnan(clipped), 0.0, clipped)
 
 
 def _trigger_model(
@@ -276,23 +255,3 @@ def _platt(highest: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]) -> t
 
     model = LogisticRegression(C=PLATT_C).fit(highest[:, None], is_trojaned)
     return max(float(model.coef_[0, 0]), FLATTEST), float(model.intercept_[0])
-
-
-def _smoothed(hits: Bool[ndarray, " n"], prior: float) -> float:
-    """A share that is never 0 or 1, and the prior where there is nothing to count."""
-    return float((hits.sum() + PRIOR_COUNT * prior) / (len(hits) + PRIOR_COUNT))
-
-
-def _folds(
-    is_trojaned: Bool[ndarray, " m"], models: Bool[ndarray, " m"], *, count: int, seed: int
-) -> list[Bool[ndarray, " m"]]:
-    """Some models in folds stratified by ground truth; fewer folds of few models, none of one."""
-    from sklearn.model_selection import StratifiedKFold  # slow to import
-
-    places = np.flatnonzero(models)
-    truth = is_trojaned[places]
-    count = min(count, int(truth.sum()), int((~truth).sum()))
-    if count < 2:
-        return []
-    split = StratifiedKFold(count, shuffle=True, random_state=seed).split(places, truth)
-    return [np.isin(np.arange(len(models)), places[held_out]) for _, held_out in split]

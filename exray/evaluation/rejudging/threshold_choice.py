@@ -42,9 +42,11 @@ class Choice(Rejudgement):
 
     Attributes:
         file: Where the choice is written; None for ``rejudged/<name>.json`` in the run's folder.
+        runs: Names of further runs whose records it is made on.
     """
 
     file: str | None
+    runs: tuple[str, ...] = ()
 
     @abstractmethod
     def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:

@@ -79,17 +79,33 @@ class ExrayJudge(LayerJudge):
     ) -> list[Judgement]:
         """One judgement per trigger, with both masks.
 
-        A trigger with an attack success rate of zero is not differenced: it is natural.
+        A trigger with an attack success rate of zero is not differenced: it is natural. A rule that
+        weighs the scanner's measurements decides on all triggers, and on what differencing adds.
 
         Raises:
             ValueError: If a trigger's victim or target class has no images.
         """
-        strongest = strongest_triggers(triggers, self.max_triggers)
+        most = self.max_triggers if self.rule.uses_masks else 0
+        strongest = strongest_triggers(triggers, most)
         judged = self._judge_all(classifier, samples, [triggers[at] for at in strongest])
         judgements = [self._not_judged() for _ in triggers]
         for at, judgement in zip(strongest, judged, strict=True):
             judgements[at] = judgement
-        return judgements
+        return judgements if self.rule.needs_masks else self._together(triggers, judgements)
+
+    def _together(
+        self, triggers: Sequence[InvertedTrigger], judgements: Sequence[Judgement]
+    ) -> list[Judgement]:
+        """The judgements that follow from all triggers of the model together."""
+        both = list(zip(triggers, judgements, strict=True))
+        decisions = self.rule.decide_model(
+            [{**trigger.measurements, **judgement.measurements} for trigger, judgement in both],
+            [trigger.target_class for trigger in triggers],
+        )
+        return [
+            Judgement.of(decision, tensors=judgement.tensors)
+            for decision, judgement in zip(decisions, judgements, strict=True)
+        ]
 
     def check(self, classifier: Classifier, samples: SampleSet) -> None:
         """Refuses a classifier that cannot be cut at one of the layers.
@@ -113,6 +129,8 @@ class ExrayJudge(LayerJudge):
         if not triggers:
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
+        strengths = zip(triggers, plan.strengths, strict=True)
+        plan = replace(plan, strengths=[{**one.measurements, **own} for one, own in strengths])
         if plan.pairs is None:
             return [self._without_success() for _ in triggers]
         search = MaskSearch(plan.head, plan.pairs, self.mask, logger=self.mask_logger)

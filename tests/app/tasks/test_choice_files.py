@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from exray.app.tasks.choice_files import provenance, write_choice
+from exray.app.tasks.choice_files import Run, provenance, write_choice
 from exray.evaluation.rejudging.threshold_choice import Choice, ChoiceResult
 from exray.results.collection import collect
 from exray.results.model_scan import ModelScan
@@ -30,6 +30,11 @@ class Fixed(Choice):
     def choose(self, records, triggers):
         del records, triggers
         return ChoiceResult(predictions=[], content={"similarity": 0.7}, how={"from": "nothing"})
+
+
+def run_of(store):
+    """The run of a store, by its name."""
+    return {store.root.name: Run(collection=collect(store), store=store)}
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_the_provenance_counts_what_has_known_truth_and_copies_the_configuration
 )
 def test_a_choice_is_written_with_the_command_that_makes_it(write, name, argument):
     store = write(name)
-    assert write_choice(Fixed(), collect(store), store) == []
+    assert write_choice(Fixed(), run_of(store)) == []
     written = json.loads((store.root / "rejudged" / "fixed.json").read_text())
     assert written["similarity"] == 0.7
     command = f"python run.py task=rejudge rejudge=fixed {argument}"
@@ -74,7 +79,7 @@ def test_a_choice_is_written_with_the_command_that_makes_it(write, name, argumen
 def test_a_file_that_is_named_is_written_instead(write, tmp_path):
     store = write()
     path = tmp_path / "new" / "mine.json"
-    write_choice(Fixed(str(path)), collect(store), store)
+    write_choice(Fixed(str(path)), run_of(store))
     assert json.loads(path.read_text())["similarity"] == 0.7
     assert not (store.root / "rejudged").exists()
 
@@ -82,5 +87,5 @@ def test_a_file_that_is_named_is_written_instead(write, tmp_path):
 def test_nothing_is_chosen_on_models_kept_for_reporting(write):
     store = write(reserved=True)
     with pytest.raises(ValueError, match="holds a, which is kept for reporting; choose on a run"):
-        write_choice(Fixed(), collect(store), store)
+        write_choice(Fixed(), run_of(store))
     assert not (store.root / "rejudged").exists()

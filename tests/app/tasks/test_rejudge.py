@@ -127,6 +127,46 @@ def test_nothing_is_chosen_on_a_half_that_was_scanned_for_reporting(
     assert "a, which is kept for reporting" in command(*words).mistake()
 
 
+def portfolio_trigger(trigger, strength):
+    """The stored trigger, as a patch search found it."""
+    flags = {"is_patch": 1.0, "is_universal": 1.0, "strength": strength, "strength_median": 0.0}
+    return replace(trigger, measurements={**trigger.measurements, **flags})
+
+
+def test_several_runs_of_the_portfolio_are_fitted_on_together_and_the_file_judges_each(
+    command, stored_record, stored_trigger, tmp_path
+):
+    for family in ("signs", "glyphs"):
+        store = ResultStore(tmp_path / family)
+        store.claim("r", {"dataset": {"name": family}})
+        for place in range(12):
+            is_trojaned = place % 2 == 0
+            record = stored_record(f"m{place}", is_trojaned, 0.6)
+            record = replace(record, dataset=family)
+            trigger = stored_trigger(0.6)
+            trigger = replace(trigger, is_true_trigger=is_trojaned)
+            trigger = portfolio_trigger(trigger, 10.0 * is_trojaned + place / 6)
+            store.write(ModelScan(record=record, triggers=(trigger,)))
+    place = f"paths.results={tmp_path}"
+    fit = ("rejudge=portfolio", "rejudge.runs=[glyphs]", "rejudge.folds=2")
+    chose = command("task=rejudge", "name=signs", place, *fit)
+    assert chose.status == 0, chose.err
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in chose.out.splitlines()}
+    assert rows["without glyphs"] == ["6", "0", "6", "0", "1.0000"]
+    path = tmp_path / "signs" / "rejudged" / "portfolio.json"
+    written = json.loads(path.read_text())
+    origin = written["provenance"]
+    assert (written["format"], origin["num_models"]) == (2, 24)
+    assert origin["runs"]["glyphs"]["zoo"] == "glyphs"
+    assert origin["command"] == (
+        "python run.py task=rejudge rejudge=portfolio name=signs 'rejudge.runs=[glyphs]'"
+    )
+    judged = command(
+        "task=rejudge", "name=glyphs", place, "rejudge=calibrated", f"rejudge.file={path}"
+    )
+    assert "calibrated\t6\t0\t6\t0\t1.0000" in judged.out.splitlines()
+
+
 def test_deciding_anew_imports_neither_torch_nor_scikit_learn():
     code = (
         "import sys, exray.app.run_command, exray.app.tasks.rejudge; "

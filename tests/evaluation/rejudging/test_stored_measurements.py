@@ -9,7 +9,7 @@ from exray.rules.paper import PaperRule
 
 def test_stored_measurements_decide_as_the_judge_did(triggers):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
-    decided = decide(rule, measurements_of(triggers))
+    decided = decide(rule, triggers)
     assert injected_by(rule, measurements_of(triggers)).tolist() == triggers["is_injected"].tolist()
     assert [decision.score for decision in decided] == pytest.approx(triggers["score"].tolist())
     assert [decision.reason for decision in decided] == triggers["reason"].tolist()
@@ -23,7 +23,7 @@ def test_a_trigger_that_flipped_nothing_stays_natural(triggers):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
     assert injected_by(rule, measurements_of(triggers))[row]
     assert not injected_by(rule, measurements_of(changed))[row]
-    assert decide(rule, measurements_of(changed))[row] is None
+    assert decide(rule, changed)[row] is None
 
 
 def test_measurements_lose_their_prefix_and_keep_their_values(triggers):

@@ -15,6 +15,13 @@ from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarrier
 from exray.judges.differencing.set_pairs import DifferencingPlan
 from exray.rules.base import CROSS
+from exray.rules.grouped import GroupedRule
+from exray.rules.grouped_calibration import (
+    EvidenceTerm,
+    GroupedCalibration,
+    ModelLevel,
+    TriggerGroup,
+)
 from exray.rules.paper import PaperRule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -228,6 +235,50 @@ def test_a_trigger_in_margin_is_judged_as_if_no_pair_had_rested(
         assert one.measurements["epochs_victim_stamped"] == MASK.epochs
         assert one.measurements == pytest.approx(other.measurements, abs=1e-6)
     assert all(judgement.measurements["epochs_victim_stamped"] < MASK.epochs for judgement in sure)
+
+
+def grouped(feature, weight):
+    """A rule of universal patches that weighs one measurement."""
+    term = EvidenceTerm(feature=feature, weight=weight, centre=0.5, scale=0.5)
+    group = TriggerGroup(
+        name="patch", searches=("patch",), is_universal=True, terms=(term,), bias=0.0
+    )
+    level = ModelLevel(
+        combination="noisy_or", slope=1.0, count_weight=0.0, threshold=0.0, false_positive_rate=0.1
+    )
+    calibration = GroupedCalibration(
+        groups=(group,), model=level, num_models=98, without_triggers=0.2
+    )
+    return GroupedRule(calibration=calibration)
+
+
+def found_by_patch_search(trigger, strength):
+    measurements = {"is_patch": 1.0, "is_universal": 1.0, "strength": strength}
+    return replace(trigger, measurements=measurements)
+
+
+def test_a_rule_of_the_scanners_numbers_decides_on_all_triggers_without_masks(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    rule = grouped("strength", 2.0)
+    triggers = [found_by_patch_search(white_patch, 1.0), found_by_patch_search(green_tint, -1.0)]
+    own = ExrayJudge(layer="relu", mask=MASK, rule=rule, margin=0.0)
+    judgements = own.judge(trojaned, colour_samples, triggers)
+    assert [judgement.is_injected for judgement in judgements] == [True, False]
+    assert all(not judgement.tensors for judgement in judgements)
+    decisions = rule.decide_model([one.measurements for one in triggers], [1, 1])
+    assert [one.score for one in judgements] == [decision.score for decision in decisions]
+
+
+def test_a_rule_that_weighs_the_masks_too_keeps_them(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    triggers = [found_by_patch_search(trigger, 1.0) for trigger in (white_patch, green_tint)]
+    own = ExrayJudge(layer="relu", mask=MASK, rule=grouped("similarity", -2.0), margin=0.0)
+    injected, natural = own.judge(trojaned, colour_samples, triggers)
+    assert injected.is_injected > natural.is_injected
+    assert injected.tensors["mask_victim_stamped"].argmax() == DETECTOR
+    assert injected.measurements["push_similarity"] > 0 > natural.measurements["push_similarity"]
 
 
 def test_only_what_is_near_a_threshold_or_was_not_found_is_in_margin():

@@ -1,0 +1,163 @@
+"""Stored triggers in groups, ready to be fitted on: what each model's triggers are and say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from exray.evaluation.predictions import with_judge
+from exray.evaluation.rejudging.stored_measurements import all_measurements_of
+from exray.rules.evidence import WORDS, search_of, sign_of, value_of, with_agreement
+from exray.rules.grouped_calibration import belongs
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSpec:
+    """Triggers that share a logistic model, and sets of features to choose from for it.
+
+    Args:
+        name: In words, such as ``universal patch``.
+        searches: Searches of ``scanner=portfolio``.
+        is_universal: Reach of its triggers; None for both.
+        sets: Sets of features, the first of which the choice begins with.
+
+    Raises:
+        ValueError: If there is no search or no set, or a feature does not exist.
+    """
+
+    name: str
+    searches: Sequence[str]
+    is_universal: bool | None
+    sets: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        unknown = sorted({name for names in self.sets for name in names} - set(WORDS))
+        if unknown:
+            raise ValueError(f"sets of {self.name} knows {', '.join(WORDS)}; got {unknown[0]!r}")
+        if not self.searches or not self.sets:
+            raise ValueError(f"searches and sets of {self.name} must hold values")
+
+    def signs(self, features: Sequence[str]) -> Int[ndarray, " f"]:
+        """The sign that theory gives each feature's weight; 0 where it gives none.
+
+        Args:
+            features: Names of features.
+        """
+        signs = [sign_of(name, is_universal=self.is_universal) for name in features]
+        return np.array(signs, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupedExamples:
+    """Stored triggers and models.
+
+    Args:
+        model_ids: The models.
+        is_trojaned: Their ground truth.
+        traits: By ``family``, ``kind`` and ``reach``, each model's; empty of clean models but for
+            the family.
+        owner: Place of each trigger's model among them.
+        target: Target class of each trigger.
+        label: Of each trigger 1 for injected, 0 for natural, -1 where that is not known.
+        group: Place of each trigger's group.
+        columns: Values of each feature, by name; nan where it does not apply.
+    """
+
+    model_ids: tuple[str, ...]
+    is_trojaned: Bool[ndarray, " m"]
+    traits: Mapping[str, tuple[str, ...]]
+    owner: Int[ndarray, " t"]
+    target: Int[ndarray, " t"]
+    label: Int[ndarray, " t"]
+    group: Int[ndarray, " t"]
+    columns: Mapping[str, Float[ndarray, " t"]]
+
+    def inputs(self, features: Sequence[str]) -> Float[ndarray, "t f"]:
+        """The features of every trigger, side by side."""
+        if not features:
+            return np.empty((len(self.owner), 0))
+        return np.stack([self.columns[name] for name in features], axis=1)
+
+    def having(self, trait: str, value: str) -> Bool[ndarray, " m"]:
+        """Which models have a trait.
+
+        Args:
+            trait: ``family``, ``kind`` or ``reach``.
+            value: Which.
+        """
+        return np.array([own == value for own in self.traits[trait]], dtype=bool)
+
+
+def grouped_examples(
+    records: pd.DataFrame, triggers: pd.DataFrame, specs: Sequence[GroupSpec]
+) -> GroupedExamples:
+    """What runs of ``scanner=portfolio`` give to fit on.
+
+    A trigger is an example of an injected one where it goes from a true victim to its true target;
+    of a natural one in a clean model. Others of a trojaned model may be either, since a backdoor
+    moves other classes too: they are no examples, but count for their model.
+
+    Args:
+        records: A row per record with ground truth; no two of one ``model_id``.
+        triggers: A row per trigger.
+        specs: The groups, of which each trigger belongs to the first that holds it.
+
+    Raises:
+        ValueError: If a trigger belongs to no group.
+    """
+    predictions = with_judge(records)
+    place = {model_id: index for index, model_id in enumerate(predictions.model_ids)}
+    known = triggers[triggers["model_id"].astype(str).isin(list(place))].reset_index(drop=True)
+    owner = known["model_id"].astype(str).map(place).to_numpy(dtype=np.int64)
+    target = known["target_class"].to_numpy(dtype=np.int64)
+    rows = _in_context(all_measurements_of(known), owner, target)
+    is_true = known["is_true_trigger"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    of_trojaned = predictions.is_trojaned[owner]
+    names = sorted({name for spec in specs for names in spec.sets for name in names})
+    return GroupedExamples(
+        model_ids=predictions.model_ids,
+        is_trojaned=predictions.is_trojaned,
+        traits=_traits(records, predictions.model_ids),
+        owner=owner,
+        target=target,
+        label=np.where(of_trojaned, np.where(is_true, 1, -1), 0).astype(np.int64),
+        group=np.array([_group_of(row, specs) for row in rows], dtype=np.int64),
+        columns={
+            name: np.array([value_of(name, row) for row in rows], dtype=np.float64)
+            for name in names
+        },
+    )
+
+
+def _in_context(
+    rows: Sequence[Mapping[str, float]], owner: Int[ndarray, " t"], target: Int[ndarray, " t"]
+) -> list[Mapping[str, float]]:
+    """The measurements with what only all triggers of a model together tell."""
+    together: list[Mapping[str, float]] = list(rows)
+    for model in np.unique(owner):
+        places = np.flatnonzero(owner == model).tolist()
+        known = with_agreement([rows[at] for at in places], target[places].tolist())
+        for at, row in zip(places, known, strict=True):
+            together[at] = row
+    return together
+
+
+def _group_of(row: Mapping[str, float], specs: Sequence[GroupSpec]) -> int:
+    for place, spec in enumerate(specs):
+        if belongs(row, spec.searches, spec.is_universal):
+            return place
+    search = search_of(row)
+    raise ValueError(
+        f"no group holds the triggers of {f'the search {search}' if search else 'this scanner'}; "
+        "rejudge runs of scanner=portfolio, or add the search to a group of rejudge.groups"
+    )
+
+
+def _traits(records: pd.DataFrame, model_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    rows = records.assign(model_id=records["model_id"].astype(str)).set_index("model_id")
+    own = rows.loc[list(model_ids)]
+    columns = {"family": "dataset", "kind": "trigger_kind", "reach": "trigger_reach"}
+    return {trait: tuple(own[column].fillna("").astype(str)) for trait, column in columns.items()}

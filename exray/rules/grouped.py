@@ -1,0 +1,148 @@
+"""The calibrated rule of triggers in groups: a model's triggers are decided on together."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from exray.rules.base import Decision, DecisionRule
+from exray.rules.calibration import logistic
+from exray.rules.evidence import OF_JUDGE, WORDS, with_agreement
+from exray.rules.grouped_calibration import (
+    GroupedCalibration,
+    TriggerGroup,
+    evidence_of,
+    own_evidence,
+)
+
+BAR = 0.5
+
+
+class GroupedRule(DecisionRule):
+    """A model is trojaned if what all of its triggers say together makes it one half likely.
+
+    Each trigger has log-odds by the logistic model of its group. They are combined into the model's
+    evidence, and with the number of triggers into its probability. A trigger's score is the
+    probability of a model whose evidence were its own; the strongest one's is the model's.
+
+    Args:
+        calibration: The frozen numbers.
+
+    Source: none; noisy-or and Platt scaling of (maximum, count), and the threshold of split
+    conformal prediction as in CBD (Xiang et al., 2023).
+    """
+
+    def __init__(self, *, calibration: GroupedCalibration) -> None:
+        self.calibration = calibration
+
+    def decide(self, measurements: Mapping[str, float]) -> Decision:
+        """The verdict on a trigger that is its model's only one.
+
+        Args:
+            measurements: Of the scanner and of ``ExrayJudge``.
+
+        Raises:
+            ValueError: If the trigger is of no group that the calibration knows.
+        """
+        (decision,) = self.decide_model([measurements], [0])
+        return decision
+
+    def decide_model(
+        self, rows: Sequence[Mapping[str, float]], targets: Sequence[int]
+    ) -> list[Decision]:
+        """The verdicts on all triggers of a model, the highest score the model's probability.
+
+        Args:
+            rows: Measurements of each trigger.
+            targets: Target class of each.
+
+        Raises:
+            ValueError: If a trigger is of no group that the calibration knows.
+        """
+        if not rows:
+            return []
+        known = [_without_gaps(row) for row in with_agreement(rows, targets)]
+        groups = [self.calibration.group_of(row) for row in known]
+        pushes = [group.pushes(row) for group, row in zip(groups, known, strict=True)]
+        log_odds = [
+            group.bias + sum(pushed.values()) for group, pushed in zip(groups, pushes, strict=True)
+        ]
+        level = self.calibration.model
+        evidence = own_evidence(log_odds, targets, level.combination)
+        strongest = max(range(len(rows)), key=log_odds.__getitem__)
+        evidence[strongest] = evidence_of(log_odds, targets, level.combination)
+        scores = [
+            self.calibration.probability(level.log_odds(value, len(rows))) for value in evidence
+        ]
+        return [
+            _decision(score, group, row, pushed, value)
+            for score, group, row, pushed, value in zip(
+                scores, groups, known, pushes, log_odds, strict=True
+            )
+        ]
+
+    def injects(self, measurements: Mapping[str, float]) -> bool:
+        """Whether the trigger would be injected if it were its model's only one.
+
+        Args:
+            measurements: Of the scanner and of ``ExrayJudge``.
+
+        Raises:
+            ValueError: If the trigger is of no group that the calibration knows.
+        """
+        return self.decide(measurements).is_injected
+
+    @property
+    def needs_masks(self) -> bool:
+        """False: what was not measured adds nothing."""
+        return False
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether a group weighs what only differencing measures."""
+        terms = (term for group in self.calibration.groups for term in group.terms)
+        return any(term.feature in OF_JUDGE for term in terms)
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
+        return self.calibration.without_triggers
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the calibration's numbers."""
+        return self.calibration.fingerprint
+
+
+def _without_gaps(row: Mapping[str, float]) -> dict[str, float]:
+    """The measurements that were taken."""
+    return {name: value for name, value in row.items() if not math.isnan(value)}
+
+
+def _decision(
+    score: float,
+    group: TriggerGroup,
+    row: Mapping[str, float],
+    pushes: Mapping[str, float],
+    log_odds: float,
+) -> Decision:
+    """A trigger's verdict, with what speaks for and against it."""
+    is_injected = score >= BAR
+    verdict = "injected" if is_injected else "natural"
+    own = {f"push_{name}": value for name, value in pushes.items()}
+    return Decision(
+        is_injected=is_injected,
+        score=score,
+        reason=(
+            f"{verdict}: with the model's other triggers {score:.0%} likely to be injected; as a "
+            f"{group.name} by itself {logistic(log_odds):.0%}{_in_words(pushes)}"
+        ),
+        measurements={**row, **own, "log_odds": log_odds},
+        thresholds={"probability": BAR},
+    )
+
+
+def _in_words(pushes: Mapping[str, float]) -> str:
+    """Each measurement with its part in the log-odds, the strongest first."""
+    told = {name: push for name, push in pushes.items() if push}
+    ordered = sorted(told.items(), key=lambda item: -abs(item[1]))
+    parts = ", ".join(f"{WORDS[name]} {push:+.1f}" for name, push in ordered)
+    return f", log-odds from {parts}" if parts else ""

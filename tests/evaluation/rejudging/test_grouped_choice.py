@@ -1,0 +1,108 @@
+"""Choosing a calibration of groups: by transfers, and frozen as it was fitted."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from exray.evaluation.metrics import scores
+from exray.evaluation.rejudging.calibration_choice import CalibratedRejudgement
+from exray.evaluation.rejudging.grouped_choice import GroupedCalibrationChoice
+from exray.evaluation.rejudging.grouped_examples import GroupSpec, grouped_examples
+from exray.evaluation.rejudging.grouped_fit import GroupedFitter, Setup
+from tests.evaluation.rejudging.conftest import drawn_zoo
+
+SETS = (("margin_wide",), ("strength",), ("strength", "margin_wide"))
+GROUPS = tuple(
+    GroupSpec(name=name, searches=("patch", "picture"), is_universal=is_universal, sets=SETS)
+    for name, is_universal in (("universal", True), ("pair", False))
+)
+
+
+def choice(**changes):
+    values = {"name": "portfolio", "file": None, "runs": (), "groups": GROUPS}
+    values |= {
+        "borrowings": (0.2,),
+        "penalties": (1.0,),
+        "combinations": ("noisy_or",),
+        "threshold": "balanced",
+    }
+    values |= {"false_positive_rate": 0.1, "least_gain": 0.002, "folds": 3, "seed": 0}
+    return GroupedCalibrationChoice(**values | changes)
+
+
+def test_what_transfers_is_chosen_and_the_transfers_are_shown_and_stored():
+    result = choice().choose(*drawn_zoo(telling=8.0))
+    features = [[term["feature"] for term in group["terms"]] for group in result.content["groups"]]
+    assert features == [["strength"], ["strength"]]
+    assert [shown.name for shown in result.predictions] == [
+        *("as it ran", "left out, 3 folds", "without glyphs", "without signs"),
+        *("without blend", "without patch", "without 1", "without universal"),
+    ]
+    left_out = result.predictions[1]
+    assert scores(left_out)["balanced accuracy"] > 0.85
+    stored = result.how["transfers"]["without glyphs"]
+    assert stored["num_models"] == 24
+    assert stored["ROC-AUC"] == pytest.approx(scores(result.predictions[2])["ROC-AUC"], abs=1e-4)
+    assert result.how["num_setups_tried"] == 1 + 2 + 2
+    assert (result.how["num_injected_examples"], result.how["num_natural_examples"]) == (24, 96)
+
+
+@pytest.mark.parametrize("combination", ["noisy_or", "maximum"])
+def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_path, combination):
+    records, triggers = drawn_zoo()
+    groups = tuple(replace(group, sets=(SETS[2],)) for group in GROUPS)
+    result = choice(combinations=(combination,), groups=groups).choose(records, triggers)
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(dict(result.content)))
+    examples = grouped_examples(records, triggers, GROUPS)
+    fitter = GroupedFitter(examples, GROUPS, threshold="balanced", false_positive_rate=0.1)
+    setup = Setup(sets=(SETS[2],) * 2, penalty=1.0, borrowing=0.2, combination=combination)
+    fit = fitter.fit(setup, np.ones(48, dtype=bool))
+    _, calibrated = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)
+    assert calibrated.probability == pytest.approx(fit.probability, abs=1e-4)
+    assert (calibrated.flagged == (calibrated.probability >= 0.5)).all()
+
+
+def test_of_penalties_and_combinations_the_better_is_taken():
+    groups = tuple(replace(group, sets=SETS[1:]) for group in GROUPS)
+    both = choice(combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), groups=groups)
+    result = both.choose(*drawn_zoo(telling=8.0))
+    assert result.how["penalty"] == 1.0
+    assert result.how["num_setups_tried"] == 4 + 1 + 1
+
+
+def test_what_nothing_can_be_left_out_of_is_cross_validated():
+    records, triggers = drawn_zoo()
+    plain = records.assign(dataset="a", trigger_kind="", trigger_reach="")
+    result = choice().choose(plain, triggers)
+    assert len(result.predictions) == 2
+    assert result.how["transfers"] == {}
+
+
+def test_a_run_of_which_nothing_can_be_learnt_is_refused():
+    records, triggers = drawn_zoo()
+    clean = records.assign(is_trojaned=pd.array([False] * 48, dtype="boolean"))
+    with pytest.raises(ValueError, match="all of one kind; nothing can be fitted"):
+        choice().choose(clean, triggers)
+    with pytest.raises(ValueError, match="all of one kind; nothing can be fitted"):
+        choice().choose(records, triggers.assign(is_true_trigger=False))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"penalties": (0.0,)}, "groups and penalties must hold values, penalties above 0"),
+        ({"groups": ()}, "groups and penalties must hold values"),
+        ({"combinations": ("sum",)}, r"noisy_or and maximum, .*; got \['sum'\], 'balanced'"),
+        ({"threshold": "best"}, r"threshold conformal or balanced; got \['noisy_or'\], 'best'"),
+        ({"borrowings": (-0.1,)}, r"borrowings must hold values, 0 or more; got \[-0.1\]"),
+        ({"folds": 1}, r"folds be >= 2; got 0.1, 1"),
+        ({"false_positive_rate": 1.0}, r"false_positive_rate must lie in \(0, 1\)"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        choice(**changes)

@@ -1,0 +1,140 @@
+"""Calibrations of groups: their arithmetic, their limits, and files that are none."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from exray.rules.calibration import logistic
+from exray.rules.calibration_files import (
+    SHIPPED_GROUPED,
+    calibrated_rule,
+    read_grouped_calibration,
+)
+from exray.rules.grouped import GroupedRule
+from exray.rules.grouped_calibration import EvidenceTerm, clipped, evidence_of
+
+
+def test_a_noisy_or_is_that_of_the_best_triggers_of_distinct_targets():
+    log_odds, targets = [0.3, -1.0, -0.5, -40.0], [3, 3, 7, 8]
+    prior = math.log(3)
+    none = math.prod(1 - logistic(value - prior) for value in (0.3, -0.5, -40.0))
+    expected = math.log((1 - none) / none)
+    assert evidence_of(log_odds, targets, "noisy_or") == pytest.approx(expected)
+    assert evidence_of(log_odds, targets, "maximum") == 0.3
+    assert evidence_of([0.3, -1.0], [3, 3], "noisy_or") == 0.3
+    extreme = evidence_of([900.0, -900.0], [0, 1], "noisy_or")
+    assert extreme == pytest.approx(900.0 - math.log(2))
+    assert evidence_of([-900.0, -900.0], [0, 1], "noisy_or") < -600
+
+
+def test_many_targets_that_say_nothing_say_nothing_together():
+    assert abs(evidence_of([0.0] * 40, range(40), "noisy_or")) < 0.6
+
+
+def test_no_probability_is_nearer_to_the_ends_than_the_zoo_supports(grouped):
+    assert grouped.probability(800.0) == pytest.approx(1 - 1 / 42)
+    assert grouped.probability(-800.0) == pytest.approx(1 / 42)
+    assert clipped(0.3, 40) == 0.3
+
+
+def test_the_models_log_odds_are_zero_at_the_threshold_and_sink_with_the_count(grouped):
+    level = replace(grouped.model, count_weight=-0.5)
+    assert level.log_odds(level.threshold, 1) == 0
+    assert level.log_odds(level.threshold, 8) == pytest.approx(-0.5 * math.log(8) * level.slope)
+
+
+def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(grouped, written):
+    noted = replace(grouped, provenance={"runs": {"a": 1}})
+    path = written(noted)
+    assert read_grouped_calibration(path) == noted
+    assert noted.fingerprint == grouped.fingerprint
+    assert replace(grouped, num_models=41).fingerprint != grouped.fingerprint
+    rule = calibrated_rule(file=str(path))
+    assert isinstance(rule, GroupedRule)
+    assert rule.fingerprint == grouped.fingerprint
+
+
+def test_the_format_decides_the_rule(fitted, written):
+    assert calibrated_rule(file=str(written(fitted))).fingerprint == fitted.fingerprint
+    shipped = calibrated_rule(file=None).fingerprint
+    assert shipped == calibrated_rule(file="abs_both").fingerprint
+
+
+@pytest.mark.parametrize("path", SHIPPED_GROUPED.values(), ids=list(SHIPPED_GROUPED))
+def test_a_shipped_calibration_says_where_it_comes_from(path):
+    if not path.is_file():
+        pytest.skip("not shipped yet")
+    provenance = read_grouped_calibration(path).provenance
+    assert {"num_models", "transfers", "left_out", "command", "threshold"} <= set(provenance)
+    assert provenance["half"] != "reporting"
+
+
+def with_term(numbers, **changes):
+    """The numbers with a change of the first group's first term."""
+    groups = json.loads(json.dumps(numbers["groups"]))
+    groups[0]["terms"][0] |= changes
+    return {"groups": groups}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"format": 3}, "format must be 1; got 3"),
+        ({"groups": []}, "groups must hold one or more"),
+        (lambda numbers: {"groups": numbers["groups"][:1] * 2}, "each with its own name"),
+        ({"more": 1}, "there is no 'more'"),
+        ({"num_models": 0}, "num_models must be 1 or more; got 0"),
+        ({"num_models": "9"}, "num_models: expected `int`"),
+        ({"without_triggers": 0.5}, r"must lie in \(0, 0.5\); got 0.5"),
+        ({"without_triggers": math.nan}, "must be a number; got nan"),
+        ({"model": {"combination": "sum"}}, "combination must be"),
+        (lambda numbers: {"model": numbers["model"] | {"slope": 0.0}}, "slope must be above 0"),
+        (lambda numbers: {"model": numbers["model"] | {"slope": math.inf}}, "slope must be a num"),
+        (
+            lambda numbers: {"model": numbers["model"] | {"count_weight": 0.1}},
+            "count_weight must be 0 or less",
+        ),
+        (
+            lambda numbers: {"model": numbers["model"] | {"false_positive_rate": 1.0}},
+            r"false_positive_rate must lie in \(0, 1\)",
+        ),
+        (
+            lambda numbers: with_term(numbers, weight=-1.0),
+            "strength in 'universal patch' must be 0",
+        ),
+        (lambda numbers: with_term(numbers, feature="os.system"), "feature must be one of"),
+        (lambda numbers: with_term(numbers, scale=0.0), "scale of strength must be above 0"),
+        (lambda numbers: with_term(numbers, extra=1), "there is no 'extra'"),
+        (
+            lambda numbers: {"groups": [numbers["groups"][0] | {"searches": []}]},
+            "must name its searches",
+        ),
+    ],
+)
+def test_a_file_that_is_no_calibration_is_refused_in_one_line(tmp_path, grouped, change, problem):
+    numbers = grouped.to_dict()
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(numbers | (change(numbers) if callable(change) else change)))
+    with pytest.raises(ValueError, match=rf"holds no calibration \(.*{problem}") as refused:
+        calibrated_rule(file=str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_missing_broken_or_huge_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no calibration at"):
+        calibrated_rule(file=str(tmp_path / "none.json"))
+    path = tmp_path / "fit.json"
+    for content in (b"{", b"[]", b"\xff", b"[" * 50000, b'{"format": 2}'):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="holds no calibration"):
+            calibrated_rule(file=str(path))
+    path.write_bytes(b" " * 70000)
+    with pytest.raises(ValueError, match="too large for a calibration"):
+        calibrated_rule(file=str(path))
+
+
+def test_what_is_far_from_everything_fitted_on_says_no_more_than_three_deviations():
+    term = EvidenceTerm(feature="strength", weight=2.0, centre=0.0, scale=1.0)
+    assert (term.push({"strength": 1e9}), term.push({"strength": -1e9})) == (6.0, -6.0)

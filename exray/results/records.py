@@ -119,7 +119,7 @@ class ScanRecord:
     temperature: float = 1.0
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    searches: list[dict[str, str | int | float]] = field(default_factory=list)
+    searches: list[dict[str, str | int | float | None]] = field(default_factory=list)
     error: str = ""
     error_line: str = ""
     look: dict[str, str | int] = field(default_factory=dict)

@@ -25,7 +25,8 @@ class SearchReport:
         num_candidates: Candidate triggers whose inversion was started.
         num_found: Triggers that count.
         best_strength: How far the strongest trigger pushed held-out images past its target, in
-            the units of tempered logits, of which a clean image's margin has about 8.
+            the units of tempered logits, of which a clean image's margin has about 8; None if it
+            gave no finite number.
         image_passes: Images that went forward and backward through the classifier.
         seconds: Wall time.
         inconclusive: Why finding nothing means nothing; empty if it means something.
@@ -34,7 +35,7 @@ class SearchReport:
     name: str
     num_candidates: int
     num_found: int
-    best_strength: float
+    best_strength: float | None
     image_passes: int
     seconds: float
     inconclusive: str = ""

@@ -15,13 +15,14 @@ _SPREAD = 0.05  # of the first logits: without a displacement some images have n
 
 
 class Warps(Parametrisation):
-    """A coarse grid of displacements, enlarged to the image, none longer than a bound per axis.
+    """A coarse grid of displacements within a bound per axis, enlarged to the image.
 
-    Every candidate starts from the same slight warp.
+    Between the grid's points the smooth field may exceed the bound a little. Every candidate
+    starts from the same slight warp.
 
     Args:
         count: Number of candidates.
-        most: Greatest displacement along either axis in pixels.
+        most: Greatest displacement of the grid's points along either axis in pixels.
         grid: Rows and columns of the grid.
         image_size: Height and width in pixels.
         seed: Of the first warp.

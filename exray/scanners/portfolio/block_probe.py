@@ -103,9 +103,9 @@ def _in_turn(scene: Scene) -> Int[Tensor, " n"]:
     """Rows of the images to search on, of one class after the other."""
     labels = scene.search.labels
     turns: list[tuple[int, int, int]] = []
-    for index in scene.present:
+    for place, index in enumerate(scene.present):
         rows = (labels == index).nonzero().flatten().tolist()
-        turns += [(turn, index, row) for turn, row in enumerate(rows)]
+        turns += [(turn, place, row) for turn, row in enumerate(rows)]
     return labels.new_tensor([row for _, _, row in sorted(turns)])
 
 

@@ -15,7 +15,7 @@ from exray.scanners.inversion.strength import Strength, capped
 from exray.scanners.portfolio.evidence import success_bound
 from exray.scanners.portfolio.kinds.base import TriggerKind
 from exray.scanners.portfolio.scene import Scene
-from exray.scanners.portfolio.search import Findings, Search
+from exray.scanners.portfolio.search import Findings, Search, greatest
 from exray.scanners.portfolio.stages import Stage, StagedInversion
 from exray.scanners.validation import require_fraction
 from exray.triggers.base import InvertedTrigger, Trigger
@@ -79,7 +79,7 @@ class ManyTargetsSearch(Search):
         first_bound: Bound from which the inversion starts.
 
     Raises:
-        ValueError: If a setting is out of range.
+        ValueError: If a setting is out of range or there is no stage.
 
     Source: none; all-to-all attacks, Gu et al. 2017.
     """
@@ -94,6 +94,9 @@ class ManyTargetsSearch(Search):
     def __post_init__(self) -> None:
         require_fraction("min_asr", self.min_asr)
         require_fraction("good_asr", self.good_asr)
+        require_fraction("first_bound", self.first_bound)
+        if not self.stages:
+            raise ValueError("stages must hold one or more; got none")
         self.kind.check_bounds([stage.bound for stage in self.stages])
 
     @property
@@ -119,13 +122,13 @@ class ManyTargetsSearch(Search):
             objective=FreeTargets(labels),
         )
         chosen: InvertedTrigger | None = None
-        best = -torch.inf
+        strengths: list[float] = []
         measured: dict[str, float] = {}
         for stage in self.stages:
             trigger = staged.run(stage, [0])[0].trigger
             result = self._described(scene, trigger)
             measured[f"strength_{stage.name}"] = result.measurements["strength"]
-            best = max(best, result.measurements["strength"])
+            strengths.append(result.measurements["strength"])
             counts = result.measurements["num_targets"] >= _LEAST_TARGETS
             bar = self.min_asr if chosen is None else self.good_asr
             if counts and result.asr >= bar:
@@ -137,7 +140,7 @@ class ManyTargetsSearch(Search):
             name=self.name,
             num_candidates=1,
             num_found=len(triggers),
-            best_strength=best,
+            best_strength=greatest(strengths),
             image_passes=staged.inversion.image_passes,
             seconds=time.perf_counter() - begun,
             inconclusive=staged.inversion.failure_reason(),
@@ -190,5 +193,9 @@ def _leads_towards(logits: Float[Tensor, "n k"], targets: Int[Tensor, " n"]) -> 
 def _labels_in_turn(scene: Scene) -> Int[Tensor, " m"]:
     """Labels of the images to search on, in the order in which a pool takes them."""
     counts = scene.search.counts()
-    turns = sorted((turn, place) for place in scene.present for turn in range(counts[place]))
-    return scene.search.labels.new_tensor([place for _, place in turns])
+    turns = sorted(
+        (turn, place)
+        for place, index in enumerate(scene.present)
+        for turn in range(counts[index])
+    )
+    return scene.search.labels.new_tensor([scene.present[place] for _, place in turns])

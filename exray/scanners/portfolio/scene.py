@@ -27,7 +27,7 @@ class Scene:
         split: The classifier, cut anywhere: only its logits count.
         search: Images that triggers are inverted on.
         held_out: Images that they are measured on; the same where a class has fewer than six.
-        present: Classes that have images.
+        present: Classes that have images, in an order that does not follow from their indices.
         on_step: Called after each step.
     """
 
@@ -65,7 +65,7 @@ class Scene:
             split=SplitClassifier.of(classifier, layer, samples.images),
             search=search,
             held_out=held_out,
-            present=tuple(present_classes(samples)),
+            present=_in_content_order(samples),
             on_step=on_step,
         )
 
@@ -104,6 +104,12 @@ class Scene:
         return {
             victim: float(values[samples.labels == victim].mean()) for victim in candidate.victims
         }
+
+
+def _in_content_order(samples: SampleSet) -> tuple[int, ...]:
+    """The classes that have images, darkest first, so that renumbering them changes no search."""
+    means = {index: samples.of_class(index).double().mean() for index in present_classes(samples)}
+    return tuple(sorted(means, key=lambda index: float(means[index])))
 
 
 def leads_of(logits: Float[Tensor, "n k"], target: int) -> Float[Tensor, " n"]:

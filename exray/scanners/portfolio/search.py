@@ -1,8 +1,9 @@
 """A search for triggers of one kind: one screen of universal ones, then the best that it shows."""
 
+import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -73,7 +74,8 @@ class KindSearch(Search):
     All classes are screened as the target of one universal trigger each. The screen costs little
     and tells two things: which targets give way, and, since even a weak universal trigger moves the
     victims of a label-specific one furthest, which pairs do. Both go on; each pair with its
-    reverse, from target to victim, as a measure of how alike the two classes are.
+    reverse, from target to victim, as a measure of how alike the two classes are. Of two classes
+    every universal trigger is a pair's, and counts as such where pairs are looked for.
 
     Args:
         name: Recorded as the triggers' source.
@@ -108,6 +110,7 @@ class KindSearch(Search):
     def __post_init__(self) -> None:
         require_fraction("min_asr", self.min_asr)
         require_fraction("good_asr", self.good_asr)
+        require_fraction("first_bound", self.first_bound)
         require_count("num_pairs", self.num_pairs)
         require_count("most", self.most)
         if self.inversion.noise != 0:
@@ -134,21 +137,19 @@ class KindSearch(Search):
         inversions = [self._started(scene, targets)]
         screened = inversions[0].run(self.screen, range(len(targets)))
         triggers: list[InvertedTrigger] = []
-        if len(scene.present) > 2:
+        if len(scene.present) > 2 or not self.pairs:
             triggers += self._universal(scene, inversions[0], screened)
         pairs = self._likely_pairs(scene, targets, screened) if self.pairs else []
         if pairs:
             inversions.append(self._started(scene, pairs))
             triggers += self._label_specific(scene, inversions[1])
-        best = max((one.measurements["strength"] for one in triggers), default=None)
-        if best is None:
-            best = max(reached.strength for reached in screened.values())
+        strengths = [one.measurements["strength"] for one in triggers]
         failures = [one.inversion.failure_reason() for one in inversions]
         report = SearchReport(
             name=self.name,
             num_candidates=sum(len(one.candidates) for one in inversions),
             num_found=len(triggers),
-            best_strength=best,
+            best_strength=greatest(strengths or [one.strength for one in screened.values()]),
             image_passes=sum(one.inversion.image_passes for one in inversions),
             seconds=time.perf_counter() - begun,
             inconclusive=next((reason for reason in failures if reason), ""),
@@ -254,6 +255,19 @@ class KindSearch(Search):
             source=self.name,
             measurements={**measured, f"is_{self.name}": 1.0},
         )
+
+
+def greatest(strengths: Iterable[float]) -> float | None:
+    """The greatest finite number, None if there is none.
+
+    Args:
+        strengths: Any numbers.
+
+    Example:
+        >>> greatest([1.0, float("nan"), 2.0]), greatest([float("nan")])
+        (2.0, None)
+    """
+    return max((one for one in strengths if math.isfinite(one)), default=None)
 
 
 def _reverse(candidates: Sequence[Candidate], place: int) -> int:

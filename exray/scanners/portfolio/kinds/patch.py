@@ -36,7 +36,8 @@ class PatchKind(TriggerKind):
     ) -> None:
         """The best block of each target, in patches whose victims are all other classes."""
         assert isinstance(shape, AnnealedPatches)
-        if self.probe is None or any(len(one.victims) < 2 for one in candidates):
+        others = len(scene.present) - 1
+        if self.probe is None or any(len(one.victims) != others for one in candidates):
             return
         blocks = dict(zip(scene.present, self.probe.starts(scene), strict=True))
         for place, candidate in enumerate(candidates):

@@ -11,7 +11,7 @@ from exray.scanners.inversion.strength import capped
 from exray.scanners.inversion.universal import universal_candidate
 from exray.scanners.portfolio.evidence import described
 from exray.scanners.portfolio.scene import Scene, leads_of
-from exray.scanners.portfolio.search import Findings, Search
+from exray.scanners.portfolio.search import Findings, Search, greatest
 from exray.scanners.validation import require_fraction
 from exray.triggers.base import InvertedTrigger
 from exray.triggers.instagram import InstagramFilter, InstagramTrigger
@@ -33,7 +33,7 @@ class InstagramSearch(Search):
     four do to the best of their targets.
 
     Args:
-        name: Of the search; recorded as the triggers' source.
+        name: Recorded as the triggers' source.
         min_asr: ASR on held-out images from which a filter counts.
 
     Raises:
@@ -42,7 +42,6 @@ class InstagramSearch(Search):
     Source: TrojAI's rounds 2 to 4 (facts, section 7.5).
     """
 
-    name: str
     min_asr: float
 
     def __post_init__(self) -> None:
@@ -75,7 +74,7 @@ class InstagramSearch(Search):
             name=self.name,
             num_candidates=len(pairs) + len(universal),
             num_found=len(found),
-            best_strength=max(trigger.measurements["strength"] for trigger in triggers),
+            best_strength=greatest(trigger.measurements["strength"] for trigger in triggers),
             image_passes=0,
             seconds=time.perf_counter() - begun,
         )

@@ -194,8 +194,6 @@ def _labels_in_turn(scene: Scene) -> Int[Tensor, " m"]:
     """Labels of the images to search on, in the order in which a pool takes them."""
     counts = scene.search.counts()
     turns = sorted(
-        (turn, place)
-        for place, index in enumerate(scene.present)
-        for turn in range(counts[index])
+        (turn, place) for place, index in enumerate(scene.present) for turn in range(counts[index])
     )
     return scene.search.labels.new_tensor([scene.present[place] for _, place in turns])

@@ -265,20 +265,38 @@ def searches():
     return {**UNIVERSAL, "many_targets": many_targets_search}
 
 
-@pytest.fixture(scope="session")
-def without_gradient():
-    """A network that tells the classes apart and has no gradient."""
-    classifier = network(GREY)
-    layers = OrderedDict(classifier.network.named_children(), signs=Signs())
-    return Classifier(nn.Sequential(layers), Preprocessing(), num_classes=3, name="signs")
+def ending_in(classifier, module):
+    """A classifier with one more layer."""
+    layers = OrderedDict(classifier.network.named_children(), end=module)
+    return Classifier(nn.Sequential(layers), Preprocessing(), num_classes=3, name="ending")
 
 
 class Signs(nn.Module):
-    """Which logits are above 1."""
+    """Steps, whose gradient is zero."""
 
     def forward(self, logits):
-        """Steps, whose gradient is zero."""
+        """10 for logits above 1, else -10."""
         return 10 * torch.sign(logits - 1)
+
+
+class Failing(nn.Module):
+    """NaN for logits beyond those of clean images."""
+
+    def forward(self, logits):
+        """The same logits up to 7."""
+        return logits.masked_fill(logits > 7, torch.nan)
+
+
+@pytest.fixture(scope="session")
+def without_gradient():
+    """A network that tells the classes apart and has no gradient."""
+    return ending_in(network(GREY), Signs())
+
+
+@pytest.fixture(scope="session")
+def failing():
+    """A network with a backdoor at which it gives no numbers."""
+    return ending_in(square_network(), Failing())
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from exray.evaluation.metrics import Statistics
-from exray.reports.formatting import clean_text, number, trigger_word, truth_word, with_interval
+from exray.reports.formatting import (
+    clean_text,
+    number,
+    searched_words,
+    trigger_word,
+    truth_word,
+    with_interval,
+)
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
@@ -140,6 +147,8 @@ def _render_model(scan: ModelScan, console: Console) -> None:
     console.print(heading.append(record.verdict.value, style=STYLES[record.verdict]))
     for trigger in sorted(scan.triggers, key=lambda trigger: not trigger.is_injected):
         console.print(trigger_line(trigger))
+    if record.searches:
+        console.print(clean_text(f"    tried: {searched_words(record.searches)}", style="dim"))
     if record.error_line:
         console.print(clean_text(f"    failed: {record.error_line}", style="magenta"))
     for warning in record.warnings:

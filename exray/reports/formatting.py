@@ -1,6 +1,7 @@
 """Words and numbers as reports show them."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
@@ -32,6 +33,33 @@ def number(value: float | None, digits: int) -> str:
         ('0.123', '-', '-')
     """
     return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def searched_words(searches: Sequence[Mapping[str, str | int | float | None]]) -> str:
+    """What a scanner's searches came to: how many, of how many candidates, and the strongest.
+
+    Args:
+        searches: As a record holds them, at least one.
+
+    Example:
+        >>> one = {"name": "patch", "num_candidates": 10, "num_found": 0, "best_strength": -2.31}
+        >>> other = {"name": "warp", "num_candidates": 16, "num_found": 1, "best_strength": 7.0}
+        >>> searched_words([one, other])
+        '26 candidates in 2 searches, 1 found; strongest: warp 7.0'
+    """
+    candidates = sum(int(search["num_candidates"] or 0) for search in searches)
+    found = sum(int(search["num_found"] or 0) for search in searches)
+    strengths = {
+        str(search["name"]): float(search["best_strength"])
+        for search in searches
+        if search["best_strength"] is not None
+    }
+    plural = "search" if len(searches) == 1 else "searches"
+    words = f"{candidates} candidates in {len(searches)} {plural}, {found} found"
+    if not strengths:
+        return words
+    best = max(strengths, key=lambda name: strengths[name])
+    return f"{words}; strongest: {best} {number(strengths[best], 1)}"
 
 
 def with_interval(estimate: Estimate, *, digits: int = 3, separator: str = " ") -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from exray.reports.formatting import number, truth_word, with_interval
+from exray.reports.formatting import number, searched_words, truth_word, with_interval
 from exray.reports.markdown import comparison_notes, comparison_rows
 from exray.reports.trigger_cards import TriggerCard, trigger_card
 from exray.results.collection import Collection
@@ -41,6 +41,11 @@ class ModelSection:
     natural: list[TriggerCard]
     look: list[tuple[str, str]]
     num_undrawn: int
+
+    @property
+    def searched(self) -> str:
+        """What the scanner's searches came to, in a few words."""
+        return searched_words(self.record.searches)
 
     @property
     def folds_natural(self) -> bool:

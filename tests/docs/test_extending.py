@@ -61,7 +61,8 @@ def test_the_page_has_one_of_each():
     for package in ("scanners", "judges", "attacks", "triggers", "datasets"):
         assert {f"exray/{package}", f"tests/{package}"} <= folders
     assert {"exray/models/architectures", "tests/models/architectures"} <= folders
-    assert {"conf/scanner", "conf/judge", "conf/attack", "conf/dataset"} <= folders
+    assert "exray/scanners/portfolio/kinds" in folders
+    assert {"conf/scanner", "conf/search", "conf/judge", "conf/attack", "conf/dataset"} <= folders
 
 
 def test_their_tests_pass(copy):

@@ -7,8 +7,10 @@ import pytest
 from exray.datasets.base import Truth
 from exray.judges.base import JudgedTrigger, Judgement
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
+from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
-from exray.scanners.base import ScannerResult
+from exray.scanners.base import ScannerResult, SearchReport
+from exray.storage.plain_json import from_json, to_json
 
 
 def judged(trigger, *, is_injected):
@@ -64,6 +66,17 @@ def test_labels_and_the_files_report_are_copied(scan):
     assert (record.run_id, record.dataset, record.scanner) == ("r", "d", "s")
     assert (record.judge, record.layer, record.seed) == ("j", "l", 3)
     assert (record.model_id, record.architecture, record.look) == ("m", "own", {"tensors": 4})
+
+
+def test_what_was_searched_is_recorded_and_comes_back_from_json(scan):
+    report = SearchReport(
+        name="patch", num_candidates=3, num_found=0, best_strength=-2.5, image_passes=9, seconds=0.5
+    )
+    answer = replace(scan.scanner_result, searches=(report,))
+    record = stored(replace(scan, scanner_result=answer)).record
+    again = ScanRecord.from_dict(from_json(to_json(record.to_dict()).decode()))
+    assert SearchReport(**again.searches[0]) == report
+    assert stored(scan).record.searches == []
 
 
 def test_a_true_trigger_is_one_of_a_true_pair(scan):

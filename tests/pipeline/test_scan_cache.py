@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from exray.pipeline.scan_cache import SCAN_FILE, TRIGGERS_FILE, BusyError, ScanCache
-from exray.scanners.base import Scanner, ScannerResult
+from exray.scanners.base import Scanner, ScannerResult, SearchReport
 from exray.triggers.patch import PatchTrigger
 
 
@@ -44,6 +44,38 @@ def test_a_cached_result_is_the_result(tmp_path, scanner, trojaned, colour_sampl
         assert replace(after, trigger=before.trigger) == before
         assert torch.equal(after.trigger.mask, before.trigger.mask)
         assert torch.equal(after.trigger.pattern, before.trigger.pattern)
+
+
+def test_what_was_searched_is_cached(tmp_path, trojaned, colour_samples):
+    known = {"num_found": 0, "image_passes": 4321, "seconds": 1.25}
+    searches = (
+        SearchReport(name="patch", num_candidates=3, best_strength=-2.5, **known),
+        SearchReport(
+            name="warp", num_candidates=3, best_strength=None, inconclusive="no gradient", **known
+        ),
+    )
+
+    class Searches(Scanner):
+        def scan(self, classifier, samples, progress=None):
+            del classifier, samples, progress
+            return ScannerResult(triggers=(), num_candidates=6, flags=False, searches=searches)
+
+    for _ in range(2):
+        cached = cache(tmp_path).scan(Searches(), trojaned, colour_samples)
+        assert cached.result.searches == searches
+    assert cached.cached_seconds is not None
+
+
+def test_an_entry_from_before_there_were_searches_is_read(
+    tmp_path, scanner, trojaned, colour_samples
+):
+    cache(tmp_path).scan(scanner, trojaned, colour_samples)
+    (entry,) = tmp_path.iterdir()
+    content = json.loads((entry / SCAN_FILE).read_text())
+    del content["result"]["searches"]
+    (entry / SCAN_FILE).write_text(json.dumps(content))
+    assert cache(tmp_path).scan(scanner, trojaned, colour_samples).result.searches == ()
+    assert scanner.asked == 1
 
 
 def test_a_result_without_triggers_is_cached_too(tmp_path, trojaned, colour_samples):

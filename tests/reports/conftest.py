@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -87,6 +88,20 @@ def store(tmp_path):
         )
     )
     store.write(ModelScan(record=failed))
+    return store
+
+
+@pytest.fixture
+def searched(store):
+    """The store after a scan by two searches, one of which failed."""
+    path = store.root / "id-0" / "record.json"
+    known = {"num_found": 0, "image_passes": 4321, "seconds": 1.25, "inconclusive": ""}
+    searches = [
+        {"name": "patch", "num_candidates": 10, "best_strength": -2.31, **known},
+        {"name": EVIL, "num_candidates": 16, "best_strength": None, **known},
+    ]
+    searches[1]["inconclusive"] = "the classifier has no gradient"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"searches": searches}))
     return store
 
 

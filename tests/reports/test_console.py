@@ -77,3 +77,8 @@ def test_a_strangers_names_cannot_steer_the_terminal(store):
     store.write(ModelScan(record=record))
     assert "?[2J[red]gone[/red]?" in rendered(store)
     assert "\x1b" not in rendered(store)
+
+
+def test_what_was_tried_is_said_in_a_line(searched):
+    text = rendered(searched)
+    assert "tried: 26 candidates in 2 searches, 0 found; strongest: patch -2.3" in text

@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -151,3 +152,20 @@ def test_an_empty_store_gives_a_page(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "0 of 0 models recorded" in page
     assert "Ground truth is unknown" in page
+
+
+def test_what_was_looked_for_is_listed_and_open_where_nothing_was_found(searched):
+    path = searched.root / "id-0" / "record.json"
+    for num_triggers, tag in ((2, '<details class="fold">'), (0, '<details class="fold" open>')):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"num_triggers": num_triggers}))
+        page = report(searched)
+        words = "What was looked for: 26 candidates in 2 searches, 0 found; strongest: patch -2.3"
+        assert f"{tag}<summary>{words}" in page
+        assert Outline(page).open == []
+        for cell in (">10</td>", ">4321</td>", ">-2.3</td>", ">-</td>", "has no gradient"):
+            assert cell in page
+        assert EVIL not in page
+
+
+def test_scanners_of_one_search_list_none(store):
+    assert "What was looked for" not in report(store)

@@ -231,14 +231,17 @@ class KindSearch(Search):
         return found
 
     def _chosen(self, history: History) -> list[tuple[int, Reached]]:
-        """The triggers that count, the strongest at their first stage first."""
+        """The triggers that count: those of the last stage first, the strongest there first.
+
+        At a wide bound natural triggers are as strong as injected ones; at a narrow one they fade.
+        """
         chosen = []
         for place, stages in history.items():
             good = [reached for reached in stages if reached.asr >= self.good_asr]
             fair = [reached for reached in stages if reached.asr >= self.min_asr]
             if good or fair:
                 chosen.append((place, good[-1] if good else fair[0]))
-        chosen.sort(key=lambda one: -history[one[0]][0].strength)
+        chosen.sort(key=lambda one: (-len(history[one[0]]), -history[one[0]][-1].strength))
         return chosen[: self.most]
 
     def _trigger(

@@ -54,6 +54,7 @@ _MASKS_CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _SIGNS = {
     **dict.fromkeys(("strength", "strength_wide", "strength_medium", "shifted_strength"), 1),
     **dict.fromkeys(("margin_wide", "margin_medium", "asymmetry", "asr_lower"), 1),
+    **dict.fromkeys(("confidence_shift", "tube_ratio"), 1),
     **dict.fromkeys(("num_targets", "targets_share", "num_agreeing"), 1),
     **dict.fromkeys(("strength_median", "reverse_strength"), -1),
     **dict.fromkeys((name for name in _MASK_WORDS if name.startswith("similarity")), -1),

@@ -121,12 +121,14 @@ class TriggerGroup:
 class ModelLevel:
     """From the log-odds of a model's triggers to the model's own.
 
-    ``slope * (evidence + count_weight * log(number of triggers) - threshold)``, where the evidence
-    is the highest log-odds of the triggers, or that of a noisy-or over their distinct targets.
+    ``slope * (evidence + count_weight * log(number of triggers) - threshold)``, with a slope of its
+    own below the threshold. The evidence is the highest log-odds of the triggers, or that of a
+    noisy-or over their distinct targets.
 
     Args:
         combination: ``maximum`` or ``noisy_or``.
-        slope: Above 0.
+        slope_above: Of evidence beyond the threshold, above 0.
+        slope_below: Of evidence that does not reach it, above 0.
         count_weight: What the number of triggers adds, 0 or less: of many one is high by chance.
         threshold: Evidence from which a model is called trojaned.
         false_positive_rate: Highest share of clean models, such as those of the tuning zoo, that
@@ -137,16 +139,18 @@ class ModelLevel:
     """
 
     combination: Combination
-    slope: float
+    slope_above: float
+    slope_below: float
     count_weight: float
     threshold: float
     false_positive_rate: float
 
     def __post_init__(self) -> None:
-        for name in ("slope", "count_weight", "threshold", "false_positive_rate"):
+        for name in ("count_weight", "threshold", "false_positive_rate"):
             check_number(name, getattr(self, name))
-        if self.slope <= 0:
-            raise ValueError(f"slope must be above 0; got {self.slope!r}")
+        for name in ("slope_above", "slope_below"):
+            if check_number(name, getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be above 0; got {getattr(self, name)!r}")
         if self.count_weight > 0:
             raise ValueError(f"count_weight must be 0 or less; got {self.count_weight!r}")
         if not 0 < self.false_positive_rate < 1:
@@ -161,8 +165,8 @@ class ModelLevel:
             evidence: What `evidence_of` makes of its triggers' log-odds.
             num_triggers: How many they are, 1 or more.
         """
-        counted = evidence + self.count_weight * math.log(num_triggers)
-        return self.slope * (counted - self.threshold)
+        beyond = evidence + self.count_weight * math.log(num_triggers) - self.threshold
+        return beyond * (self.slope_above if beyond >= 0 else self.slope_below)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,12 @@ def grouped():
         bias=-2.0,
     )
     level = ModelLevel(
-        combination="noisy_or", slope=1.0, count_weight=0.0, threshold=0.0, false_positive_rate=0.1
+        combination="noisy_or",
+        slope_above=1.0,
+        slope_below=1.0,
+        count_weight=0.0,
+        threshold=0.0,
+        false_positive_rate=0.1,
     )
     return GroupedCalibration(
         groups=(universal, pair), model=level, num_models=40, without_triggers=0.2

@@ -40,9 +40,10 @@ def test_no_probability_is_nearer_to_the_ends_than_the_zoo_supports(grouped):
 
 
 def test_the_models_log_odds_are_zero_at_the_threshold_and_sink_with_the_count(grouped):
-    level = replace(grouped.model, count_weight=-0.5)
-    assert level.log_odds(level.threshold, 1) == 0
-    assert level.log_odds(level.threshold, 8) == pytest.approx(-0.5 * math.log(8) * level.slope)
+    level = replace(grouped.model, count_weight=-0.5, threshold=2.0, slope_below=0.25)
+    assert level.log_odds(2.0, 1) == 0
+    assert level.log_odds(3.5, 1) == 1.5
+    assert level.log_odds(2.0, 8) == pytest.approx(-0.5 * math.log(8) * 0.25)
 
 
 def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(grouped, written):
@@ -90,8 +91,14 @@ def with_term(numbers, **changes):
         ({"without_triggers": 0.5}, r"must lie in \(0, 0.5\); got 0.5"),
         ({"without_triggers": math.nan}, "must be a number; got nan"),
         ({"model": {"combination": "sum"}}, "combination must be"),
-        (lambda numbers: {"model": numbers["model"] | {"slope": 0.0}}, "slope must be above 0"),
-        (lambda numbers: {"model": numbers["model"] | {"slope": math.inf}}, "slope must be a num"),
+        (
+            lambda numbers: {"model": numbers["model"] | {"slope_above": 0.0}},
+            "slope_above must be above 0",
+        ),
+        (
+            lambda numbers: {"model": numbers["model"] | {"slope_below": math.inf}},
+            "slope_below must be a num",
+        ),
         (
             lambda numbers: {"model": numbers["model"] | {"count_weight": 0.1}},
             "count_weight must be 0 or less",

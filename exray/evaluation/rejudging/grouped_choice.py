@@ -1,6 +1,6 @@
 """The calibrated judge in groups: chosen by transfers, fitted on tuning runs, frozen for others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -56,7 +56,11 @@ class GroupedCalibrationChoice(Choice):
         name: Of the files it writes.
         file: Where the calibration is written; None for the run's folder.
         runs: Further runs that it is fitted on.
-        groups: The groups and their sets of features.
+        kinds: The searches of each kind of trigger, by its name. The universal ones of a kind are a
+            group, and the label-specific ones another.
+        universal_sets: Sets of features to choose from for groups of universal triggers, the first
+            of which the choice begins with.
+        pair_sets: Likewise for groups of label-specific ones.
         penalties: Inverse strengths of the ridge to choose from.
         borrowings: How much the triggers of other groups may count in the fit of one.
         combinations: How a model's triggers may be combined.
@@ -76,7 +80,9 @@ class GroupedCalibrationChoice(Choice):
         name: str,
         file: str | None,
         runs: Sequence[str],
-        groups: Sequence[GroupSpec],
+        kinds: Mapping[str, Sequence[str]],
+        universal_sets: Sequence[Sequence[str]],
+        pair_sets: Sequence[Sequence[str]],
         penalties: Sequence[float],
         borrowings: Sequence[float],
         combinations: Sequence[str],
@@ -86,8 +92,8 @@ class GroupedCalibrationChoice(Choice):
         folds: int,
         seed: int,
     ) -> None:
-        if not groups or not penalties or min(penalties) <= 0:
-            raise ValueError("groups and penalties must hold values, penalties above 0")
+        if not kinds or not penalties or min(penalties) <= 0:
+            raise ValueError("kinds and penalties must hold values, penalties above 0")
         if not borrowings or min(borrowings) < 0:
             raise ValueError(f"borrowings must hold values, 0 or more; got {list(borrowings)}")
         unknown = set(combinations) - {"noisy_or", "maximum"}
@@ -104,7 +110,7 @@ class GroupedCalibrationChoice(Choice):
         self.name = name
         self.file = file
         self.runs = tuple(runs)
-        self.groups = tuple(groups)
+        self.groups = groups_of(kinds, universal_sets=universal_sets, pair_sets=pair_sets)
         self.penalties = tuple(penalties)
         self.borrowings = tuple(borrowings)
         self.combinations = cast("tuple[Combination, ...]", tuple(combinations))
@@ -214,6 +220,31 @@ class GroupedCalibrationChoice(Choice):
         }
 
 
+def groups_of(
+    kinds: Mapping[str, Sequence[str]],
+    *,
+    universal_sets: Sequence[Sequence[str]],
+    pair_sets: Sequence[Sequence[str]],
+) -> tuple[GroupSpec, ...]:
+    """Two groups of each kind of trigger: the universal ones and the label-specific ones.
+
+    Args:
+        kinds: The searches of each kind, by its name.
+        universal_sets: Sets of features of the universal ones.
+        pair_sets: Of the label-specific ones.
+    """
+    return tuple(
+        GroupSpec(
+            name=f"{reach} {kind}",
+            searches=tuple(searches),
+            is_universal=reach == "universal",
+            sets=tuple(tuple(names) for names in sets),
+        )
+        for kind, searches in kinds.items()
+        for reach, sets in (("universal", universal_sets), ("label-specific", pair_sets))
+    )
+
+
 def _figures(predictions: Predictions) -> dict[str, float | None]:
     """A few figures of predictions; None where one is not defined."""
     own = scores(predictions)
@@ -227,7 +258,8 @@ def _frozen(fit: GroupedFit, specs: Sequence[GroupSpec], setup: Setup) -> Groupe
     groups = zip(specs, fit.groups, setup.sets, strict=True)
     level = replace(
         fit.level,
-        slope=_short(fit.level.slope),
+        slope_above=_short(fit.level.slope_above),
+        slope_below=_short(fit.level.slope_below),
         count_weight=_short(fit.level.count_weight),
         threshold=_short(fit.level.threshold),
     )

@@ -152,7 +152,7 @@ def _group_of(row: Mapping[str, float], specs: Sequence[GroupSpec]) -> int:
     search = search_of(row)
     raise ValueError(
         f"no group holds the triggers of {f'the search {search}' if search else 'this scanner'}; "
-        "rejudge runs of scanner=portfolio, or add the search to a group of rejudge.groups"
+        "rejudge runs of scanner=portfolio, or add the search to a kind of rejudge.kinds"
     )
 
 

@@ -23,6 +23,7 @@ from exray.rules.verdict import UNDECIDED
 PRIOR = 0.25  # share of injected triggers, or of trojaned models, where there are few to count
 SILENT = 0.49  # a scanner that finds nothing never speaks for a trojan
 INNER_FOLDS = 5
+FEWEST = 8  # examples from which a group has its own means and deviations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +230,7 @@ class GroupedFitter:
             inputs = self.examples.inputs(features)[members]
             label, owner = self.examples.label[members], self.examples.owner[members]
             rows = np.flatnonzero(models[owner] & (label >= 0))
-            centre, scale = _moments(inputs[rows])
+            centre, scale = self._moments(inputs[rows], features, models)
             counts = np.bincount(owner[rows], minlength=len(models))
             self._scaled[key] = _ScaledRows(
                 centre=centre,
@@ -240,6 +241,18 @@ class GroupedFitter:
                 weights=1 / counts[owner[rows]],
             )
         return self._scaled[key]
+
+    def _moments(
+        self, own: Float[ndarray, "e f"], features: tuple[str, ...], models: Bool[ndarray, " m"]
+    ) -> tuple[Float[ndarray, " f"], Float[ndarray, " f"]]:
+        """Mean and standard deviation of each feature; over all groups where one has few."""
+        inputs = own
+        if len(own) < FEWEST:
+            known = models[self.examples.owner] & (self.examples.label >= 0)
+            inputs = self.examples.inputs(features)[known]
+        if not inputs.size:
+            return np.zeros(len(features)), np.ones(len(features))
+        return moments(inputs)
 
     def _evidence(
         self, log_odds: Float[ndarray, " t"], models: Int[ndarray, " k"], combination: Combination
@@ -259,12 +272,3 @@ def _balanced(weights: Float[ndarray, " e"], labels: Int[ndarray, " e"]) -> Floa
     if not natural or not injected:
         return weights
     return np.where(labels == 1, weights * natural / injected, weights)
-
-
-def _moments(
-    inputs: Float[ndarray, "t f"],
-) -> tuple[Float[ndarray, " f"], Float[ndarray, " f"]]:
-    """Mean and standard deviation of each feature; 0 and 1 without features or triggers."""
-    if not inputs.size:
-        return np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
-    return moments(inputs)

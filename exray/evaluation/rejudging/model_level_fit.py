@@ -28,7 +28,8 @@ def fitted_level(
 
     First Platt scaling says what the number of triggers takes off (of ``maximum`` alone; a weight
     above 0 is dropped). Then the threshold is chosen on the clean models, and a second fit has the
-    slope of log-odds that are 0 at the threshold: a probability of one half.
+    two slopes of log-odds that are 0 at the threshold, a probability of one half: where a scanner
+    misses many trojaned models, little evidence says less for clean than much says for trojaned.
 
     Args:
         evidence: Of each model with a trigger, from fits that did not see it.
@@ -50,9 +51,11 @@ def fitted_level(
     if rule == "balanced":
         threshold = _most_balanced(scores, is_trojaned, num_silent, at_least=threshold)
     num_above = int((clean >= threshold).sum())
+    above, below = _slopes(scores - threshold, is_trojaned)
     return ModelLevel(
         combination=combination,
-        slope=_slope(scores - threshold, is_trojaned),
+        slope_above=above,
+        slope_below=below,
         count_weight=weight,
         threshold=threshold,
         false_positive_rate=(num_above + 1) / (len(clean) + 2),
@@ -131,12 +134,15 @@ def _count_weight(
     return min(count / slope, 0.0) if slope >= FLATTEST else 0.0
 
 
-def _slope(distances: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]) -> float:
-    """Slope of log-odds that are 0 at a distance of 0, by cross-entropy."""
+def _slopes(
+    distances: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]
+) -> tuple[float, float]:
+    """Slopes above and below the threshold, of log-odds that are 0 there, by cross-entropy."""
     if len(np.unique(is_trojaned)) < 2:
-        return 1.0
+        return 1.0, 1.0
     from sklearn.linear_model import LogisticRegression  # slow to import
 
-    model = LogisticRegression(C=PLATT_C, fit_intercept=False)
-    model.fit(distances[:, None], is_trojaned)
-    return max(float(model.coef_[0, 0]), FLATTEST)
+    sides = np.stack([np.maximum(distances, 0.0), np.minimum(distances, 0.0)], axis=1)
+    model = LogisticRegression(C=PLATT_C, fit_intercept=False).fit(sides, is_trojaned)
+    above, below = (max(float(slope), FLATTEST) for slope in model.coef_[0])
+    return above, below

@@ -1,7 +1,6 @@
 """Choosing a calibration of groups: by transfers, and frozen as it was fitted."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,20 +8,18 @@ import pytest
 
 from exray.evaluation.metrics import scores
 from exray.evaluation.rejudging.calibration_choice import CalibratedRejudgement
-from exray.evaluation.rejudging.grouped_choice import GroupedCalibrationChoice
-from exray.evaluation.rejudging.grouped_examples import GroupSpec, grouped_examples
+from exray.evaluation.rejudging.grouped_choice import GroupedCalibrationChoice, groups_of
+from exray.evaluation.rejudging.grouped_examples import grouped_examples
 from exray.evaluation.rejudging.grouped_fit import GroupedFitter, Setup
 from tests.evaluation.rejudging.conftest import drawn_zoo
 
 SETS = (("margin_wide",), ("strength",), ("strength", "margin_wide"))
-GROUPS = tuple(
-    GroupSpec(name=name, searches=("patch", "picture"), is_universal=is_universal, sets=SETS)
-    for name, is_universal in (("universal", True), ("pair", False))
-)
+KINDS = {"patch": ("patch",), "picture": ("picture",)}
 
 
 def choice(**changes):
-    values = {"name": "portfolio", "file": None, "runs": (), "groups": GROUPS}
+    values = {"name": "portfolio", "file": None, "runs": (), "kinds": KINDS}
+    values |= {"universal_sets": SETS, "pair_sets": SETS}
     values |= {
         "borrowings": (0.2,),
         "penalties": (1.0,),
@@ -36,7 +33,7 @@ def choice(**changes):
 def test_what_transfers_is_chosen_and_the_transfers_are_shown_and_stored():
     result = choice().choose(*drawn_zoo(telling=8.0))
     features = [[term["feature"] for term in group["terms"]] for group in result.content["groups"]]
-    assert features == [["strength"], ["strength"]]
+    assert (features[0], features[3]) == (["strength"], ["strength"])  # the groups with examples
     assert [shown.name for shown in result.predictions] == [
         *("as it ran", "left out, 3 folds", "without glyphs", "without signs"),
         *("without blend", "without patch", "without 1", "without universal"),
@@ -46,20 +43,21 @@ def test_what_transfers_is_chosen_and_the_transfers_are_shown_and_stored():
     stored = result.how["transfers"]["without glyphs"]
     assert stored["num_models"] == 24
     assert stored["ROC-AUC"] == pytest.approx(scores(result.predictions[2])["ROC-AUC"], abs=1e-4)
-    assert result.how["num_setups_tried"] == 1 + 2 + 2
+    assert result.how["num_setups_tried"] == 1 + 4 * 2
     assert (result.how["num_injected_examples"], result.how["num_natural_examples"]) == (24, 96)
 
 
 @pytest.mark.parametrize("combination", ["noisy_or", "maximum"])
 def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_path, combination):
     records, triggers = drawn_zoo()
-    groups = tuple(replace(group, sets=(SETS[2],)) for group in GROUPS)
-    result = choice(combinations=(combination,), groups=groups).choose(records, triggers)
+    sets = {"universal_sets": SETS[2:], "pair_sets": SETS[2:]}
+    result = choice(combinations=(combination,), **sets).choose(records, triggers)
     path = tmp_path / "fit.json"
     path.write_text(json.dumps(dict(result.content)))
-    examples = grouped_examples(records, triggers, GROUPS)
-    fitter = GroupedFitter(examples, GROUPS, threshold="balanced", false_positive_rate=0.1)
-    setup = Setup(sets=(SETS[2],) * 2, penalty=1.0, borrowing=0.2, combination=combination)
+    groups = groups_of(KINDS, **sets)
+    examples = grouped_examples(records, triggers, groups)
+    fitter = GroupedFitter(examples, groups, threshold="balanced", false_positive_rate=0.1)
+    setup = Setup(sets=(SETS[2],) * 4, penalty=1.0, borrowing=0.2, combination=combination)
     fit = fitter.fit(setup, np.ones(48, dtype=bool))
     _, calibrated = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)
     assert calibrated.probability == pytest.approx(fit.probability, abs=1e-4)
@@ -67,11 +65,11 @@ def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_pa
 
 
 def test_of_penalties_and_combinations_the_better_is_taken():
-    groups = tuple(replace(group, sets=SETS[1:]) for group in GROUPS)
-    both = choice(combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), groups=groups)
+    sets = {"universal_sets": SETS[1:], "pair_sets": SETS[1:]}
+    both = choice(combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), **sets)
     result = both.choose(*drawn_zoo(telling=8.0))
     assert result.how["penalty"] == 1.0
-    assert result.how["num_setups_tried"] == 4 + 1 + 1
+    assert result.how["num_setups_tried"] == 4 + 4
 
 
 def test_what_nothing_can_be_left_out_of_is_cross_validated():
@@ -94,8 +92,8 @@ def test_a_run_of_which_nothing_can_be_learnt_is_refused():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"penalties": (0.0,)}, "groups and penalties must hold values, penalties above 0"),
-        ({"groups": ()}, "groups and penalties must hold values"),
+        ({"penalties": (0.0,)}, "kinds and penalties must hold values, penalties above 0"),
+        ({"kinds": {}}, "kinds and penalties must hold values"),
         ({"combinations": ("sum",)}, r"noisy_or and maximum, .*; got \['sum'\], 'balanced'"),
         ({"threshold": "best"}, r"threshold conformal or balanced; got \['noisy_or'\], 'best'"),
         ({"borrowings": (-0.1,)}, r"borrowings must hold values, 0 or more; got \[-0.1\]"),

@@ -68,7 +68,15 @@ def test_the_slope_is_that_of_the_log_odds_which_are_zero_at_the_threshold():
     evidence, truth = drawn(num_models=4000, apart=2.0)  # log-odds 2 * (x - 1)
     fitted = level(evidence, truth, false_positive_rate=0.159)  # a normal's share above 1
     assert fitted.threshold == pytest.approx(1.0, abs=0.1)
-    assert fitted.slope == pytest.approx(2.0, abs=0.25)
+    assert fitted.slope_above == pytest.approx(2.0, abs=0.25)
+    assert fitted.slope_below == pytest.approx(2.0, abs=0.25)
+
+
+def test_where_many_trojaned_models_are_missed_little_evidence_says_little():
+    evidence, truth = drawn(num_models=2000, apart=6.0)
+    missed = truth & (np.arange(2000) % 4 == 0)
+    fitted = level(np.where(missed, 0.0, evidence), truth)
+    assert fitted.slope_above > 2 * fitted.slope_below
 
 
 def test_clean_models_without_triggers_count_for_the_rate_but_are_not_flagged():
@@ -92,6 +100,6 @@ def test_of_many_triggers_the_maximum_says_less_and_never_more():
 
 def test_models_of_one_kind_leave_the_evidence_as_it_is():
     fitted = level([1.0, 2.0], [False, False])
-    assert (fitted.slope, fitted.threshold) == (1.0, 3.0)
+    assert (fitted.slope_above, fitted.slope_below, fitted.threshold) == (1.0, 1.0, 3.0)
     assert level([1.0, 2.0], [True, True]).threshold == 0.0
     assert level([1.0], [True], rule="balanced").threshold == 0.0

@@ -244,7 +244,12 @@ def grouped(feature, weight):
         name="patch", searches=("patch",), is_universal=True, terms=(term,), bias=0.0
     )
     level = ModelLevel(
-        combination="noisy_or", slope=1.0, count_weight=0.0, threshold=0.0, false_positive_rate=0.1
+        combination="noisy_or",
+        slope_above=1.0,
+        slope_below=1.0,
+        count_weight=0.0,
+        threshold=0.0,
+        false_positive_rate=0.1,
     )
     calibration = GroupedCalibration(
         groups=(group,), model=level, num_models=98, without_triggers=0.2

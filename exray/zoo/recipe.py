@@ -103,7 +103,8 @@ class ZooRecipe:
         name: What the zoo is called.
         num_clean: Clean classifiers.
         attacks: How the others are poisoned, and how many by each attack, under names of any sort.
-        seed: First model's seed, >= 0; model i has ``seed + i``. Zoos of other seeds share nothing.
+        seed: First model's seed, >= 0; model i has ``seed + i``, and 1,000,000 more for
+            each further attempt. Zoos whose models have no seed in common share nothing.
         architecture: Name of the network.
         architectures: Names of networks, one of which each classifier draws instead.
         class_counts: Numbers of classes, one of which each classifier draws instead.

@@ -1,5 +1,6 @@
 """The committed manifests of the zoo of zoos."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,25 @@ def test_every_model_is_there_or_said_to_be_left_out_and_meets_its_bars(root: Pa
         assert entry.asr is None or entry.asr >= asr
 
 
-def test_no_two_classifiers_have_a_seed_in_common():
-    seeds = [entry.seed for root in ZOOS for entry in open_zoo(root).manifest().models]
+@of_each
+def test_no_two_classifiers_of_a_zoo_have_a_seed_in_common(root: Path):
+    seeds = [entry.seed for entry in open_zoo(root).manifest().models]
     assert len(set(seeds)) == len(seeds)
+
+
+def test_the_seeds_that_two_zoos_share_are_those_that_the_manual_counts():
+    """The zoos' seeds lie 1,000,000 apart, and so do those of a model's attempts."""
+    counts = Counter(entry.seed for root in ZOOS for entry in open_zoo(root).manifest().models)
+    shared = [seed for seed, count in counts.items() if count > 1]
+    assert sorted(shared) == [
+        4_000_012,
+        4_040_002,
+        4_070_002,
+        5_010_003,
+        5_030_002,
+        5_040_003,
+        5_050_001,
+        5_070_001,
+        6_060_003,
+    ]
+    assert max(counts.values()) == 2

@@ -239,8 +239,9 @@ class KindSearch(Search):
         for place, stages in history.items():
             good = [reached for reached in stages if reached.asr >= self.good_asr]
             fair = [reached for reached in stages if reached.asr >= self.min_asr]
-            if good or fair:
-                chosen.append((place, good[-1] if good else fair[0]))
+            if fair:
+                strongest = max(fair, key=lambda reached: reached.strength)
+                chosen.append((place, good[-1] if good else strongest))
         chosen.sort(key=lambda one: (-len(history[one[0]]), -history[one[0]][-1].strength))
         return chosen[: self.most]
 

@@ -23,7 +23,7 @@ from exray.models.loading import load_classifier
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.scan import scan_classifier
 from exray.pipeline.settings import ScanSettings
-from exray.presets.presets import component_named
+from exray.presets.presets import component_named, option_of
 from exray.reports.html_report import write_report
 from exray.results.collection import Collection, collection_of, write_tables
 from exray.results.model_scan import ModelScan
@@ -143,7 +143,8 @@ def make_scanner(name: str = "abs", *, seed: int = 0, **changes: object) -> Scan
     """A scanner by its name in ``conf/scanner``.
 
     Args:
-        name: Such as ``abs``, ``neural_cleanse``, ``k_arm``, ``sri_re``.
+        name: ``portfolio`` for every kind of trigger, or one for a few of them, such as ``abs``,
+            ``neural_cleanse``, ``k_arm``, ``sri_re``.
         seed: Of its random choices.
         **changes: Other values than the file's; two underscores stand for the dot of a nested
             key, as in ``probe__targets_per_victim=2``.
@@ -160,8 +161,8 @@ def make_judge(
     """A judge by its name in ``conf/judge``.
 
     Args:
-        name: ``exray`` for the paper's rule, ``exray_calibrated`` for one probability fitted to
-            its measurements, or a baseline such as ``l2``.
+        name: ``exray`` for the paper's rule, ``exray_calibrated`` for one probability, fitted to
+            what the scanner at hand finds, or a baseline such as ``l2``.
         layer: Where it cuts the network: ``middle``, ``second_last_conv``, ``last_conv``, or a
             module's path.
         seed: Of its random choices.
@@ -226,12 +227,14 @@ def scan(
     )
     clean = _with_all_classes(clean, chosen)
     labels = _labels(scanner, judge, layer, seed)
+    chosen_judge = make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge
+    scanner_name = scanner if isinstance(scanner, str) else option_of("scanner", scanner)
     with _moved(chosen, device):
         finding = scan_classifier(
             chosen,
             clean,
             make_scanner(scanner, seed=seed) if isinstance(scanner, str) else scanner,
-            make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge,
+            chosen_judge.for_scanner(scanner_name),
             settings or cast(ScanSettings, component_named("scan", "default")),
             warnings=chosen.warnings,
             seed=seed,

@@ -171,6 +171,21 @@ def test_importing_exray_is_cheap_and_offers_its_names():
         exray.scann  # noqa: B018
 
 
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("scanner", "remarks"), [("abs", 0), ("k_arm", 1)])
+def test_a_calibration_of_other_triggers_is_remarked_on(
+    trojaned, colour_samples, monkeypatch, white_patch, scanner, remarks
+):
+    made = exray.make_scanner(scanner)
+    found = ScannerResult(triggers=(white_patch,), num_candidates=1, flags=True)
+    monkeypatch.setattr(type(made), "scan", lambda *_: found)
+    judge = exray.make_judge("exray_calibrated", layer="relu", mask__epochs=3)
+    for given in (scanner, made):
+        report = exray.scan(trojaned, colour_samples, scanner=given, judge=judge)
+        told = [remark for remark in report.remarks if "calibration was fitted" in remark]
+        assert len(told) == remarks
+
+
 def test_the_defaults_are_those_of_the_command():
     defaults = {
         name: parameter.default

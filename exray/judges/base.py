@@ -105,6 +105,23 @@ class Judge(ABC):
         """Hash of the files that the judgements follow from; by default empty, for no file."""
         return ""
 
+    def for_scanner(self, scanner: str) -> "Judge":
+        """The judge as it judges a scanner's triggers; by default the same for all.
+
+        Args:
+            scanner: The scanner's name in ``conf/scanner``.
+
+        Raises:
+            ValueError: If a file that it then decides by is missing.
+        """
+        del scanner
+        return self
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about its judgements, one sentence each; by default nothing."""
+        return ()
+
     @property
     def probability_without_triggers(self) -> float | None:
         """Probability that a model without any trigger is trojaned; by default None, unknown."""

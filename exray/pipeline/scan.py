@@ -118,7 +118,7 @@ def scan_classifier(
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
         temperature=selection.temperature,
-        warnings=_warnings(warnings, selection, reason),
+        warnings=_warnings((*warnings, *judge.remarks), selection, reason),
         seconds=_seconds(marks, answer.cached_seconds),
     )
 

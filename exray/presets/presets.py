@@ -41,6 +41,30 @@ def component_named(
     return component(described, name)
 
 
+def option_of(group: str, part: object) -> str:
+    """The first option of a group whose file itself names a component's class.
+
+    Args:
+        group: A folder of ``conf``, such as ``scanner``.
+        part: The component.
+
+    Returns:
+        Its name; the class's own for a class that no option names.
+
+    Example:
+        >>> option_of("judge", component_named("judge", "l2")), option_of("judge", 3)
+        ('l2', 'int')
+    """
+    kind = type(part)
+    for name in option_names(group):
+        option = OmegaConf.load(conf_folder() / group / f"{name}.yaml")
+        places = (f"{_ENGINE}._target_", "_target_")
+        targets = [OmegaConf.select(option, place) for place in places]
+        if f"{kind.__module__}.{kind.__name__}" in targets:
+            return name
+    return kind.__name__
+
+
 def option_values(
     group: str, name: str, *, seed: int = 0, layer: str = "middle", **changes: object
 ) -> dict[str, object]:

@@ -105,6 +105,20 @@ class DecisionRule(ABC):
         """Whether differencing a trigger can change its verdict."""
         return True
 
+    def for_scanner(self, scanner: str) -> "DecisionRule":
+        """The rule as it decides on a scanner's triggers; here the same for all.
+
+        Args:
+            scanner: Its name in ``conf/scanner``.
+        """
+        del scanner
+        return self
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about its verdicts, one sentence each; here nothing."""
+        return ()
+
     def margin(self, measurements: Mapping[str, float]) -> float:
         """How far the verdict is from changing: here the score from one half.
 

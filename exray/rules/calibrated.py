@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exray.rules.base import Decision, DecisionRule, unconverged_pairs
-from exray.rules.calibration import EARLIER, SHIPPED, read_calibration
+from exray.rules.calibration import EARLIER, SCANNERS, SHIPPED, read_calibration
 
 BAR = 0.5
 _AT_ONE_CUT = {
@@ -41,7 +41,8 @@ class CalibratedRule(DecisionRule):
     measurement adds to the log-odds is recorded as ``push_<feature>``.
 
     Args:
-        file: The calibration, or the name of a shipped one; None for the shipped ``abs_both``.
+        file: The calibration, or the name of a shipped one.
+        scanner: Name of the scanner whose triggers it decides on; None where that is not known.
 
     Raises:
         ValueError: If the file is missing or holds no calibration.
@@ -49,9 +50,28 @@ class CalibratedRule(DecisionRule):
     Source: none; the paper compares the same measurements with two thresholds (section 3.2).
     """
 
-    def __init__(self, *, file: str | None) -> None:
-        name = "abs_both" if file is None else file
-        self.calibration = read_calibration(SHIPPED.get(name, Path(name)))
+    def __init__(self, *, file: str, scanner: str | None = None) -> None:
+        self.file = file
+        self.scanner = scanner
+        self.calibration = read_calibration(SHIPPED.get(file, Path(file)))
+
+    def for_scanner(self, scanner: str) -> "CalibratedRule":
+        """The same rule, which knows whose triggers it decides on.
+
+        Args:
+            scanner: The scanner's name in ``conf/scanner``.
+        """
+        return CalibratedRule(file=self.file, scanner=scanner)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That a shipped calibration was fitted on another scanner's triggers, where it was."""
+        if self.file not in SHIPPED or self.scanner in (None, *SCANNERS[self.file]):
+            return ()
+        return (
+            f"the calibration was fitted on triggers of scanner={self.file}, not of "
+            f"{self.scanner}: its probabilities mean less here",
+        )
 
     def decide(self, measurements: Mapping[str, float]) -> Decision:
         """The verdict on one trigger, with its probability.

@@ -22,6 +22,15 @@ SHIPPED: Mapping[str, Path] = MappingProxyType(
 )
 """The calibrations that come with exray, by the scanner on whose triggers they were fitted."""
 
+SCANNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "abs_both": ("abs_both", "abs", "abs_filter"),
+        "abs_r2": ("abs_r2",),
+        "portfolio": ("portfolio",),
+    }
+)
+"""The scanners whose triggers a shipped calibration knows: all of them, or those of a part."""
+
 KIND, FORMAT = "calibration", 1
 WIDEST = 3.0  # standard deviations at which a measurement is clipped
 LONGEST_FILE = 65536  # bytes

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from exray.rules.base import DecisionRule
+from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibrated import CalibratedRule
-from exray.rules.calibration import SHIPPED, read_json
+from exray.rules.calibration import SCANNERS, SHIPPED, read_json
 from exray.rules.grouped import GroupedRule
 from exray.rules.grouped_calibration import FORMAT, GroupedCalibration, StoredGroupedCalibration
 from exray.schema import converted
@@ -17,16 +17,78 @@ SHIPPED_GROUPED: Mapping[str, Path] = MappingProxyType(
 """The grouped calibrations that come with exray, by the scanner they were fitted on."""
 
 
+DEFAULT = "abs_both"
+"""The calibration for triggers of a scanner for which none was fitted."""
+
+
+class ShippedRule(DecisionRule):
+    """The shipped calibration of the scanner that found the triggers.
+
+    Until the scanner is known it is that of ``abs_both``, and so it is for scanners that none was
+    fitted for, which `remarks` says.
+    """
+
+    def __init__(self) -> None:
+        self._unbound = CalibratedRule(file=DEFAULT)
+
+    def for_scanner(self, scanner: str) -> DecisionRule:
+        """The rule of the calibration that was fitted on a scanner's triggers.
+
+        Args:
+            scanner: The scanner's name in ``conf/scanner``.
+
+        Raises:
+            ValueError: If the calibration's file is missing.
+        """
+        fitted = (name for name, scanners in SCANNERS.items() if scanner in scanners)
+        return calibrated_rule(file=next(fitted, DEFAULT)).for_scanner(scanner)
+
+    def decide(self, measurements: Mapping[str, float]) -> Decision:
+        """The verdict on one trigger of a scanner that is not known.
+
+        Args:
+            measurements: As ``ExrayJudge`` measures them.
+
+        Raises:
+            ValueError: If a measurement that the calibration needs was not taken.
+        """
+        return self._unbound.decide(measurements)
+
+    def injects(self, measurements: Mapping[str, float]) -> bool:
+        """Whether the trigger's probability is one half or more.
+
+        Args:
+            measurements: As ``ExrayJudge`` measures them.
+
+        Raises:
+            ValueError: If a measurement that the calibration needs was not taken.
+        """
+        return self._unbound.injects(measurements)
+
+    @property
+    def probability_without_triggers(self) -> float | None:
+        """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
+        return self._unbound.probability_without_triggers
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the calibration's numbers."""
+        return self._unbound.fingerprint
+
+
 def calibrated_rule(*, file: str | None) -> DecisionRule:
     """The rule of a calibration: of triggers one by one (format 1), or in groups (format 2).
 
     Args:
-        file: The calibration, or the name of a shipped one; None for the shipped ``abs_both``.
+        file: The calibration, or the name of a shipped one; None for the shipped one that was
+            fitted on the triggers of the scanner at hand.
 
     Raises:
         ValueError: If the file is missing or holds no calibration.
     """
-    if file is None or file in SHIPPED:
+    if file is None:
+        return ShippedRule()
+    if file in SHIPPED:
         return CalibratedRule(file=file)
     path = SHIPPED_GROUPED.get(file, Path(file))
     if read_json(path, _is_grouped):

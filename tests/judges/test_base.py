@@ -45,6 +45,8 @@ def test_a_judge_refuses_nothing_and_has_neither_files_nor_a_probability_by_defa
     judge.check(trojaned, colour_samples)
     assert judge.fingerprint() == ""
     assert judge.probability_without_triggers is None
+    assert judge.for_scanner("abs") is judge
+    assert judge.remarks == ()
 
 
 @pytest.mark.parametrize(

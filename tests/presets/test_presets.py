@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from exray.app.config import register
 from exray.presets.conf import conf_folder, option_names
-from exray.presets.presets import component_named, option_values
+from exray.presets.presets import component_named, option_of, option_values
 
 NEEDED = {"external": {"triggers": "found.npz"}}
 
@@ -32,6 +32,13 @@ def test_changes_reach_the_component_by_nested_keys():
     assert (mask["epochs"], mask["seed"]) == (7, 5)
     both = option_values("scanner", "abs_both", patch__probe__targets_per_victim=2)
     assert both["engine"]["patch"]["probe"]["targets_per_victim"] == 2
+
+
+def test_a_component_knows_the_option_that_names_its_class():
+    for name in ("abs", "abs_both", "k_arm", "portfolio"):
+        assert option_of("scanner", component_named("scanner", name)) == name
+    assert option_of("scanner", component_named("scanner", "abs_r2")) == "abs"
+    assert option_of("scanner", object()) == "object"
 
 
 def test_tuples_and_paths_are_taken_as_values(tmp_path):

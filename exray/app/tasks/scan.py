@@ -79,7 +79,7 @@ def _pipeline(config: DictConfig) -> Pipeline:
     """The scanner and the judge, with the settings around them."""
     return Pipeline(
         scanner=built(config.scanner.engine, Scanner),
-        judge=built(config.judge.engine, Judge),
+        judge=built(config.judge.engine, Judge).for_scanner(config.scanner.name),
         settings=built(config.scan, ScanSettings),
         device=device_of(config.trainer.accelerator),
         cache=_scan_cache(config),

@@ -36,7 +36,8 @@ def scan_one(model: Path, examples: Path, config: DictConfig) -> ClassifierScan:
         CheckpointError: If the file holds no network.
         ValueError: If the configuration cannot be built, or model and examples do not fit.
     """
-    scanner, judge = built(config.scanner.engine, Scanner), built(config.judge.engine, Judge)
+    scanner = built(config.scanner.engine, Scanner)
+    judge = built(config.judge.engine, Judge).for_scanner(config.scanner.name)
     settings = built(config.scan, ScanSettings)
     preprocess = built(config.dataset.preprocess, FolderPreprocess)
     limit = config.dataset.limit_per_class

@@ -133,9 +133,10 @@ class CalibratedRejudgement(Rejudgement):
 
     def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The run's own predictions, and the calibrated ones."""
+        rule = self.rule.for_scanner(str(records["scanner"].iloc[0]))
         return [
             with_judge(records, OWN),
-            scored_by_rule(records, triggers, self.rule, "calibrated"),
+            scored_by_rule(records, triggers, rule, "calibrated"),
         ]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 from pytorch_lightning.loggers import Logger
@@ -153,6 +154,24 @@ class ExrayJudge(LayerJudge):
         earlier = earlier_measurements(split, samples, triggers, self.mask)
         both = zip(plan.strengths, earlier, strict=True)
         return replace(plan, strengths=[{**own, **other} for own, other in both])
+
+    def for_scanner(self, scanner: str) -> "ExrayJudge":
+        """The judge with its rule for a scanner's triggers.
+
+        Args:
+            scanner: The scanner's name in ``conf/scanner``.
+
+        Raises:
+            ValueError: If the file of the rule's calibration is missing.
+        """
+        judge = copy(self)
+        judge.rule = self.rule.for_scanner(scanner)
+        return judge
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about the rule's verdicts."""
+        return self.rule.remarks
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""

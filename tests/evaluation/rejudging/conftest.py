@@ -34,6 +34,7 @@ def drawn_zoo(*, telling=6.0, num_models=48, seed=0):
             "model_id": ids,
             "judge": "exray",
             "status": "done",
+            "scanner": "portfolio",
             "verdict": "natural-only",
             "probability": 0.4,
             "num_triggers": 4,

@@ -30,6 +30,7 @@ def zoo(*, telling, num_models=24, seed=0):
             "model_id": ids,
             "judge": "exray",
             "status": "done",
+            "scanner": "abs_both",
             "verdict": "natural-only",
             "probability": 0.4,
             "num_triggers": 3,

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from exray.evaluation.rejudging.signed_logistic import signed_logistic
+from exray.evaluation.rejudging.signed_logistic import ridge_logistic, signed_logistic
 
 
 @pytest.fixture
@@ -50,3 +51,18 @@ def test_rows_count_by_their_weights(data):
     halved = np.concatenate([scaled, scaled]), np.concatenate([labels, labels])
     double = fitted(halved, (0, 0), sample_weights=np.full(800, 0.5))
     assert double.weight == pytest.approx(fitted(data, (0, 0)).weight, abs=1e-3)
+
+
+@pytest.mark.parametrize("penalty", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("apart", [0.0, 1.0, 30.0])
+def test_the_ridge_is_that_of_scikit_learn(penalty, apart):
+    stream = np.random.default_rng(0)
+    labels = np.arange(60) % 3 // 2
+    scaled = stream.normal(size=(60, 3))
+    scaled[:, 0] += apart * labels  # 30: separable
+    weights = stream.uniform(0.1, 2.0, size=60)
+    reference = LogisticRegression(C=penalty, tol=1e-10, max_iter=5000)
+    reference.fit(scaled, labels, sample_weight=weights)
+    weight, bias = ridge_logistic(scaled, labels, sample_weights=weights, penalty=penalty)
+    assert weight == pytest.approx(reference.coef_[0], abs=1e-3)
+    assert bias == pytest.approx(reference.intercept_[0], abs=1e-2)

@@ -56,11 +56,9 @@ class GroupedCalibrationChoice(Choice):
         name: Of the files it writes.
         file: Where the calibration is written; None for the run's folder.
         runs: Further runs that it is fitted on.
-        kinds: The searches of each kind of trigger, by its name. The universal ones of a kind are a
-            group, and the label-specific ones another.
-        universal_sets: Sets of features to choose from for groups of universal triggers, the first
-            of which the choice begins with.
-        pair_sets: Likewise for groups of label-specific ones.
+        groups: Triggers that share a logistic model, each with sets of features to choose from.
+        expresses: The searches whose triggers can be what an attack injects, by the attack's kind:
+            their true triggers teach injected. Of an attack that is not named all searches.
         penalties: Inverse strengths of the ridge to choose from.
         borrowings: How much the triggers of other groups may count in the fit of one.
         combinations: How a model's triggers may be combined.
@@ -80,9 +78,8 @@ class GroupedCalibrationChoice(Choice):
         name: str,
         file: str | None,
         runs: Sequence[str],
-        kinds: Mapping[str, Sequence[str]],
-        universal_sets: Sequence[Sequence[str]],
-        pair_sets: Sequence[Sequence[str]],
+        groups: Sequence[GroupSpec],
+        expresses: Mapping[str, Sequence[str]],
         penalties: Sequence[float],
         borrowings: Sequence[float],
         combinations: Sequence[str],
@@ -92,8 +89,8 @@ class GroupedCalibrationChoice(Choice):
         folds: int,
         seed: int,
     ) -> None:
-        if not kinds or not penalties or min(penalties) <= 0:
-            raise ValueError("kinds and penalties must hold values, penalties above 0")
+        if not groups or not penalties or min(penalties) <= 0:
+            raise ValueError("groups and penalties must hold values, penalties above 0")
         if not borrowings or min(borrowings) < 0:
             raise ValueError(f"borrowings must hold values, 0 or more; got {list(borrowings)}")
         unknown = set(combinations) - {"noisy_or", "maximum"}
@@ -110,7 +107,8 @@ class GroupedCalibrationChoice(Choice):
         self.name = name
         self.file = file
         self.runs = tuple(runs)
-        self.groups = groups_of(kinds, universal_sets=universal_sets, pair_sets=pair_sets)
+        self.groups = tuple(groups)
+        self.expresses = {kind: tuple(searches) for kind, searches in expresses.items()}
         self.penalties = tuple(penalties)
         self.borrowings = tuple(borrowings)
         self.combinations = cast("tuple[Combination, ...]", tuple(combinations))
@@ -122,7 +120,7 @@ class GroupedCalibrationChoice(Choice):
 
     def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:
         """The calibration, with the predictions of every transfer."""
-        examples = grouped_examples(records, triggers, self.groups)
+        examples = grouped_examples(records, triggers, self.groups, expresses=self.expresses)
         if len(np.unique(examples.is_trojaned)) < 2 or not (examples.label == 1).any():
             raise ValueError("the runs' triggers are all of one kind; nothing can be fitted")
         fitter = GroupedFitter(
@@ -218,31 +216,6 @@ class GroupedCalibrationChoice(Choice):
             "left_out": _figures(left_out),
             "transfers": {predictions.name: _figures(predictions) for predictions in shown},
         }
-
-
-def groups_of(
-    kinds: Mapping[str, Sequence[str]],
-    *,
-    universal_sets: Sequence[Sequence[str]],
-    pair_sets: Sequence[Sequence[str]],
-) -> tuple[GroupSpec, ...]:
-    """Two groups of each kind of trigger: the universal ones and the label-specific ones.
-
-    Args:
-        kinds: The searches of each kind, by its name.
-        universal_sets: Sets of features of the universal ones.
-        pair_sets: Of the label-specific ones.
-    """
-    return tuple(
-        GroupSpec(
-            name=f"{reach} {kind}",
-            searches=tuple(searches),
-            is_universal=reach == "universal",
-            sets=tuple(tuple(names) for names in sets),
-        )
-        for kind, searches in kinds.items()
-        for reach, sets in (("universal", universal_sets), ("label-specific", pair_sets))
-    )
 
 
 def _figures(predictions: Predictions) -> dict[str, float | None]:

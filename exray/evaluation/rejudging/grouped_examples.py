@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from exray.evaluation.predictions import with_judge
 from exray.evaluation.rejudging.stored_measurements import all_measurements_of
 from exray.rules.evidence import WORDS, search_of, sign_of, value_of, with_agreement
 from exray.rules.grouped_calibration import belongs
+
+_ALL: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +95,25 @@ class GroupedExamples:
 
 
 def grouped_examples(
-    records: pd.DataFrame, triggers: pd.DataFrame, specs: Sequence[GroupSpec]
+    records: pd.DataFrame,
+    triggers: pd.DataFrame,
+    specs: Sequence[GroupSpec],
+    *,
+    expresses: Mapping[str, Sequence[str]] = _ALL,
 ) -> GroupedExamples:
     """What runs of ``scanner=portfolio`` give to fit on.
 
-    A trigger is an example of an injected one where it goes from a true victim to its true target;
-    of a natural one in a clean model. Others of a trojaned model may be either, since a backdoor
-    moves other classes too: they are no examples, but count for their model.
+    A trigger is an example of an injected one where it goes from a true victim to its true target,
+    and its search can express what was injected: a patch that flips the victims of a filter is a
+    natural one. In a clean model it is an example of a natural one. Others of a trojaned model may
+    be either, since a backdoor moves other classes too: they are no examples, but count for their
+    model.
 
     Args:
         records: A row per record with ground truth; no two of one ``model_id``.
         triggers: A row per trigger.
         specs: The groups, of which each trigger belongs to the first that holds it.
+        expresses: Searches that can express an attack, by its kind; all for one that is not named.
 
     Raises:
         ValueError: If a trigger belongs to no group.
@@ -116,14 +126,21 @@ def grouped_examples(
     rows = _in_context(all_measurements_of(known), owner, target)
     is_true = known["is_true_trigger"].astype("boolean").fillna(False).to_numpy(dtype=bool)
     of_trojaned = predictions.is_trojaned[owner]
+    traits = _traits(records, predictions.model_ids)
+    searches = [search_of(row) for row in rows]
+    fits = [
+        search in expresses.get(traits["kind"][model], (search,))
+        for search, model in zip(searches, owner, strict=True)
+    ]
+    is_example = is_true & np.array(fits, dtype=bool)
     names = sorted({name for spec in specs for names in spec.sets for name in names})
     return GroupedExamples(
         model_ids=predictions.model_ids,
         is_trojaned=predictions.is_trojaned,
-        traits=_traits(records, predictions.model_ids),
+        traits=traits,
         owner=owner,
         target=target,
-        label=np.where(of_trojaned, np.where(is_true, 1, -1), 0).astype(np.int64),
+        label=np.where(of_trojaned, np.where(is_example, 1, -1), 0).astype(np.int64),
         group=np.array([_group_of(row, specs) for row in rows], dtype=np.int64),
         columns={
             name: np.array([value_of(name, row) for row in rows], dtype=np.float64)
@@ -152,7 +169,7 @@ def _group_of(row: Mapping[str, float], specs: Sequence[GroupSpec]) -> int:
     search = search_of(row)
     raise ValueError(
         f"no group holds the triggers of {f'the search {search}' if search else 'this scanner'}; "
-        "rejudge runs of scanner=portfolio, or add the search to a kind of rejudge.kinds"
+        "rejudge runs of scanner=portfolio, or add the search to a group of rejudge.groups"
     )
 
 

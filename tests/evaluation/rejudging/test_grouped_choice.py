@@ -8,19 +8,27 @@ import pytest
 
 from exray.evaluation.metrics import scores
 from exray.evaluation.rejudging.calibration_choice import CalibratedRejudgement
-from exray.evaluation.rejudging.grouped_choice import GroupedCalibrationChoice, groups_of
-from exray.evaluation.rejudging.grouped_examples import grouped_examples
+from exray.evaluation.rejudging.grouped_choice import GroupedCalibrationChoice
+from exray.evaluation.rejudging.grouped_examples import GroupSpec, grouped_examples
 from exray.evaluation.rejudging.grouped_fit import GroupedFitter, Setup
 from tests.evaluation.rejudging.conftest import drawn_zoo
 
 SETS = (("margin_wide",), ("strength",), ("strength", "margin_wide"))
-KINDS = {"patch": ("patch",), "picture": ("picture",)}
+
+
+def groups_with(sets):
+    """Universal and label-specific triggers of two searches."""
+    return tuple(
+        GroupSpec(name=f"{reach} {search}", searches=(search,), is_universal=reach, sets=sets)
+        for search in ("patch", "picture")
+        for reach in (True, False)
+    )
 
 
 def choice(**changes):
-    values = {"name": "portfolio", "file": None, "runs": (), "kinds": KINDS}
-    values |= {"universal_sets": SETS, "pair_sets": SETS}
+    values = {"name": "portfolio", "file": None, "runs": (), "groups": groups_with(SETS)}
     values |= {
+        "expresses": {},
         "borrowings": (0.2,),
         "penalties": (1.0,),
         "combinations": ("noisy_or",),
@@ -50,11 +58,10 @@ def test_what_transfers_is_chosen_and_the_transfers_are_shown_and_stored():
 @pytest.mark.parametrize("combination", ["noisy_or", "maximum"])
 def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_path, combination):
     records, triggers = drawn_zoo()
-    sets = {"universal_sets": SETS[2:], "pair_sets": SETS[2:]}
-    result = choice(combinations=(combination,), **sets).choose(records, triggers)
+    groups = groups_with(SETS[2:])
+    result = choice(combinations=(combination,), groups=groups).choose(records, triggers)
     path = tmp_path / "fit.json"
     path.write_text(json.dumps(dict(result.content)))
-    groups = groups_of(KINDS, **sets)
     examples = grouped_examples(records, triggers, groups)
     fitter = GroupedFitter(examples, groups, threshold="balanced", false_positive_rate=0.1)
     setup = Setup(sets=(SETS[2],) * 4, penalty=1.0, borrowing=0.2, combination=combination)
@@ -65,8 +72,9 @@ def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_pa
 
 
 def test_of_penalties_and_combinations_the_better_is_taken():
-    sets = {"universal_sets": SETS[1:], "pair_sets": SETS[1:]}
-    both = choice(combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), **sets)
+    both = choice(
+        combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), groups=groups_with(SETS[1:])
+    )
     result = both.choose(*drawn_zoo(telling=8.0))
     assert result.how["penalty"] == 1.0
     assert result.how["num_setups_tried"] == 4 + 4
@@ -92,8 +100,8 @@ def test_a_run_of_which_nothing_can_be_learnt_is_refused():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"penalties": (0.0,)}, "kinds and penalties must hold values, penalties above 0"),
-        ({"kinds": {}}, "kinds and penalties must hold values"),
+        ({"penalties": (0.0,)}, "groups and penalties must hold values, penalties above 0"),
+        ({"groups": ()}, "groups and penalties must hold values"),
         ({"combinations": ("sum",)}, r"noisy_or and maximum, .*; got \['sum'\], 'balanced'"),
         ({"threshold": "best"}, r"threshold conformal or balanced; got \['noisy_or'\], 'best'"),
         ({"borrowings": (-0.1,)}, r"borrowings must hold values, 0 or more; got \[-0.1\]"),

@@ -40,6 +40,17 @@ def test_true_triggers_teach_injected_and_only_those_of_clean_models_natural():
     ]
 
 
+def test_a_true_trigger_that_cannot_be_what_was_injected_teaches_nothing():
+    drawn = drawn_zoo(num_models=4)
+    examples = grouped_examples(*drawn, SPECS, expresses={"patch": ("picture",)})
+    assert examples.label.reshape(4, 4).tolist() == [
+        [-1, -1, -1, -1],
+        [0, 0, 0, 0],
+        [-1, -1, -1, 1],  # of an attack that is not named all searches
+        [0, 0, 0, 0],
+    ]
+
+
 def test_traits_are_the_records():
     examples = grouped_examples(*drawn_zoo(num_models=4), SPECS)
     assert examples.traits["family"] == ("signs", "signs", "glyphs", "glyphs")

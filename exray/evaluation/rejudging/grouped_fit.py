@@ -195,9 +195,9 @@ class GroupedFitter:
     ) -> GroupFit:
         """A group's logistic model, in which each model with examples counts as much.
 
-        Injected and natural triggers count as much too, so that the log-odds say how much more
-        likely such a trigger is among injected ones of its group, and not how common these are in
-        the tuning zoo. A group with few injected triggers, or none, learns from those of the
+        Injected triggers are as rare in a group as among the tuning zoo's: of a group whose
+        triggers tell little the log-odds stay low, however strong they are, and a noisy-or of
+        probabilities means something. A group with few or none may learn from those of the
         others, each scaled within its own group.
         """
         own = self._rows(place, features, models)
@@ -212,7 +212,7 @@ class GroupedFitter:
             np.concatenate([part.scaled[part.examples] for part in parts]),
             labels,
             signs=self.specs[place].signs(features),
-            sample_weights=_balanced(np.concatenate(weights), labels),
+            sample_weights=np.concatenate(weights),
             penalty=setup.penalty,
             prior=PRIOR,
         )
@@ -264,11 +264,3 @@ class GroupedFitter:
             for own in (self._triggers[model] for model in models)
         ]
         return np.array(values, dtype=np.float64)
-
-
-def _balanced(weights: Float[ndarray, " e"], labels: Int[ndarray, " e"]) -> Float[ndarray, " e"]:
-    """The weights, those of injected triggers scaled to the sum of those of natural ones."""
-    natural, injected = (float(weights[labels == label].sum()) for label in (0, 1))
-    if not natural or not injected:
-        return weights
-    return np.where(labels == 1, weights * natural / injected, weights)

@@ -78,10 +78,10 @@ def test_models_without_triggers_have_their_share_and_never_one_half():
     assert fit.probability[:12:2].tolist() == [0.49] * 6
 
 
-def test_without_features_a_group_says_nothing_however_common_its_injected_triggers_are():
+def test_without_features_a_group_says_how_common_its_injected_triggers_are():
     fit = fitter().fit(setup(features=()), np.ones(48, dtype=bool))
     assert [group.model.weight.size for group in fit.groups] == [0, 0]
-    assert [group.model.bias for group in fit.groups] == pytest.approx([np.log(24.5 / 25.5)] * 2)
+    assert [group.model.bias for group in fit.groups] == pytest.approx([np.log(12.5 / 25.5)] * 2)
 
 
 def test_a_group_without_injected_triggers_learns_from_the_others():

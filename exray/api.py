@@ -139,7 +139,7 @@ class ScanReport:
         return f"<p><b>{html.escape(str(self))}</b></p>{table}<ul>{remarks}</ul>"
 
 
-def make_scanner(name: str = "abs", *, seed: int = 0, **changes: object) -> Scanner:
+def make_scanner(name: str = "portfolio", *, seed: int = 0, **changes: object) -> Scanner:
     """A scanner by its name in ``conf/scanner``.
 
     Args:
@@ -178,7 +178,7 @@ def scan(
     classifier: Classifier | nn.Module | str | Path,
     samples: object,
     *,
-    scanner: str | Scanner = "abs",
+    scanner: str | Scanner = "portfolio",
     judge: str | Judge = "exray_calibrated",
     layer: str = "middle",
     settings: ScanSettings | None = None,

@@ -192,7 +192,8 @@ def test_the_defaults_are_those_of_the_command():
         for name, parameter in inspect.signature(exray.scan).parameters.items()
     }
     text = (conf_folder() / "dataset" / "folder.yaml").read_text()
-    assert f"judge: {defaults['judge']}" in text
+    for group in ("scanner", "judge"):
+        assert f"/{group}@_global_.{group}: {defaults[group]}\n" in text
+    assert inspect.signature(exray.make_scanner).parameters["name"].default == defaults["scanner"]
     root = (conf_folder() / "config.yaml").read_text()
-    assert f"scanner: {defaults['scanner']} " in root
     assert f"layer: {defaults['layer']} " in root

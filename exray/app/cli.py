@@ -81,7 +81,7 @@ def exray() -> None:
     type=click.Choice(["unit", "min_max", "byte"]),
     help="Pixels in [0, 1], each image stretched to [0, 1], or 0 to 255.  [default: unit]",
 )
-@click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: abs]")
+@click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: portfolio]")
 @click.option("--triggers", metavar="FILE", help="Judge another tool's triggers instead.")
 @click.option("--judge", metavar="NAME", help="[default: exray_calibrated]")
 @click.option(

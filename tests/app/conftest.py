@@ -138,6 +138,7 @@ def stranger(tmp_path, trojaned, colour_samples):
     return (
         *QUICK,
         "dataset=folder",
+        "scanner=abs",
         f"dataset.model={tmp_path / 'model.pt'}",
         f"dataset.images={tmp_path / 'images'}",
         f"dataset.factory={tmp_path / 'factory.py'}:colours",

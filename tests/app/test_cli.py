@@ -76,7 +76,7 @@ def test_a_scan_without_flags_is_that_of_dataset_folder(configs, tmp_path):
     model.write_bytes(b"")
     assert exray("scan", model, "--images", tmp_path) == 0
     (config,) = configs
-    assert (config.scanner.name, config.judge.name) == ("abs", "exray_calibrated")
+    assert (config.scanner.name, config.judge.name) == ("portfolio", "exray_calibrated")
     assert (config.dataset.limit_per_class, config.seed, config.layer.name) == (40, 0, "middle")
     for key in FLAGS:
         assert key == "name" or key.split(".")[0] in config

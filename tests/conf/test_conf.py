@@ -20,6 +20,7 @@ from exray.pipeline.sharding import parse_shard
 from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
+from exray.rules.calibration_files import SHIPPED_GROUPED, read_grouped_calibration
 from exray.scanners.base import Scanner
 
 FILES = sorted(conf_folder().rglob("*.yaml"))
@@ -168,6 +169,13 @@ def test_a_search_of_the_portfolio_is_left_out_and_another_added():
         assert names[-1] == "tiny"
 
 
+def test_the_shipped_calibration_knows_what_every_search_of_the_portfolio_finds():
+    calibration = read_grouped_calibration(SHIPPED_GROUPED["portfolio"])
+    for search in built(composed("scanner=portfolio").scanner.engine, Scanner).searches:
+        for is_universal in (1.0,) if search.name == "many_targets" else (0.0, 1.0):
+            assert calibration.group_of({f"is_{search.name}": 1.0, "is_universal": is_universal})
+
+
 def test_signs_are_seen_in_weather_and_over_photographs(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "road.png")
     over = f"dataset.images.scenes.backgrounds={tmp_path}"
@@ -195,11 +203,17 @@ def test_the_two_zoos_differ_in_seed_size_place_and_further_attacks():
     assert abs(mini.recipe.seed - tuning.recipe.seed) > sizes
 
 
-def test_a_strangers_model_is_judged_by_the_calibrated_judge_unless_another_is_asked_for():
+def test_a_strangers_model_has_a_scanner_and_a_judge_of_its_own_unless_others_are_asked_for():
     words = ("dataset=folder", "dataset.model=a.pt", "dataset.images=b")
-    assert composed(*words).judge.name == "exray_calibrated"
-    assert composed(*words, "judge=exray").judge.name == "exray"
-    assert composed().judge.name == "exray"
+    for asked, scanner, judge in (
+        ((), "portfolio", "exray_calibrated"),
+        (("judge=exray",), "portfolio", "exray"),
+        (("scanner=abs_both",), "abs_both", "exray_calibrated"),
+        (("debug=fast",), "portfolio", "exray_calibrated"),
+    ):
+        config = composed(*words, *asked)
+        assert (config.scanner.name, config.judge.name) == (scanner, judge)
+    assert (composed().scanner.name, composed().judge.name) == ("abs", "exray")
 
 
 def test_debugging_keeps_out_of_real_results():

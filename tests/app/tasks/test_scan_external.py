@@ -13,7 +13,7 @@ WHITE = {"name": "white", "kind": "patch", "victim_class": 0, "target_class": 1}
 @pytest.fixture
 def words(stranger):
     """Words of a scan of the stranger's model, without those that are ABS's."""
-    return [word for word in stranger if not word.startswith("scanner.")]
+    return [word for word in stranger if not word.startswith("scanner")]
 
 
 def written(folder, entries, colour=1.0):

@@ -80,7 +80,7 @@ def test_mistakes_are_one_line(command, words, tmp_path):
     said = command(*words, "scanner=external", "scanner.triggers=nowhere.npz").mistake()
     assert said.startswith("nowhere.npz does not exist")
     said = command(*words, "scanner=external", written(tmp_path, [WHITE | {"kind": "x"}])).mistake()
-    assert "found.npz: trigger 'white': kind must be one of patch, pairs, " in said
+    assert "found.npz: trigger 'white': kind must be one of patch, " in said
     assert said.endswith("; got 'x'")
 
 

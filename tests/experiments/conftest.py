@@ -49,6 +49,7 @@ def _cell_of(models, name="l2"):
             {
                 "model_id": model_id,
                 "source": source,
+                "target_class": 1,
                 "score": score,
                 "is_injected": score >= 0.5,
                 "size_pixels": 100 * score,

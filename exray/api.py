@@ -152,6 +152,8 @@ def make_scanner(name: str = "portfolio", *, seed: int = 0, **changes: object) -
     Raises:
         ValueError: If there is no such scanner or key, or a value is out of its range.
     """
+    if "layer" in changes:  # the scanner's own; `component_named` has the judge's of that name
+        changes["engine__layer"] = changes.pop("layer")
     return cast(Scanner, component_named("scanner", name, seed=seed, layer="middle", **changes))
 
 

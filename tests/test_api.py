@@ -197,3 +197,9 @@ def test_the_defaults_are_those_of_the_command():
     assert inspect.signature(exray.make_scanner).parameters["name"].default == defaults["scanner"]
     root = (conf_folder() / "config.yaml").read_text()
     assert f"layer: {defaults['layer']} " in root
+
+
+def test_a_scanner_takes_a_layer_of_its_own():
+    assert exray.make_scanner("portfolio", layer="last_conv").layer == "last_conv"
+    with pytest.raises(ValueError, match=r"scanner=abs has no key 'engine.layer'"):
+        exray.make_scanner("abs", layer="last_conv")

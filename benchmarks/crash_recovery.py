@@ -67,6 +67,8 @@ class Sweep:
             "scan.min_clean_accuracy=0.0",
             "scan.min_class_accuracy=0.0",
             "scan.misclassified=keep",
+            "scan.min_images_per_class=1",
+            "scan.temperature=none",
             "scanner=external",
             "scanner.name=noting",
             "scanner.triggers=none",

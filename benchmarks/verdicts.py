@@ -74,7 +74,7 @@ def configured(changes: Sequence[str], *, fast: bool) -> Parts:
     settle_fast_values(config, words)
     return Parts(
         scanner=built(config.scanner.engine, PortfolioScanner),
-        judge=built(config.judge.engine, Judge),
+        judge=built(config.judge.engine, Judge).for_scanner(config.scanner.name),
         settings=built(config.scan, ScanSettings),
     )
 

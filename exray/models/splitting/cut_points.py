@@ -8,6 +8,7 @@ from torch import fx, nn
 
 from exray.errors import LayerNotFoundError
 from exray.models.splitting.tracing import (
+    CONVOLUTIONS,
     Trace,
     is_convolution,
     is_norm_or_activation,
@@ -40,6 +41,31 @@ class Cut:
     start: fx.Node
     counted: str
     layer: str
+
+
+def hides(trace: Trace, layer: str) -> bool:
+    """Whether a layer, or much of what a rule counts, lies inside modules left whole.
+
+    Then a network has to be run to be cut: transformers' classifiers look at their arguments, so
+    that torch.fx sees a whole encoder as one operation, or blocks that give tuples. One
+    convolution alone hides nothing, as it is that which embeds the patches of an image.
+
+    Args:
+        trace: The traced network.
+        layer: As :func:`find_cut` takes it.
+    """
+    blocks = repeated_blocks(trace.network)
+    modules = trace.network.named_modules()
+    counted = [*blocks, *(path for path, inner in modules if isinstance(inner, CONVOLUTIONS))]
+    hiding = [
+        path
+        for path in trace.opaque
+        if (path in blocks and trace.outputs.get(path) not in trace.shapes)
+        or sum(inner.startswith(f"{path}.") for inner in counted) > 1
+    ]
+    return bool(hiding) and (
+        layer in RULES or f"{layer}.".startswith(tuple(f"{p}." for p in hiding))
+    )
 
 
 def live_tensors(trace: Trace) -> dict[fx.Node, tuple[fx.Node, ...]]:

@@ -35,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """A module's call that has ended: what it was, and its result's shape if a tensor."""
+    """A module's call that has ended: what it was, and the shape of its features if it has any."""
 
     path: str
     call: int
@@ -126,17 +126,27 @@ def _at(network: nn.Module, point: Point, act: Callable[[Tensor], Tensor]) -> It
     """Inside, what a module gives at a point is replaced by what ``act`` makes of it."""
     calls = 0
 
-    def hook(module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
+    def hook(module: nn.Module, inputs: object, output: object) -> object:
         nonlocal calls
         del module, inputs
         calls += 1
-        return act(output) if calls == point.call + 1 else None
+        features = _features(output)
+        if calls != point.call + 1 or features is None:
+            return None
+        replacement = act(features)
+        return (replacement, *output[1:]) if isinstance(output, tuple) else replacement
 
     handle = network.get_submodule(point.path).register_forward_hook(hook)
     try:
         yield
     finally:
         handle.remove()
+
+
+def _features(output: object) -> Tensor | None:
+    """What a module gives: a tensor, or the first of a tuple, as blocks of transformers give."""
+    first = output[0] if isinstance(output, tuple) and output else output
+    return first if isinstance(first, Tensor) else None
 
 
 @torch.no_grad()
@@ -148,7 +158,8 @@ def _run(network: nn.Module, images: Float[Tensor, "n c h w"]) -> list[_Call]:
     def hook_for(path: str) -> Hook:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
             del inputs
-            shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+            features = _features(output)
+            shape = () if features is None else tuple(features.shape)
             calls.append(_Call(path=path, call=counts[path], module=module, shape=shape))
             counts[path] += 1
 
@@ -230,14 +241,19 @@ def _is_unfinished(calls: Sequence[_Call], place: int) -> bool:
     return False
 
 
+def _is_within(path: str, other: str) -> bool:
+    """Whether a module is part of another, which ends after it without reading what it gives."""
+    return path.startswith(f"{other}.")
+
+
 @torch.no_grad()
 def _parts_at(
     network: nn.Module, calls: Sequence[_Call], place: int, images: Float[Tensor, "n c h w"]
 ) -> tuple[HookedBody, HookedHead] | None:
     """Body and head at the end of a call; None where they do not make up the network."""
     shape = calls[place].shape
-    layers = (call.module for call in calls[place + 1 :])
-    reader = next((module for module in layers if cares(module)), None)
+    later = (call for call in calls[place + 1 :] if not _is_within(calls[place].path, call.path))
+    reader = next((call.module for call in later if cares(call.module)), None)
     axis = channel_axis(shape, None if reader is None else width_of(reader)) if shape else 1
     point = Point(path=calls[place].path, call=calls[place].call, axis=axis)
     body = HookedBody(network, point)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from exray.models.classifier import Classifier
 from exray.models.splitting.batchnorm_folding import fold_batch_norms
 from exray.models.splitting.channel_axis import axis_at
-from exray.models.splitting.cut_points import find_cut
+from exray.models.splitting.cut_points import find_cut, hides
 from exray.models.splitting.hooked_split import hooked_parts
 from exray.models.splitting.traced_split import traced_body, traced_head
-from exray.models.splitting.tracing import UntraceableError, trace
+from exray.models.splitting.tracing import Trace, UntraceableError, trace
 from exray.models.temperature import tempered
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
@@ -43,8 +43,8 @@ class SplitClassifier:
     ``body`` is the paper's g, ``head`` its h. Features have their channels second: tokens x
     channels become channels x tokens at the end of the body, and tokens x channels in the head.
     Batch norms are folded into the convolutions before them, in copies: the classifier's own
-    network is left as it was. A network that torch.fx cannot trace is copied and cut by forward
-    hooks.
+    network is left as it was. A network that torch.fx cannot trace, or only as a few large
+    modules, is copied and cut by forward hooks.
 
     Args:
         classifier: What is cut.
@@ -140,9 +140,8 @@ def _checked_parts(
     network, name = classifier.network, classifier.name
     body: nn.Module
     head: nn.Module
-    try:
-        traced = trace(network, images, name=name)
-    except UntraceableError:
+    traced = _traced(network, images, name)
+    if traced is None or hides(traced, layer):
         layer, body, head = hooked_parts(network, layer, images, name=name)
         return _checked(classifier, layer, body, head, example)
     cut = find_cut(traced, layer)
@@ -150,6 +149,14 @@ def _checked_parts(
     body = fold_batch_norms(traced_body(traced, cut, axis))
     head = fold_batch_norms(traced_head(traced, cut, axis, images))
     return _checked(classifier, cut.layer, body, head, example)
+
+
+def _traced(network: nn.Module, images: Float[Tensor, "n c h w"], name: str) -> Trace | None:
+    """The network's operations; None where torch.fx cannot follow its outermost forward."""
+    try:
+        return trace(network, images, name=name)
+    except UntraceableError:
+        return None
 
 
 @torch.no_grad()

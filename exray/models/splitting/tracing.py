@@ -96,6 +96,7 @@ class Trace:
         outputs: The last operation of each module, by the module's path.
         shapes: Shape of every operation's result that is a tensor, for the images it was run on.
         name: What messages call the network.
+        opaque: Paths of the modules that were left whole because their forward depends on values.
     """
 
     network: nn.Module
@@ -103,6 +104,7 @@ class Trace:
     outputs: dict[str, fx.Node]
     shapes: dict[fx.Node, tuple[int, ...]]
     name: str
+    opaque: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> list[fx.Node]:
@@ -146,7 +148,7 @@ def trace(network: nn.Module, images: Float[Tensor, "n c h w"], *, name: str) ->
             shapes = _Shapes(network, graph)
             with torch.no_grad():
                 shapes.run(images)
-            return Trace(network, graph, dict(tracer.outputs), shapes.shapes, name)
+            return Trace(network, graph, dict(tracer.outputs), shapes.shapes, name, opaque)
 
 
 def is_convolution(trace: Trace, node: fx.Node) -> bool:

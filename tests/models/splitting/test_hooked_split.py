@@ -55,6 +55,68 @@ def test_the_inside_of_such_a_module_is_no_place_to_cut():
         SplitClassifier(classifier_of(moody()), "2.conv", example=torch.rand(1, 3, 8, 8))
 
 
+class Block(nn.Module):
+    """Gives a tuple, as blocks of transformers do."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.mix = nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, tokens):
+        return (tokens + self.mix(self.norm(tokens)), tokens.shape[1])
+
+
+class Encoder(nn.Module):
+    """Looks at its values, so that all its blocks are hidden from torch.fx."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.blocks = nn.ModuleList([Block(6) for _ in range(depth)])
+
+    def forward(self, tokens):
+        if tokens.isnan().any():
+            raise ValueError("NaN")
+        for block in self.blocks:
+            tokens, _ = block(tokens)
+        return tokens
+
+
+class TupleTransformer(nn.Module):
+    def __init__(self, depth=4):
+        super().__init__()
+        self.patches, self.encoder = nn.Conv2d(3, 6, 4, stride=4), Encoder(depth)
+        self.norm, self.linear = nn.LayerNorm(6), nn.Linear(6, 5)
+
+    def forward(self, images):
+        tokens = self.encoder(self.patches(images).flatten(2).transpose(1, 2))
+        return self.linear(self.norm(tokens).mean(dim=1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "place"),
+    [
+        ("second_last_conv", "encoder.blocks.2"),
+        ("last_conv", "encoder.blocks.3"),
+        ("middle", "encoder.blocks.2"),
+        ("encoder.blocks.0", "encoder.blocks.0"),
+    ],
+)
+def test_blocks_that_torch_fx_does_not_see_are_counted_and_their_tokens_are_features(layer, place):
+    classifier, images = classifier_of(TupleTransformer()), torch.rand(3, 3, 12, 16)
+    split = SplitClassifier(classifier, layer, example=images)
+    assert split.layer == place
+    assert split.feature_shape == (6, 12)  # channels, then 3 x 4 patches
+    others = torch.rand(5, 3, 12, 16)
+    torch.testing.assert_close(split.head(split.features(others)), classifier(others))
+
+
+def test_tokens_after_the_last_norm_keep_their_channels():
+    """The encoder ends after its own block; it does not read what the block gives."""
+    classifier, images = classifier_of(TupleTransformer()), torch.rand(3, 3, 12, 16)
+    split = SplitClassifier(classifier, "norm", example=images)
+    assert split.feature_shape == (6, 12)
+
+
 class Wilful(nn.Module):
     """The outermost forward itself cannot be traced."""
 

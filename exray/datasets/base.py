@@ -7,6 +7,7 @@ from pathlib import Path
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.zoo.attack_tests import AttackTest
 
 Plain = str | int | float | bool | None
 """A value as JSON and tables hold it."""
@@ -94,6 +95,15 @@ class ModelDataset(ABC):
     @abstractmethod
     def truth(self, model_id: str) -> Truth | None:
         """A model's ground truth; None where it is unknown."""
+
+    def attack_test(self, model_id: str) -> AttackTest | None:
+        """Images that tell a model's accuracy and what its true triggers do; by default None.
+
+        Args:
+            model_id: The model. Scans must not see what this returns.
+        """
+        del model_id
+        return None
 
     @abstractmethod
     def fingerprint(self) -> str:

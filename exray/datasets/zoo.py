@@ -16,6 +16,7 @@ from exray.models.checkpoints.reader import file_sha256, read_checkpoint
 from exray.models.checkpoints.weights import load_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.seeding import derive_seed
+from exray.zoo.attack_tests import AttackTest, attack_test
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import IMAGES, SIGN_IMAGES, ZooImages
 from exray.zoo.manifest import MANIFEST, RECIPE, Manifest
@@ -136,6 +137,16 @@ class ZooDataset(ModelDataset):
         truth = truth_of(entry)
         place: dict[str, Plain] = {"half": self._half_of(entry), "reserved": self.reserved}
         return replace(truth, details={**truth.details, **place})
+
+    def attack_test(self, model_id: str) -> AttackTest:
+        """The test images that gave the manifest its accuracy and its ASR.
+
+        Raises:
+            ValueError: If the manifest's recipe draws other triggers than its entry records.
+        """
+        manifest = self.manifest()
+        recipe = stored_recipe(manifest.recipe)
+        return attack_test(recipe, manifest.entry(model_id), self.images)
 
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own.

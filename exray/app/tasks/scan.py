@@ -46,13 +46,13 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     source = built(config.dataset, ModelDataset)
     with keyed_errors("dataset", ("architecture", "factory", "root", "where")):
         source.check()
-    pipeline = _pipeline(config)
+    pipeline = scan_pipeline(config)
     use_threads(config.trainer.threads)
     ids = of_kinds(source, config.kinds)
     model_ids = shard_ids(ids, shard=config.shard, limit=config.limit)
-    run_identity = identity(config, _input_hash(source, pipeline))
-    labels = _labels(config, source, run_id(run_identity))
-    name = config.name or _own_name(source)
+    run_identity = identity(config, input_hash(source, pipeline))
+    labels = run_labels(config, source, run_id(run_identity))
+    name = config.name or own_name(source)
     store = ResultStore(results_folder(config, name, cell))
     store.claim(labels.run_id, flatten(run_identity))
     run_logger = built_logger(config, store, name, cell)
@@ -75,8 +75,15 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     return publish(collection, model_ids, store.root, console)
 
 
-def _pipeline(config: DictConfig) -> Pipeline:
-    """The scanner and the judge, with the settings around them."""
+def scan_pipeline(config: DictConfig) -> Pipeline:
+    """The scanner and the judge, with the settings around them.
+
+    Args:
+        config: The composed configuration.
+
+    Raises:
+        ValueError: If one of them cannot be built.
+    """
     return Pipeline(
         scanner=built(config.scanner.engine, Scanner),
         judge=built(config.judge.engine, Judge).for_scanner(config.scanner.name),
@@ -86,8 +93,14 @@ def _pipeline(config: DictConfig) -> Pipeline:
     )
 
 
-def _labels(config: DictConfig, source: ModelDataset, run: str) -> RunLabels:
-    """What the run's records say about it."""
+def run_labels(config: DictConfig, source: ModelDataset, run: str) -> RunLabels:
+    """What the run's records say about it.
+
+    Args:
+        config: The composed configuration.
+        source: What is scanned.
+        run: Hash of what decides the run's results.
+    """
     return RunLabels(
         run_id=run,
         dataset=source.name,
@@ -98,8 +111,13 @@ def _labels(config: DictConfig, source: ModelDataset, run: str) -> RunLabels:
     )
 
 
-def _input_hash(source: ModelDataset, pipeline: Pipeline) -> str:
-    """Hash of every file that the run's results depend on."""
+def input_hash(source: ModelDataset, pipeline: Pipeline) -> str:
+    """Hash of every file that the run's results depend on.
+
+    Args:
+        source: What is scanned.
+        pipeline: With what.
+    """
     parts = [source.fingerprint()]
     if isinstance(pipeline.scanner, FileScanner):
         parts.append(pipeline.scanner.fingerprint())
@@ -115,8 +133,12 @@ def _scan_cache(config: DictConfig) -> ScanCache:
     return ScanCache(root, config=values, seed=config.seed)
 
 
-def _own_name(source: ModelDataset) -> str:
-    """A run's default name: the dataset's, or the scanned file's."""
+def own_name(source: ModelDataset) -> str:
+    """A run's default name: the dataset's, or the scanned file's.
+
+    Args:
+        source: What is scanned.
+    """
     return source.model_ids()[0] if source.name == "folder" else source.name
 
 

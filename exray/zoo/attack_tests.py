@@ -1,0 +1,60 @@
+"""The held-out images that a zoo's classifier was measured on: clean ones and stamped victims."""
+
+from dataclasses import dataclass
+
+from exray.seeding import derive_seed
+from exray.zoo.candidate import planned
+from exray.zoo.entries import ModelEntry
+from exray.zoo.image_sets import ZooImages
+from exray.zoo.poisoning import LabelledImages, clean_images, stamped_victims
+from exray.zoo.recipe import ZooRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackTest:
+    """What tells how well a classifier does, and how well its true triggers do.
+
+    Args:
+        clean: Held-out clean images with their labels.
+        stamped: Of each true trigger, held-out victims that bear it, labelled as its target; none
+            for a clean classifier.
+    """
+
+    clean: LabelledImages
+    stamped: tuple[LabelledImages, ...]
+
+
+def attack_test(recipe: ZooRecipe, entry: ModelEntry, images: ZooImages) -> AttackTest:
+    """The images that gave a zoo's entry its accuracy and its ASR.
+
+    Args:
+        recipe: By which the zoo was built.
+        entry: The classifier.
+        images: What the zoo was built on.
+
+    Raises:
+        ValueError: If the recipe draws other attacks than the entry records.
+    """
+    index = int(entry.model_id.removeprefix("id-"))
+    plan = planned(recipe, index, entry.attempts - 1)
+    drawn = [attack.facts() for attack in plan.attacks]
+    if drawn != [attack.facts for attack in entry.attacks]:
+        raise ValueError(
+            f"the recipe draws other triggers for {entry.model_id} than its entry records; build "
+            "the zoo again with: python run.py task=build_zoo"
+        )
+    source = images.of_model(entry.image_facts, split="test")
+    per_class = recipe.training.test_per_class
+    stamped = [
+        stamped_victims(
+            source,
+            attack,
+            per_class=2 * per_class,
+            seed=derive_seed(
+                derive_seed(entry.seed, "attack", order) if order else entry.seed, "test stamped"
+            ),
+        )
+        for order, attack in enumerate(plan.attacks)
+    ]
+    clean = clean_images(source, per_class=per_class, seed=derive_seed(entry.seed, "test"))
+    return AttackTest(clean=clean, stamped=tuple(stamped))

@@ -21,6 +21,7 @@ from exray.judges.base import Judge, JudgedTrigger
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.loading import load_classifier
 from exray.pipeline.classifier_scan import RunLabels
+from exray.pipeline.provenance import path_sha256
 from exray.pipeline.scan import scan_classifier
 from exray.pipeline.settings import ScanSettings
 from exray.presets.presets import component_named, option_of
@@ -247,6 +248,7 @@ def scan(
         model_id=_model_id(name or chosen.name),
         architecture=chosen.name,
         file_report=chosen.file_report,
+        model_sha256=path_sha256(Path(classifier)) if isinstance(classifier, str | Path) else "",
     )
     config: dict[str, object] = {
         key: value for key, value in vars(labels).items() if key != "run_id"

@@ -10,6 +10,7 @@ from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import Decision, check_score
+from exray.rules.calibration_facts import Facts
 from exray.triggers.base import InvertedTrigger
 
 
@@ -121,6 +122,11 @@ class Judge(ABC):
     def remarks(self) -> tuple[str, ...]:
         """What the user should know about its judgements, one sentence each; by default nothing."""
         return ()
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What its probabilities rest on; by default nothing, since a score is a rank."""
+        return {}
 
     @property
     def probability_without_triggers(self) -> float | None:

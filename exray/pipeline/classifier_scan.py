@@ -1,11 +1,12 @@
 """What a scan says about one classifier, and how it becomes a record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from exray.datasets.base import Truth
 from exray.judges.base import JudgedTrigger
 from exray.results.model_scan import ModelScan, Tensors
+from exray.results.provenance import Provenance
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.rules.verdict import Verdict
 from exray.scanners.base import ScannerResult
@@ -48,6 +49,7 @@ class ClassifierScan:
         temperature: What the classifier's logits were divided by.
         warnings: What the user should know about this verdict, one sentence each.
         seconds: Wall time per stage, as of :class:`exray.results.records.ScanRecord`.
+        provenance: Code, machine, images and calibration behind it.
     """
 
     verdict: Verdict
@@ -61,6 +63,7 @@ class ClassifierScan:
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     temperature: float = 1.0
+    provenance: Provenance = field(default_factory=Provenance)
 
     def model_scan(
         self,
@@ -70,6 +73,8 @@ class ClassifierScan:
         architecture: str,
         file_report: Mapping[str, str | int] | None = None,
         truth: Truth | None = None,
+        command: str = "",
+        model_sha256: str = "",
     ) -> ModelScan:
         """The scan as it is stored and reported.
 
@@ -79,6 +84,8 @@ class ClassifierScan:
             architecture: What the record calls its network.
             file_report: What the static inspection of its file reported; None without a file.
             truth: Ground truth; None where it is unknown.
+            command: The command line; empty where there was none.
+            model_sha256: Of its file; empty without a file.
         """
         answer = self.scanner_result
         record = ScanRecord(
@@ -102,6 +109,7 @@ class ClassifierScan:
             look=dict(file_report or {}),
             truth={} if truth is None else truth.to_dict(),
             is_trojaned=None if truth is None else truth.is_trojaned,
+            provenance=replace(self.provenance, command=command, model_sha256=model_sha256),
         )
         triggers = tuple(
             _trigger_record(index, judged, self.class_names, truth)

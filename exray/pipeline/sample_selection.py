@@ -68,7 +68,11 @@ def select_samples(
     return SampleSelection(
         samples=None if reason else usable,
         accuracy=accuracy,
-        remarks=_remarks(weak, is_right, "used all the same" if keeps_all else "not used"),
+        remarks=_remarks(
+            [samples.class_names[index] for index in weak],
+            is_right,
+            "used all the same" if keeps_all else "not used",
+        ),
         inconclusive=reason,
         unsearched=_unsearched(samples, logits),
         temperature=1.0 if reason else temperature,
@@ -118,7 +122,7 @@ def _unsearched(samples: SampleSet, logits: Float[Tensor, "n k"]) -> str:
     classes = sorted(set(samples.labels.tolist()) - predicted)
     if not classes:
         return ""
-    names = ", ".join(map(str, classes))
+    names = ", ".join(samples.class_names[index] for index in classes)
     many = len(classes) > 1
     return (
         f"class{'es' if many else ''} {names} {'are' if many else 'is'} never predicted on clean "
@@ -142,12 +146,11 @@ def _usable_rows(
     return allowed & ~torch.isin(samples.labels, samples.labels.new_tensor(weak))
 
 
-def _remarks(weak: list[int], is_right: Bool[Tensor, " n"], use: str) -> tuple[str, ...]:
+def _remarks(weak: list[str], is_right: Bool[Tensor, " n"], use: str) -> tuple[str, ...]:
     """What was left out, or used although it is misclassified."""
     remarks = []
     if weak:
-        names = ", ".join(map(str, weak))
-        remarks.append(f"classes {names} are mostly misclassified and were left out")
+        remarks.append(f"classes {', '.join(weak)} are mostly misclassified and were left out")
     num_wrong = int((~is_right).sum())
     if num_wrong:
         remarks.append(f"{num_wrong} of {len(is_right)} images are misclassified, {use}")

@@ -1,6 +1,7 @@
 """Scans one classifier: clean accuracy first, then triggers, judgements and the record."""
 
 import itertools
+import math
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from exray.models.checkpoints.file_report import REPORT_ERROR, inspect_file
 from exray.models.classifier import Classifier
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.preparation import prepare
+from exray.pipeline.provenance import of_failure, of_scan, path_sha256
 from exray.pipeline.sample_selection import SampleSelection
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
@@ -39,6 +41,7 @@ class Pipeline:
         device: Where the classifier runs.
         cache: Earlier results of scanners; None runs the scanner every time.
         wait: Whether to wait for another process that is inverting the same triggers.
+        command: The command line, for the records.
     """
 
     scanner: Scanner
@@ -47,6 +50,7 @@ class Pipeline:
     device: torch.device
     cache: ScanCache | None = None
     wait: bool = True
+    command: str = ""
 
 
 def scan_classifier(
@@ -91,7 +95,7 @@ def scan_classifier(
     loaded = time.perf_counter()
     usable = selection.samples
     if usable is None:
-        return _inconclusive_scan(classifier, samples, selection, warnings, loaded - start)
+        return _inconclusive_scan(classifier, samples, selection, warnings, loaded - start, judge)
     with _seeded(seed, classifier.device):
         judge.check(classifier, usable)
         answer = _inverted(scanner, classifier, usable, cache, wait=wait, progress=progress)
@@ -120,6 +124,7 @@ def scan_classifier(
         temperature=selection.temperature,
         warnings=_warnings((*warnings, *judge.remarks), selection, reason),
         seconds=_seconds(marks, answer.cached_seconds),
+        provenance=of_scan(classifier, usable, judge),
     )
 
 
@@ -154,6 +159,8 @@ def scan_model(
             architecture=model.architecture,
             file_report=file_report,
             truth=source.truth(model_id),
+            command=pipeline.command,
+            model_sha256=path_sha256(source.model_file(model_id)),
         )
     except BusyError:
         raise
@@ -163,11 +170,14 @@ def scan_model(
             **vars(labels),
             status="failed",
             verdict=Verdict.FAILED,
-            probability=UNDECIDED,
+            probability=math.nan,
             seconds={"total": time.perf_counter() - start},
             error=traceback.format_exc(),
             error_line=" ".join(str(error).split()) or type(error).__name__,
             look=file_report or _file_report(source, model_id),
+            provenance=of_failure(
+                source, model_id, device=pipeline.device, command=pipeline.command
+            ),
         )
         return ModelScan(record=record)
 
@@ -213,6 +223,7 @@ def _inconclusive_scan(
     selection: SampleSelection,
     warnings: Sequence[str],
     seconds: float,
+    judge: Judge,
 ) -> ClassifierScan:
     """The scan of a classifier without usable samples."""
     return ClassifierScan(
@@ -223,6 +234,7 @@ def _inconclusive_scan(
         clean_accuracy=selection.accuracy,
         warnings=_warnings(warnings, selection, selection.inconclusive),
         seconds=dict.fromkeys(("load", "total"), seconds),
+        provenance=of_scan(classifier, samples, judge),
     )
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from exray.evaluation.metrics import Statistics
+from exray.reports.answer import answer_of, has_probability, ordered_triggers
 from exray.reports.formatting import (
     clean_text,
     number,
@@ -80,7 +82,7 @@ def model_table(collection: Collection) -> Table:
         table.add_row(
             clean_text(record.model_id),
             Text(record.verdict.value, style=STYLES[record.verdict]),
-            number(record.probability, 4),
+            number(record.probability if has_probability(record) else None, 4),
             str(record.num_triggers),
             str(record.num_injected),
             truth_word(record.is_trojaned),
@@ -128,7 +130,7 @@ def render_summary(collection: Collection, console: Console) -> None:
         console: Where to print; the command line gives one on stderr.
     """
     for scan in collection.scans:
-        _render_model(scan, console)
+        _render_model(scan, console, in_full=len(collection.scans) == 1)
     console.print(model_table(collection))
     if collection.frame["is_trojaned"].notna().any():
         console.print(comparison_table(collection.frame))
@@ -141,11 +143,28 @@ def render_summary(collection: Collection, console: Console) -> None:
         console.print(clean_text(f"missing: {model_id}", style="magenta"))
 
 
-def _render_model(scan: ModelScan, console: Console) -> None:
+def render_answer(scan: ModelScan, console: Console) -> None:
+    """Print a scan's answer: what was found, how sure that is, its scope, and what to do next.
+
+    Args:
+        scan: The scan.
+        console: Where to print.
+    """
+    answer = answer_of(scan)
+    for sentence in answer.sentences:
+        console.print(Padding(clean_text(sentence), (0, 0, 0, 4)))
+    console.print("    What to do:")
+    for place, step in enumerate(answer.next_steps, start=1):
+        console.print(Padding(clean_text(f"{place}. {step}"), (0, 0, 0, 6)))
+
+
+def _render_model(scan: ModelScan, console: Console, *, in_full: bool) -> None:
     record = scan.record
     heading = clean_text(record.model_id, style="bold").append("  ")
     console.print(heading.append(record.verdict.value, style=STYLES[record.verdict]))
-    for trigger in sorted(scan.triggers, key=lambda trigger: not trigger.is_injected):
+    if in_full:
+        render_answer(scan, console)
+    for trigger in ordered_triggers(scan.triggers):
         console.print(trigger_line(trigger))
     if record.searches:
         console.print(clean_text(f"    tried: {searched_words(record.searches)}", style="dim"))

@@ -14,6 +14,7 @@ from exray.evaluation.paired_tests import pruning
 from exray.evaluation.predictions import all_clean, left_out, scanner_alone, with_judge
 from exray.evaluation.roc import roc_curve
 from exray.reports.dashboard_views import JudgeCell, JudgeView, ModelView, TriggerView
+from exray.reports.glossary import GLOSSARY
 from exray.reports.html_report import page_environment
 from exray.reports.trigger_cards import trigger_card
 from exray.results.collection import Collection
@@ -73,6 +74,7 @@ def write_dashboard(
         whiskers=WHISKERS,
         figures=FIGURES,
         models=models,
+        glossary=GLOSSARY,
         num_disputed=sum("disputed" in model.classes.split() for model in models),
     )
     replace_file(path, page.encode())

@@ -35,6 +35,19 @@ def number(value: float | None, digits: int) -> str:
     return ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def percentage(share: float) -> str:
+    """A share in per cent.
+
+    Args:
+        share: A fraction.
+
+    Example:
+        >>> percentage(0.97)
+        '97 %'
+    """
+    return f"{share:.0%}".replace("%", " %")
+
+
 def searched_words(searches: Sequence[Mapping[str, str | int | float | None]]) -> str:
     """What a scanner's searches came to: how many, of how many candidates, and the strongest.
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from exray.reports.answer import LIMITS, Answer, answer_of, has_probability, ordered_triggers
 from exray.reports.formatting import number, searched_words, truth_word, with_interval
+from exray.reports.glossary import GLOSSARY
 from exray.reports.markdown import comparison_notes, comparison_rows
+from exray.reports.provenance_facts import provenance_pairs, shared_pairs
 from exray.reports.trigger_cards import TriggerCard, trigger_card
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
@@ -18,7 +21,7 @@ from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
 
 REPORT_FILE = "report.html"  # its name in a run's folder
-OPEN_NATURAL_CARDS = 2  # more natural triggers than this are folded
+OPEN_CARDS = 8  # further natural triggers are folded; injected ones never
 DRAWN_NATURAL_CARDS = 24  # beyond it cards have no images, or the file grows too large to open
 
 
@@ -29,16 +32,18 @@ class ModelSection:
     Args:
         anchor: Where links to it lead.
         record: Its record.
-        injected: Cards of triggers judged injected.
-        natural: Cards of the others.
+        answer: What it comes to.
+        shown: Cards of its triggers, most suspicious first: all injected ones, a few others.
+        folded: Cards of the other natural ones.
         look: What the static look found in its file, as text.
         num_undrawn: Natural cards that were left without images.
     """
 
     anchor: str
     record: ScanRecord
-    injected: list[TriggerCard]
-    natural: list[TriggerCard]
+    answer: Answer
+    shown: list[TriggerCard]
+    folded: list[TriggerCard]
     look: list[tuple[str, str]]
     num_undrawn: int
 
@@ -48,9 +53,14 @@ class ModelSection:
         return searched_words(self.record.searches)
 
     @property
-    def folds_natural(self) -> bool:
-        """Whether the natural triggers are folded away at first."""
-        return len(self.natural) > OPEN_NATURAL_CARDS
+    def has_probability(self) -> bool:
+        """Whether there is a probability; a failed scan has none."""
+        return has_probability(self.record)
+
+    @property
+    def provenance(self) -> list[tuple[str, str]]:
+        """Code, machine, file, images and calibration behind the scan, as text."""
+        return provenance_pairs(self.record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +109,8 @@ def write_report(
             comparison=comparison_rows(collection.frame),
             notes=comparison_notes(collection.frame),
             time_shares=_time_shares(collection.frame),
+            limits=LIMITS,
+            glossary=GLOSSARY,
             sections=[_section(scan, index) for index, scan in enumerate(collection.scans)],
         )
     )
@@ -121,17 +133,22 @@ def page_environment() -> Environment:
 
 
 def _section(scan: ModelScan, index: int) -> ModelSection:
-    injected = [trigger for trigger in scan.triggers if trigger.is_injected]
-    natural = [trigger for trigger in scan.triggers if not trigger.is_injected]
-    drawn, undrawn = natural[:DRAWN_NATURAL_CARDS], natural[DRAWN_NATURAL_CARDS:]
+    triggers = ordered_triggers(scan.triggers)
+    num_injected = sum(trigger.is_injected for trigger in triggers)
+    num_drawn = num_injected + DRAWN_NATURAL_CARDS
+    num_shown = max(num_injected, OPEN_CARDS)
+    cards = [
+        trigger_card(trigger, scan.tensors if place < num_drawn else {})
+        for place, trigger in enumerate(triggers)
+    ]
     return ModelSection(
         anchor=f"model-{index}",
         record=scan.record,
-        injected=[trigger_card(trigger, scan.tensors) for trigger in injected],
-        natural=[trigger_card(trigger, scan.tensors) for trigger in drawn]
-        + [trigger_card(trigger, {}) for trigger in undrawn],
+        answer=answer_of(scan),
+        shown=cards[:num_shown],
+        folded=cards[num_shown:],
         look=[(name, _counted(value)) for name, value in scan.record.look.items()],
-        num_undrawn=len(undrawn),
+        num_undrawn=max(0, len(cards) - num_drawn),
     )
 
 
@@ -140,12 +157,13 @@ def _counted(value: str | int) -> str:
 
 
 def _facts(collection: Collection) -> list[tuple[str, str]]:
-    """Dataset, scanner and the like: each field's values over all records."""
+    """Dataset, scanner and the like, and where the records come from: over all records."""
     names = ("dataset", "scanner", "judge", "layer", "architecture", "seed", "run_id")
     values = {
         name: sorted({str(value) for value in collection.frame[name]} - {""}) for name in names
     }
-    return [(name.replace("_", " "), ", ".join(words)) for name, words in values.items() if words]
+    facts = [(name.replace("_", " "), ", ".join(words)) for name, words in values.items() if words]
+    return facts + shared_pairs([scan.record for scan in collection.scans])
 
 
 def _tallies(collection: Collection) -> list[tuple[Verdict, int]]:

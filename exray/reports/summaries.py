@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from exray.evaluation.metrics import statistics
 from exray.evaluation.predictions import scanner_alone, with_judge
+from exray.reports.answer import has_probability
 from exray.results.collection import Collection
 from exray.results.records import ScanRecord
 from exray.rules.verdict import Verdict
@@ -39,6 +40,8 @@ def summary_of(collection: Collection) -> dict[str, object]:
 def machine_line(record: ScanRecord) -> str:
     r"""The line that scripts read: id, verdict, probability, triggers, injected ones.
 
+    A failed scan has ``nan`` for a probability.
+
     Args:
         record: A classifier's record.
 
@@ -51,7 +54,7 @@ def machine_line(record: ScanRecord) -> str:
     fields = (
         record.model_id,
         record.verdict.value,
-        f"{record.probability:.4f}",
+        f"{record.probability if has_probability(record) else math.nan:.4f}",
         str(record.num_triggers),
         str(record.num_injected),
     )
@@ -71,7 +74,7 @@ def summary_json(records: Sequence[ScanRecord]) -> dict[str, object]:
         {
             "model_id": record.model_id,
             "verdict": record.verdict.value,
-            "probability": None if math.isnan(record.probability) else record.probability,
+            "probability": record.probability if has_probability(record) else None,
             "num_triggers": record.num_triggers,
             "num_injected": record.num_injected,
             "error_line": record.error_line,

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from exray.results.provenance import Provenance
 from exray.rules.verdict import Verdict
 
 _FORMER_KEYS = {"the look ends": "file_report_error"}  # of file reports in older records
@@ -68,7 +69,8 @@ class ScanRecord:
         status: ``done`` or ``failed``.
         verdict: The verdict.
         probability: Probability that the classifier is trojaned, in [0, 1]; the highest trigger
-            score, so a rank rather than a probability for judges that were not calibrated.
+            score, so a rank rather than a probability for judges that were not calibrated; nan for
+            a failed scan.
         scanner_flags: The scanner's own verdict: True for trojaned, None if it has none.
         scanner_score: The number behind it, higher for trojaned; None where there is none.
         num_candidates: Number of candidate triggers whose inversion was started.
@@ -96,6 +98,8 @@ class ScanRecord:
             :meth:`exray.datasets.base.Truth.to_dict` gives it.
         is_trojaned: Ground truth, joined after the verdict; None where it is unknown.
         seed: Seed of the run.
+        provenance: Code, machine, file, images and calibration behind it; empty in records that
+            were written before there was one.
         format: Version of this record's layout.
     """
 
@@ -126,6 +130,7 @@ class ScanRecord:
     truth: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     is_trojaned: bool | None = None
     seed: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
     format: int = RECORD_FORMAT
 
     def to_dict(self) -> dict[str, object]:
@@ -140,7 +145,8 @@ class ScanRecord:
         known["look"] = {
             _FORMER_KEYS.get(name, name): value for name, value in known.get("look", {}).items()
         }
-        return cls(**known)
+        provenance = dict(known.get("provenance") or {})
+        return cls(**known | {"provenance": Provenance.from_dict(provenance)})
 
 
 def _known(cls: type, values: dict[str, object]) -> dict[str, Any]:

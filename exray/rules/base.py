@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from exray.rules.calibration_facts import Facts
 from exray.rules.conditions import Condition, injected_score
 
 CROSS = (
@@ -118,6 +119,11 @@ class DecisionRule(ABC):
     def remarks(self) -> tuple[str, ...]:
         """What the user should know about its verdicts, one sentence each; here nothing."""
         return ()
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What its probabilities rest on; here nothing, since a score is a rank."""
+        return {}
 
     def margin(self, measurements: Mapping[str, float]) -> float:
         """How far the verdict is from changing: here the score from one half.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from exray.rules.base import Decision, DecisionRule, unconverged_pairs
 from exray.rules.calibration import EARLIER, SCANNERS, SHIPPED, read_calibration
+from exray.rules.calibration_facts import Facts, calibration_facts
 
 BAR = 0.5
 _AT_ONE_CUT = {
@@ -119,6 +120,11 @@ class CalibratedRule(DecisionRule):
     def probability_without_triggers(self) -> float | None:
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self.calibration.without_triggers
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models."""
+        return calibration_facts(self.calibration.provenance)
 
     @property
     def fingerprint(self) -> str:

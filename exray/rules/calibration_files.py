@@ -7,6 +7,7 @@ from types import MappingProxyType
 from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import SCANNERS, SHIPPED, read_json
+from exray.rules.calibration_facts import Facts
 from exray.rules.grouped import GroupedRule
 from exray.rules.grouped_calibration import FORMAT, GroupedCalibration, StoredGroupedCalibration
 from exray.schema import converted
@@ -69,6 +70,11 @@ class ShippedRule(DecisionRule):
     def probability_without_triggers(self) -> float | None:
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self._unbound.probability_without_triggers
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models."""
+        return self._unbound.calibration_facts
 
     @property
     def fingerprint(self) -> str:

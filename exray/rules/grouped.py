@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibration import logistic
+from exray.rules.calibration_facts import Facts, calibration_facts
 from exray.rules.evidence import OF_JUDGE, WORDS, with_agreement
 from exray.rules.grouped_calibration import (
     GroupedCalibration,
@@ -105,6 +106,11 @@ class GroupedRule(DecisionRule):
     def probability_without_triggers(self) -> float | None:
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self.calibration.without_triggers
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models."""
+        return calibration_facts(self.calibration.provenance)
 
     @property
     def fingerprint(self) -> str:

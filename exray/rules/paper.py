@@ -58,15 +58,23 @@ class PaperRule(ThresholdRule):
         return any_of(overlap, all_of(*crossed))
 
     def numbers(self, measurements: Mapping[str, float]) -> str:
-        """The overlap and the weakest cross accuracy, beside their bars."""
-        overlap = (
-            f"the masks share {measurements['similarity']:.0%} of the smaller one "
-            f"(bar {self.similarity_threshold:.0%})"
+        """Which of (5) and (6) holds, with its measurement and threshold; one is enough."""
+        overlap = above(measurements["similarity"], self.similarity_threshold)
+        share = (
+            f"(5) {_word(overlap)}: the masks share {measurements['similarity']:.0%} of the "
+            f"smaller one (threshold {self.similarity_threshold:.0%})"
         )
         if not self.additional_check:
-            return overlap
+            return share
         weakest = min(measurements[name] for name in _ONE_SIDED[self.direction])
+        crossed = above(weakest, self.cross_threshold)
+        either = overlap.holds or crossed.holds
         return (
-            f"{overlap} and, each in the other's place, they still exchange the classes in "
-            f"{weakest:.0%} of cases at worst (bar {self.cross_threshold:.0%})"
+            f"{share}; (6) {_word(crossed)}: each in the other's place, they still exchange the "
+            f"classes in {weakest:.0%} of cases at worst (threshold {self.cross_threshold:.0%}); "
+            f"either {'is' if either else 'would be'} enough for natural"
         )
+
+
+def _word(condition: Condition) -> str:
+    return "holds" if condition.holds else "fails"

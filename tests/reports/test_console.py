@@ -42,6 +42,14 @@ def test_the_comparison_shows_all_three_rules(store):
         assert name in text
 
 
+def test_a_run_of_one_model_prints_its_answer_and_what_to_do(store):
+    assert "This model looks backdoored." not in rendered(store)
+    (store.root / "id-1" / "record.json").unlink()
+    text = rendered(store)
+    assert text.index("This model looks backdoored.") < text.index("1. Do not use this model.")
+    assert text.index("1. Do not use this model.") < text.index("stop -> yield")
+
+
 def test_without_ground_truth_no_accuracy_is_given(store):
     path = store.root / "id-0" / "record.json"
     record = json.loads(path.read_text())

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from exray.reports.html_report import DRAWN_NATURAL_CARDS, write_report
+from exray.reports.html_report import DRAWN_NATURAL_CARDS, OPEN_CARDS, write_report
 from exray.results.collection import collect
 from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
@@ -65,7 +65,8 @@ def test_the_page_is_well_formed_and_asks_for_nothing_outside(store):
     page = report(store)
     outline = Outline(page)
     assert outline.open == []
-    assert all(link.startswith(("data:image/png;base64,", "#model-")) for link in outline.links)
+    own = ("data:image/png;base64,", "#model-", "#glossary")
+    assert all(link.startswith(own) for link in outline.links)
     assert not re.search(r"https?:|url\(|@import", page)
     assert "default-src 'none'" in page
 
@@ -141,7 +142,7 @@ def test_many_natural_triggers_are_folded_and_the_last_go_without_images(
     for index in range(count):
         tensors |= make_tensors(index)
     page = report(rewritten(store, triggers, tensors))
-    assert f"<summary>{count} natural triggers</summary>" in page
+    assert f"<summary>{count - OPEN_CARDS} more natural triggers</summary>" in page
     assert "The last 2 are shown without images." in page
     assert page.count("<article") == count
     assert len(re.findall(r"<img ", page)) == 7 * DRAWN_NATURAL_CARDS
@@ -165,6 +166,47 @@ def test_what_was_looked_for_is_listed_and_open_where_nothing_was_found(searched
         for cell in (">10</td>", ">4321</td>", ">-2.3</td>", ">-</td>", "has no gradient"):
             assert cell in page
         assert EVIL not in page
+
+
+def test_a_page_of_one_model_begins_with_its_answer(store):
+    page = report(rewritten(store, store.read("id-0").triggers, {}))
+    order = ["This model looks backdoored.", "Do not use this model.", "<h2>Evidence</h2>"]
+    order += ["injected</span>", 'id="limits"', "2402.16926", 'id="glossary"']
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+    assert "models recorded" not in page
+
+
+def test_the_most_suspicious_trigger_comes_first_and_injected_ones_are_never_folded(
+    store, make_trigger
+):
+    triggers = [make_trigger(index, is_injected=index % 2 == 0) for index in range(20)]
+    page = report(rewritten(store, triggers, {}))
+    assert page.count('class="card injected"') == 10
+    assert page.index('class="card natural"') > page.rindex('class="card injected"')
+    assert "<summary>10 more natural triggers</summary>" in page
+
+
+def test_a_failed_scan_has_no_probability_even_in_an_old_record(store):
+    path = store.root / "id-1" / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"probability": 0.5}))
+    section = report(store).partition("<h2>Evidence</h2>")[2].partition("<h3>id-1</h3>")[2]
+    assert "probability <b>" not in section
+    assert "There is no verdict and no probability." in section
+
+
+def test_where_a_record_comes_from_is_in_the_header_and_in_full_below(store):
+    path = store.root / "id-0" / "record.json"
+    origin = {"date": "2026-01-31T12:00:00+00:00", "commit": "abc1234", "torch": "2.10.0"}
+    origin |= {"images_per_class": {"stop": 4, EVIL: 0}, "model_sha256": "f" * 64}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": origin}))
+    page = report(store)
+    header = page.partition("</header>")[0]
+    for text in ("2026-01-31", "abc1234", "2.10.0", "f" * 64):
+        assert text in header
+    assert "stop 4" in page
+    assert "Where this record comes from" in page
+    assert EVIL not in page
 
 
 def test_scanners_of_one_search_list_none(store):

@@ -69,8 +69,8 @@ def test_masks_that_did_not_converge_leave_it_injected_and_say_so(converged, nam
 def test_the_reason_and_the_record_hold_the_numbers():
     values = measured(0.25, (0.5, 0.75, 1.0, 1.0))
     judgement = RULE.decide(values)
-    assert "share 25% of the smaller one (bar 80%)" in judgement.reason
-    assert "50% of cases at worst (bar 70%)" in judgement.reason
+    assert "share 25% of the smaller one (threshold 80%)" in judgement.reason
+    assert "50% of cases at worst (threshold 70%)" in judgement.reason
     assert judgement.measurements == values
     assert judgement.thresholds == {"similarity": 0.8, "cross_accuracy": 0.7}
 

@@ -1,6 +1,8 @@
 """The task that scans classifiers."""
 
 import logging
+import shlex
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -90,6 +92,7 @@ def scan_pipeline(config: DictConfig) -> Pipeline:
         settings=built(config.scan, ScanSettings),
         device=device_of(config.trainer.accelerator),
         cache=_scan_cache(config),
+        command=shlex.join(sys.argv),
     )
 
 

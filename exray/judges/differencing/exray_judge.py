@@ -17,6 +17,7 @@ from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import DecisionRule
+from exray.rules.calibration_facts import Facts
 from exray.triggers.base import InvertedTrigger
 
 _HIGHEST_NATURAL = math.nextafter(0.5, 0)  # score of a natural trigger
@@ -172,6 +173,11 @@ class ExrayJudge(LayerJudge):
     def remarks(self) -> tuple[str, ...]:
         """What the user should know about the rule's verdicts."""
         return self.rule.remarks
+
+    @property
+    def calibration_facts(self) -> Facts:
+        """What the rule's probabilities rest on; empty where its scores are ranks."""
+        return self.rule.calibration_facts
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""

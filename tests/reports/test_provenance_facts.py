@@ -1,0 +1,35 @@
+"""Where records come from, as a report shows it."""
+
+from exray.reports.provenance_facts import provenance_pairs, shared_pairs
+from exray.results.provenance import Provenance
+from exray.results.records import ScanRecord
+from exray.rules.verdict import Verdict
+
+
+def record(**origin):
+    return ScanRecord(
+        model_id="m",
+        run_id="r",
+        status="done",
+        verdict=Verdict.CLEAN,
+        probability=0.1,
+        temperature=1.25,
+        provenance=Provenance(**origin),
+    )
+
+
+def test_an_old_record_has_no_origin():
+    assert provenance_pairs(record()) == []
+    assert shared_pairs([record()]) == []
+
+
+def test_mappings_are_listed_and_the_temperature_is_among_them():
+    pairs = dict(provenance_pairs(record(date="d", images_per_class={"stop": 3, "yield": 0})))
+    assert pairs["images per class"] == "stop 3, yield 0"
+    assert pairs["temperature"] == "1.25"
+
+
+def test_fields_that_all_records_share_are_shown_once_and_many_values_are_counted():
+    records = [record(date=f"d{index}", commit="c", model_sha256=str(index)) for index in range(3)]
+    pairs = dict(shared_pairs(records))
+    assert pairs == {"date": "d0 to d2", "commit": "c", "model SHA-256": "3 different ones"}

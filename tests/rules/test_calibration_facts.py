@@ -1,0 +1,33 @@
+"""What a calibration rests on."""
+
+import pytest
+
+from exray.rules.calibration_facts import calibration_facts
+from exray.rules.calibration_files import calibrated_rule
+from exray.rules.paper import PaperRule
+
+
+@pytest.mark.parametrize(
+    ("file", "num_models", "rate"), [("portfolio", 119, 10 / 60), ("abs_both", 56, 5 / 16)]
+)
+def test_shipped_calibrations_say_how_often_they_were_wrong_elsewhere(file, num_models, rate):
+    facts = calibrated_rule(file=file).calibration_facts
+    assert facts["num_models"] == num_models
+    assert facts["false_positive_rate"] == pytest.approx(rate)
+    assert facts["measured_command"].startswith("python ")
+
+
+def test_the_default_rule_has_the_facts_of_the_scanners_calibration():
+    rule = calibrated_rule(file=None)
+    assert rule.for_scanner("portfolio").calibration_facts["num_models"] == 119
+    assert rule.calibration_facts["num_models"] == 56
+
+
+def test_thresholds_rest_on_no_calibration():
+    assert PaperRule(similarity_threshold=0.8, cross_threshold=0.8).calibration_facts == {}
+
+
+def test_a_provenance_without_measurements_gives_what_it_has():
+    assert calibration_facts({}) == {}
+    facts = calibration_facts({"zoo": "signs", "measured": {"models": "mine", "num_clean": 0}})
+    assert facts == {"zoo": "signs", "measured_num_clean": 0, "measured_on": "mine"}

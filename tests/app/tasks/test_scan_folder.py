@@ -29,7 +29,7 @@ def scanned(command, stranger, tmp_path):
 def fails(outcome, said):
     ran, record = outcome
     assert ran.status == 1
-    assert ran.out == "model\tfailed\t0.5000\t0\t0\n"
+    assert ran.out == "model\tfailed\tnan\t0\t0\n"
     assert said in record["error_line"]
     assert record["error_line"] in ran.err
     return True

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import click
 
-from exray.app.scan_command import MISTAKE, scan_file
+from exray.app.exit_status import MISTAKE
+from exray.app.scan_command import FORMATS, scan_models
 
 _PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
 _COMMAS = "numbers with commas between them, red, green and blue"
@@ -60,7 +60,7 @@ def exray() -> None:
 
 
 @exray.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--images", required=True, metavar="DIR", help="Clean images: one subfolder per class."
 )
@@ -88,15 +88,21 @@ def exray() -> None:
     "--layer", metavar="NAME", help="Where the judge cuts the network.  [default: middle]"
 )
 @click.option(
-    "--results", "--output", metavar="DIR", help="Folder of all runs.  [default: results]"
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    help="A line per model, or a document of all.  [default: text]",
 )
+@click.option("--output", metavar="FILE", help="Where the answer goes.  [default: stdout]")
+@click.option("--results", metavar="DIR", help="Folder of all runs.  [default: results]")
 @click.option("--name", help="The run's folder in it.  [default: the file's own name]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), help="[default: auto]")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
 @click.option("--seed", type=int, help="Of every random choice.  [default: 0]")
 @click.option("--fast", is_flag=True, help="The smallest scan that still does everything: a trial.")
 def scan(
-    file: str,
+    files: tuple[str, ...],
     images: str,
     architecture: str | None,
     factory: str | None,
@@ -111,6 +117,8 @@ def scan(
     triggers: str | None,
     judge: str | None,
     layer: str | None,
+    form: str,
+    output: str | None,
     results: str | None,
     name: str | None,
     device: str | None,
@@ -118,15 +126,18 @@ def scan(
     seed: int | None,
     fast: bool,
 ) -> int:
-    """Scan the model in FILE with clean images of its classes.
+    """Scan the model in each FILE with clean images of its classes.
 
-    The last line on stdout is MODEL_ID, VERDICT, PROBABILITY, NUM_TRIGGERS, NUM_INJECTED with tabs
-    between them; a summary and the place of report.html are on stderr.
+    A folder with a config.json is one model; any other folder stands for the models in it, and -
+    for a list of paths on stdin, one a line. All are scanned with the same images and flags.
 
-    Exit status: 0 clean or natural-only, 1 trojaned, 2 a mistake or a failed scan, 3 inconclusive.
+    On stdout is a line per model: MODEL_ID, VERDICT, PROBABILITY, NUM_TRIGGERS, NUM_INJECTED with
+    tabs between them; the answer in words and the place of report.html are on stderr.
+
+    Exit status: 0 clean or natural-only, 1 trojaned, 2 a mistake or a failed scan, 3 inconclusive;
+    of several models the worst, in the order 1, 2, 3, 0.
     """
     values = {
-        "dataset.model": file,
         "dataset.images": images,
         "dataset.architecture": architecture,
         "dataset.factory": factory,
@@ -140,13 +151,21 @@ def scan(
         "scanner.triggers": triggers,
         "layer.name": layer,
         "paths.results": results,
-        "name": name or Path(file).stem,
         "trainer.accelerator": device,
         "trainer.threads": threads,
         "seed": seed,
     }
     chosen = "external" if triggers and scanner is None else scanner
-    return scan_file(values, scanner=chosen, judge=judge, fast=fast)
+    return scan_models(
+        files,
+        values,
+        scanner=chosen,
+        judge=judge,
+        fast=fast,
+        name=name,
+        form=form,
+        output=output,
+    )
 
 
 @exray.command(context_settings=_PASSED_ON, add_help_option=False)

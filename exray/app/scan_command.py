@@ -1,9 +1,12 @@
-"""``exray scan``: one model file with a folder of clean images, by ordinary flags."""
+"""``exray scan``: models with a folder of clean images, by ordinary flags."""
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from exray.app.exit_status import INTERRUPTED, MISTAKE, STATUS, worst_status
+from exray.app.model_files import named_models, run_names
 from exray.app.newcomer_checks import (
     check_architecture_name,
     check_factory,
@@ -12,8 +15,7 @@ from exray.app.newcomer_checks import (
 )
 from exray.presets.conf import conf_folder, option_names
 
-MISTAKE, INTERRUPTED = 2, 130
-STATUS = {"clean": 0, "natural-only": 0, "trojaned": 1, "failed": 2, "inconclusive": 3}
+FORMATS = ("text", "json", "sarif", "html")
 FLAGS = {  # configuration key: what the command calls it
     "dataset.model": "FILE",
     "dataset.images": "--images",
@@ -36,33 +38,130 @@ FLAGS = {  # configuration key: what the command calls it
 }
 
 
-def scan_file(
-    values: Mapping[str, object], *, scanner: str | None, judge: str | None, fast: bool
-) -> int:
-    """Scans one model file, prints its line and returns the exit status.
+@dataclass(frozen=True, kw_only=True)
+class ModelRun:
+    """What came of one model.
 
     Args:
+        file: The model, as it was named.
+        line: Its machine-readable line; empty where a mistake kept it from being scanned.
+        folder: Where its record lies; None without one.
+        mistake: The mistake; empty where there was none.
+    """
+
+    file: str
+    line: str = ""
+    folder: Path | None = None
+    mistake: str = ""
+
+    @property
+    def status(self) -> int:
+        """The exit status for this model alone."""
+        return STATUS[self.line.split("\t")[1]] if self.line else MISTAKE
+
+
+def scan_models(
+    words: Sequence[str],
+    values: Mapping[str, object],
+    *,
+    scanner: str | None = None,
+    judge: str | None = None,
+    fast: bool = False,
+    name: str | None = None,
+    form: str = "text",
+    output: str | None = None,
+) -> int:
+    """Scans the models that a command line names, writes what came of them, returns the status.
+
+    Args:
+        words: Files, folders and ``-``, as :func:`exray.app.model_files.named_models` takes them.
         values: Values by configuration key, one of ``FLAGS``; None leaves the default.
         scanner: Option of ``conf/scanner``; None for the default.
         judge: Option of ``conf/judge``; None for the default.
         fast: Whether to make the smallest scan that still does everything.
+        name: The run's folder; of several models that of their runs. None for the files' names.
+        form: ``text`` for a line per model, ``json``, ``sarif`` or ``html``.
+        output: File for it; None for stdout.
 
     Returns:
         0 for clean or natural-only, 1 for trojaned, 2 for a mistake or a failed scan, 3 for
-        inconclusive, 130 when interrupted.
+        inconclusive, of several models the worst; 130 when interrupted.
     """
     try:
-        check_values(values)
+        _check_output(output)
         choices = _choices(scanner=scanner, judge=judge)
-        lines = _scanned(values, [*choices, *(["debug=fast"] if fast else [])])
+        models = named_models(words, sys.stdin)
+        names = run_names(models, name)
+        jobs = [
+            {**values, "dataset.model": model, "name": own}
+            for model, own in zip(models, names, strict=True)
+        ]
+        is_stream = form == "text" and output is None
+        runs = _runs(jobs, [*choices, *(["debug=fast"] if fast else [])], is_stream=is_stream)
+        status = worst_status([run.status for run in runs])
+        if not is_stream:
+            _write(runs, form, output, status)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"exray: {in_flags(str(error))}\n")
         return MISTAKE
     except KeyboardInterrupt:
         sys.stderr.write("exray: interrupted; the same command starts again\n")
         return INTERRUPTED
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return STATUS[lines[-1].split("\t")[1]]
+    return status
+
+
+def _runs(
+    jobs: Sequence[Mapping[str, object]], choices: Sequence[str], *, is_stream: bool
+) -> list[ModelRun]:
+    """Scans one model after the other; a mistake in one of several does not stop the others.
+
+    Of a stream each line is printed when its model is done.
+    """
+    runs = []
+    for place, values in enumerate(jobs, start=1):
+        model = str(values["dataset.model"])
+        if len(jobs) > 1:
+            sys.stderr.write(f"exray: {place} of {len(jobs)}: {model}\n")
+        try:
+            check_values(values)
+            runs.append(_scanned(values, choices))
+        except (ValueError, OSError) as error:
+            mistake = in_flags(str(error))
+            sys.stderr.write(f"exray: {f'{model}: ' if len(jobs) > 1 else ''}{mistake}\n")
+            runs.append(ModelRun(file=model, mistake=mistake))
+        if is_stream and runs[-1].line:
+            sys.stdout.write(f"{runs[-1].line}\n")
+            sys.stdout.flush()
+    return runs
+
+
+def _write(runs: Sequence[ModelRun], form: str, output: str | None, status: int) -> None:
+    """Writes what came of the models, to a file or to stdout."""
+    if form == "text":
+        content = "".join(f"{run.line}\n" for run in runs if run.line).encode()
+    elif form == "html" and not any(run.line for run in runs):
+        return  # the mistakes are on stderr
+    else:
+        from exray.app.scan_output import document
+
+        content = document(runs, form, status=status)
+    if output is not None:
+        from exray.storage.atomic_files import replace_file
+
+        replace_file(Path(output), content)
+        return
+    sys.stdout.write(content.decode())
+
+
+def _check_output(output: str | None) -> None:
+    """Refuses a file for the answer that cannot be written, before anything is scanned."""
+    if output is not None and (
+        Path(output).is_dir() or not Path(output).absolute().parent.is_dir()
+    ):
+        raise ValueError(
+            f"--output must be a file in a folder that exists; got {output!r}; --results DIR is "
+            "the folder of all runs"
+        )
 
 
 def check_values(values: Mapping[str, object]) -> None:
@@ -113,8 +212,8 @@ def _choices(*, scanner: str | None, judge: str | None) -> list[str]:
     return [f"{group}={name}" for group, name in chosen]
 
 
-def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> tuple[str, ...]:
-    """Composes the configuration, sets the values as objects, and scans."""
+def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> ModelRun:
+    """Composes the configuration, sets the values as objects, and scans one model."""
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
@@ -131,7 +230,8 @@ def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> tuple[str,
     result = run_task(composition.config, "", ())
     if result.mistake:
         raise ValueError(result.mistake)
-    return result.lines
+    folder = Path(composition.config.paths.results) / str(composition.config.name)
+    return ModelRun(file=str(values["dataset.model"]), line=result.lines[-1], folder=folder)
 
 
 def _as_yaml(value: object) -> object:

@@ -96,7 +96,23 @@ def write_report(
     Raises:
         RecordError: If a stored tensor is broken; names the file.
     """
-    page = (
+    replace_file(path, report_page(collection, title, config=config).encode())
+
+
+def report_page(
+    collection: Collection, title: str, *, config: Mapping[str, object] | None = None
+) -> str:
+    """The page that :func:`write_report` writes.
+
+    Args:
+        collection: The run's records; missing ones are named.
+        title: Its heading.
+        config: The run's configuration by dotted key; None where there is none.
+
+    Raises:
+        RecordError: If a stored tensor is broken; names the file.
+    """
+    return (
         page_environment()
         .get_template("report.html.j2")
         .render(
@@ -114,7 +130,6 @@ def write_report(
             sections=[_section(scan, index) for index, scan in enumerate(collection.scans)],
         )
     )
-    replace_file(path, page.encode())
 
 
 def page_environment() -> Environment:

@@ -1,7 +1,9 @@
 """The command ``exray``: flags become configuration values as typed, verdicts an exit status."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,10 @@ import torch
 from exray.app.cli import main
 from exray.app.scan_command import FLAGS
 from exray.app.task_result import TaskResult
+from exray.results.model_scan import ModelScan
+from exray.results.records import ScanRecord
+from exray.results.store import ResultStore
+from exray.rules.verdict import Verdict
 
 AWKWARD = ["a b", "a,b", "a=b", "[a]", "~a", "a'b\"c", "{a: 1}", "${a}", "$(a)", "-a", "a#b", "ü"]
 
@@ -101,6 +107,29 @@ def test_the_exit_status_is_the_verdict(monkeypatch, capsys, tmp_path, verdict, 
     (tmp_path / "m.pt").write_bytes(b"")
     assert exray("scan", tmp_path / "m.pt", "--images", tmp_path) == status
     assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "html"])
+def test_a_document_holds_the_record_that_the_scan_stored(monkeypatch, capsys, tmp_path, form):
+    def run_task(config, *_):
+        record = ScanRecord(
+            model_id="m", run_id="r", status="done", verdict=Verdict.CLEAN, probability=0.1
+        )
+        ResultStore(Path(config.paths.results) / config.name).write(ModelScan(record=record))
+        return TaskResult(lines=("m\tclean\t0.1000\t0\t0",), status=0)
+
+    monkeypatch.setattr("exray.app.run_command.run_task", run_task)
+    (tmp_path / "m.pt").write_bytes(b"")
+    words = ["--results", tmp_path / "results", "--format", form]
+    assert exray("scan", tmp_path / "m.pt", "--images", tmp_path, *words) == 0
+    out = capsys.readouterr().out
+    if form == "html":
+        assert out.startswith("<!doctype html>")
+        assert "No backdoor was found" in out
+    else:
+        values = json.loads(out)
+        assert (form == "sarif") == ("$schema" in values)
+        assert form == "sarif" or values["models"][0]["record"]["verdict"] == "clean"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """What `exray scan` checks and says before and after a scan."""
 
+import io
+import json
+import sys
+
 import pytest
 
-from exray.app.scan_command import FLAGS, INTERRUPTED, MISTAKE, check_values, in_flags, scan_file
+from exray.app.exit_status import INTERRUPTED, MISTAKE
+from exray.app.scan_command import FLAGS, ModelRun, check_values, in_flags, scan_models
 
 
 @pytest.fixture
@@ -13,8 +18,7 @@ def model(tmp_path):
 
 
 def scan(model, **choices):
-    values = {"dataset.model": str(model), "dataset.images": str(model.parent)}
-    return scan_file(values, **{"scanner": None, "judge": None, "fast": False, **choices})
+    return scan_models([str(model)], {"dataset.images": str(model.parent)}, **choices)
 
 
 def test_every_key_becomes_its_flag_and_longer_keys_are_not_cut():
@@ -70,7 +74,91 @@ def test_a_fast_scan_adds_the_debug_preset(model, monkeypatch, fast):
     choices = []
     monkeypatch.setattr(
         "exray.app.scan_command._scanned",
-        lambda _, words: choices.extend(words) or ("m\tinconclusive\t0.5\t0\t0",),
+        lambda _, words: (
+            choices.extend(words) or ModelRun(file="m", line="m\tinconclusive\t0.5\t0\t0")
+        ),
     )
     assert scan(model, scanner="abs", fast=fast) == 3
     assert choices == ["scanner=abs", *(["debug=fast"] if fast else [])]
+
+
+@pytest.fixture
+def verdicts(monkeypatch):
+    """Scans that end as files are called, each under the name of its run."""
+    names = []
+
+    def scanned(values, _):
+        names.append(values["name"])
+        word = str(values["dataset.model"]).rpartition("/")[2].partition(".")[0]
+        if word == "mistake":
+            raise ValueError("dataset.images must be a folder")
+        return ModelRun(file=str(values["dataset.model"]), line=f"m\t{word}\t0.5\t0\t0")
+
+    monkeypatch.setattr("exray.app.scan_command._scanned", scanned)
+    return names
+
+
+def files(tmp_path, *names):
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    return [str(tmp_path / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (["clean.pt", "natural-only.pt"], 0),
+        (["clean.pt", "inconclusive.pt"], 3),
+        (["inconclusive.pt", "failed.pt", "clean.pt"], 2),
+        (["mistake.pt", "inconclusive.pt"], 2),
+        (["mistake.pt", "clean.pt", "trojaned.pt", "inconclusive.pt"], 1),
+    ],
+)
+def test_of_several_models_the_worst_is_the_exit_status(verdicts, tmp_path, capsys, names, status):
+    words = files(tmp_path, *names)
+    assert scan_models(words, {"dataset.images": str(tmp_path)}) == status
+    written = capsys.readouterr()
+    assert verdicts == [name.partition(".")[0] for name in names]
+    scanned = [name for name in verdicts if name != "mistake"]
+    assert [line.split("\t")[1] for line in written.out.splitlines()] == scanned
+    assert f"exray: 1 of {len(names)}: {words[0]}\n" in written.err
+    if "mistake.pt" in names:
+        assert f"exray: {tmp_path / 'mistake.pt'}: --images must be a folder\n" in written.err
+
+
+def test_paths_may_come_from_stdin_and_runs_have_a_folder_each(verdicts, tmp_path, monkeypatch):
+    words = files(tmp_path, "clean.pt", "natural-only.pt")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*words, "", words[0]])))
+    assert scan_models(["-"], {"dataset.images": str(tmp_path)}, name="mine") == 0
+    assert verdicts == ["mine/clean", "mine/natural-only"]
+
+
+def test_a_mistake_alone_is_a_document_too(verdicts, tmp_path, capsys):
+    (word,) = files(tmp_path, "mistake.pt")
+    assert scan_models([word], {"dataset.images": str(tmp_path)}, form="json") == MISTAKE
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert (model["verdict"], model["probability"]) == ("failed", None)
+    assert model["error"] == "--images must be a folder"
+    assert scan_models([word], {"dataset.images": str(tmp_path)}, form="html") == MISTAKE
+    assert capsys.readouterr().out == ""
+    assert verdicts == ["mistake", "mistake"]
+
+
+def test_the_answer_goes_to_a_file_where_one_is_named(verdicts, tmp_path, capsys):
+    words = files(tmp_path, "clean.pt")
+    place = tmp_path / "answer.txt"
+    assert scan_models(words, {"dataset.images": str(tmp_path)}, output=str(place)) == 0
+    assert place.read_text() == "m\tclean\t0.5\t0\t0\n"
+    assert capsys.readouterr().out == ""
+    assert verdicts == ["clean"]
+
+
+@pytest.mark.parametrize("output", ["{}", "{}/nowhere/answer.json"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_scan(
+    verdicts, tmp_path, capsys, output
+):
+    words = files(tmp_path, "clean.pt")
+    named = output.format(tmp_path)
+    assert scan_models(words, {"dataset.images": str(tmp_path)}, output=named) == MISTAKE
+    assert "--output must be a file in a folder that exists" in capsys.readouterr().err
+    assert verdicts == []

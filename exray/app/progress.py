@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from exray.pipeline.scan_cache import WAITING
 from exray.zoo.entries import ModelEntry
 
 _SECONDS_PER_LINE = 30.0  # where stderr is no terminal, so that a bar cannot be drawn
@@ -64,9 +65,10 @@ class _Bar:
         self._print(text)
         self.bar.advance(self.models)
 
-    def report(self, text: str) -> None:
+    def report(self, text: str, *, at_once: bool = False) -> None:
         """Prints how far it is, where there is no terminal and nothing was printed for long."""
-        if not self.bar.console.is_terminal and self.clock() >= self._last_line + _SECONDS_PER_LINE:
+        is_due = at_once or self.clock() >= self._last_line + _SECONDS_PER_LINE
+        if is_due and not self.bar.console.is_terminal:
             self._print(text)
 
     def _print(self, text: str) -> None:
@@ -88,6 +90,8 @@ class ScanProgress(_Bar):
         if name != self.stage_name:
             self.bar.remove_task(self.stage_task)
             self._begin(name, total)
+            if name == WAITING:
+                self.report(f"{self.model_id}: {name}", at_once=True)
         self.bar.update(self.stage_task, completed=done, total=total or None)
         left = self._time_left(done, total)
         count = f" {done} of {total}" if total else ""

@@ -9,6 +9,8 @@ from rich.console import Console
 from exray.app.task_result import TaskResult
 from exray.reports.console import render_summary
 from exray.reports.html_report import REPORT_FILE, write_report
+from exray.reports.markdown_report import REPORT_FILE as MARKDOWN_FILE
+from exray.reports.markdown_report import report_markdown
 from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import Collection, collect, write_tables
 from exray.results.records import ScanRecord
@@ -37,6 +39,8 @@ def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Col
         replace_file(store.root / "summary.json", to_json(summary_json(of_all), indent=1))
         config = store.config()
         write_report(collection, store.root / REPORT_FILE, f"exray: {name}", config=config)
+        markdown = report_markdown(collection, f"exray: {name}")
+        replace_file(store.root / MARKDOWN_FILE, markdown.encode())
     return collection
 
 

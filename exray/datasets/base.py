@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jaxtyping import UInt8
+from torch import Tensor
+
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.zoo.attack_tests import AttackTest
@@ -104,6 +107,15 @@ class ModelDataset(ABC):
         """
         del model_id
         return None
+
+    def true_images(self, model_id: str) -> Mapping[tuple[int, int], UInt8[Tensor, "3 h w"]]:
+        """An image of a victim with the injected trigger, by victim and target; here none.
+
+        Args:
+            model_id: The model.
+        """
+        del model_id
+        return {}
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+
+from jaxtyping import UInt8
+from torch import Tensor
 
 from exray.attacks.all_to_all import ALL_TO_ALL
 from exray.datasets.base import LoadedModel, ModelDataset, Plain, Truth
@@ -16,7 +20,7 @@ from exray.models.checkpoints.reader import file_sha256, read_checkpoint
 from exray.models.checkpoints.weights import load_state
 from exray.models.classifier import Classifier, Preprocessing
 from exray.seeding import derive_seed
-from exray.zoo.attack_tests import AttackTest, attack_test
+from exray.zoo.attack_tests import AttackTest, attack_test, first_stamped_victims
 from exray.zoo.entries import ModelEntry
 from exray.zoo.image_sets import IMAGES, SIGN_IMAGES, ZooImages
 from exray.zoo.manifest import MANIFEST, RECIPE, Manifest
@@ -147,6 +151,18 @@ class ZooDataset(ModelDataset):
         manifest = self.manifest()
         recipe = stored_recipe(manifest.recipe)
         return attack_test(recipe, manifest.entry(model_id), self.images)
+
+    def true_images(self, model_id: str) -> Mapping[tuple[int, int], UInt8[Tensor, "3 h w"]]:
+        """The first clean image of each victim with the injected trigger, by victim and target.
+
+        Raises:
+            ValueError: If the manifest's recipe draws other triggers than its entry records.
+        """
+        manifest = self.manifest()
+        entry = manifest.entry(model_id)
+        seed = derive_seed(entry.seed, "scan")
+        recipe = stored_recipe(manifest.recipe)
+        return first_stamped_victims(recipe, entry, self.images, seed=seed)
 
     def fingerprint(self) -> str:
         """Hash of the manifest, which holds the hash of every file, and of the images' own.

@@ -1,7 +1,7 @@
 """The interface of judges, and the judgement they return."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -65,6 +65,10 @@ class JudgedTrigger:
     judgement: Judgement
 
 
+Progress = Callable[[str, int, int], None]
+"""Called with the stage's name, the number of finished steps and the total number of steps."""
+
+
 class Judge(ABC):
     """Tells natural triggers from injected ones. Sees no ground truth."""
 
@@ -116,6 +120,15 @@ class Judge(ABC):
             ValueError: If a file that it then decides by is missing.
         """
         del scanner
+        return self
+
+    def with_progress(self, progress: Progress | None) -> "Judge":
+        """The judge as it reports how far it is; by default it reports nothing.
+
+        Args:
+            progress: Called with the stage's name, the steps done and the steps in all.
+        """
+        del progress
         return self
 
     @property

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from exray.datasets.base import ModelDataset
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.scan import Pipeline, scan_model
-from exray.pipeline.scan_cache import BusyError
+from exray.pipeline.scan_cache import WAITING, BusyError
 from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 
@@ -97,15 +97,17 @@ class ScanRun:
     def _settle(self, model_id: str, *, wait: bool) -> bool:
         """Whether the classifier has its record now; False if another process is scanning it."""
         self.progress.start(model_id)
-        if wait:
-            self.progress.stage("waits for another run", 0, 0)
-        with self.store.at_work(model_id, wait=wait) as is_ours:
+        with self.store.at_work(model_id, wait=wait, waiting=self._waiting) as is_ours:
             result = self._result(model_id, wait=wait) if is_ours else None
         if result is None:
             self.progress.put_off()
             return False
         self.progress.finish(result.text)
         return True
+
+    def _waiting(self) -> None:
+        """Says what is waited for."""
+        self.progress.stage(WAITING, 0, 0)
 
     def _result(self, model_id: str, *, wait: bool) -> ModelResult | None:
         """The classifier's stored scan, or a new one; None if another process inverts it."""

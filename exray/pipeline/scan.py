@@ -1,12 +1,13 @@
 """Scans one classifier: clean accuracy first, then triggers, judgements and the record."""
 
 import itertools
+import logging
 import math
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from exray.results.model_scan import ModelScan, Tensors
 from exray.results.records import ScanRecord
 from exray.rules.verdict import UNDECIDED, Verdict, model_verdict
 from exray.scanners.base import Progress, Scanner
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +103,7 @@ def scan_classifier(
         judge.check(classifier, usable)
         answer = _inverted(scanner, classifier, usable, cache, wait=wait, progress=progress)
         result, inverted = answer.result, time.perf_counter()
-        if progress is not None:
-            progress("masks", 0, 1)
-        triggers = judge.judged(classifier, usable, result.triggers)
+        triggers = judge.with_progress(progress).judged(classifier, usable, result.triggers)
     marks = (start, loaded, inverted, time.perf_counter())
     reason = result.inconclusive
     if not any(one.judgement.is_injected for one in triggers):
@@ -153,6 +154,7 @@ def scan_model(
         model = source.load(model_id)
         file_report = dict(model.classifier.file_report)
         scan = _scan_loaded(model, pipeline, start, labels.seed, progress)
+        scan = replace(scan, tensors={**scan.tensors, **_true_images(source, model_id, scan)})
         return scan.model_scan(
             labels,
             model_id=model_id,
@@ -199,6 +201,21 @@ def _scan_loaded(
         seed=seed,
         progress=progress,
     )
+
+
+def _true_images(source: ModelDataset, model_id: str, scan: ClassifierScan) -> Tensors:
+    """The injected trigger on an image of its victim, for each inverted trigger of that pair."""
+    try:
+        images = source.true_images(model_id) if scan.triggers else {}
+    except Exception:  # a picture more or less; the verdict stands
+        logger.debug("no image of the true trigger of %s", model_id, exc_info=True)
+        return {}
+    pairs = [(one.trigger.victim_class, one.trigger.target_class) for one in scan.triggers]
+    return {
+        f"trigger_{index}/true_image": images[pair].permute(1, 2, 0).contiguous().cpu().numpy()
+        for index, pair in enumerate(pairs)
+        if pair in images
+    }
 
 
 def _file_report(source: ModelDataset, model_id: str) -> dict[str, str | int]:

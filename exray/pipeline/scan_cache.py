@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 SCAN_FILE = "scan.json"
 TRIGGERS_FILE = "triggers.safetensors"
+WAITING = "waiting for another run"  # the stage while another process has the lock
 
 
 class BusyError(Exception):
@@ -97,7 +98,12 @@ class ScanCache:
         cached = _read(place, classifier.device)
         if cached is not None:
             return cached
-        with locked(self.root, place.name, wait=wait) as is_ours:
+
+        def waiting() -> None:
+            if progress is not None:
+                progress(WAITING, 0, 0)
+
+        with locked(self.root, place.name, wait=wait, waiting=waiting) as is_ours:
             if not is_ours:
                 raise BusyError(place.name)
             cached = _read(place, classifier.device)  # computed while we waited

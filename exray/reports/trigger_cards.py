@@ -20,6 +20,7 @@ IMAGES = (
     ("trigger_image", "trigger"),
     ("stamped_image", "victim + trigger"),
     ("target_image", "target"),
+    ("true_image", "victim + true trigger"),
 )
 MASKS = (
     ("mask_victim_target", "M1", "victim vs target"),

@@ -1,7 +1,7 @@
 """The records of a run on disk: atomic, resumable, one lock per model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
@@ -75,17 +75,20 @@ class ResultStore:
             way_out = f"choose another name=..., or remove the folder {self.root}"
             raise RecordError(self.root, problem, way_out)
 
-    def at_work(self, model_id: str, *, wait: bool) -> AbstractContextManager[bool]:
+    def at_work(
+        self, model_id: str, *, wait: bool, waiting: Callable[[], None] | None = None
+    ) -> AbstractContextManager[bool]:
         """Whether this process alone scans one classifier while the block runs.
 
         Args:
             model_id: The classifier.
             wait: Whether to wait for another process that is scanning it.
+            waiting: Called about every second meanwhile.
 
         Raises:
             ValueError: If the model's id cannot name a folder.
         """
-        return locked(self.root, self._place(model_id).name, wait=wait)
+        return locked(self.root, self._place(model_id).name, wait=wait, waiting=waiting)
 
     def tables_lock(self) -> AbstractContextManager[bool]:
         """Lets one process at a time collect the records and write tables and reports of them.

@@ -1,16 +1,19 @@
 """Locks between processes that work on one folder; a killed process holds none."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 LOCK_PREFIX = ".lock-"
+_SECONDS_PER_TRY = 1.0
 
 
 @contextmanager
-def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
+def locked(
+    folder: Path, name: str, *, wait: bool = True, waiting: Callable[[], None] | None = None
+) -> Iterator[bool]:
     """Whether this process alone holds the lock of that name while the block runs.
 
     The system drops the lock with the process, however it ends, so nothing is stale after
@@ -22,6 +25,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
             ``flock``, as NFS since Linux 2.6.12 and Lustre with ``-o flock`` do.
         name: What is locked; the name of a file.
         wait: Whether to wait for another holder, or to yield False at once.
+        waiting: Called about every second while another holder is waited for.
 
     Example:
         >>> import tempfile
@@ -35,7 +39,7 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{LOCK_PREFIX}{name}"
     lock = FileLock(path)
-    if not _acquired(lock, wait):
+    if not _acquired(lock, wait, waiting):
         yield False
         return
     try:
@@ -45,9 +49,14 @@ def locked(folder: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def _acquired(lock: FileLock, wait: bool) -> bool:
-    try:
-        lock.acquire(blocking=wait)
-    except Timeout:
-        return False
-    return True
+def _acquired(lock: FileLock, wait: bool, waiting: Callable[[], None] | None) -> bool:
+    while True:
+        try:
+            lock.acquire(timeout=_SECONDS_PER_TRY if wait else 0)
+        except Timeout:
+            if not wait:
+                return False
+            if waiting is not None:
+                waiting()
+        else:
+            return True

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from jaxtyping import UInt8
+from torch import Tensor
+
+from exray.attacks.base import Attack
 from exray.seeding import derive_seed
 from exray.zoo.candidate import planned
 from exray.zoo.entries import ModelEntry
@@ -35,14 +39,7 @@ def attack_test(recipe: ZooRecipe, entry: ModelEntry, images: ZooImages) -> Atta
     Raises:
         ValueError: If the recipe draws other attacks than the entry records.
     """
-    index = int(entry.model_id.removeprefix("id-"))
-    plan = planned(recipe, index, entry.attempts - 1)
-    drawn = [attack.facts() for attack in plan.attacks]
-    if drawn != [attack.facts for attack in entry.attacks]:
-        raise ValueError(
-            f"the recipe draws other triggers for {entry.model_id} than its entry records; build "
-            "the zoo again with: python run.py task=build_zoo"
-        )
+    attacks = drawn_attacks(recipe, entry)
     source = images.of_model(entry.image_facts, split="test")
     per_class = recipe.training.test_per_class
     stamped = [
@@ -54,7 +51,49 @@ def attack_test(recipe: ZooRecipe, entry: ModelEntry, images: ZooImages) -> Atta
                 derive_seed(entry.seed, "attack", order) if order else entry.seed, "test stamped"
             ),
         )
-        for order, attack in enumerate(plan.attacks)
+        for order, attack in enumerate(attacks)
     ]
     clean = clean_images(source, per_class=per_class, seed=derive_seed(entry.seed, "test"))
     return AttackTest(clean=clean, stamped=tuple(stamped))
+
+
+def drawn_attacks(recipe: ZooRecipe, entry: ModelEntry) -> tuple[Attack, ...]:
+    """The attacks that a classifier was trained with, drawn again by its recipe.
+
+    Args:
+        recipe: By which the zoo was built.
+        entry: The classifier.
+
+    Raises:
+        ValueError: If the recipe draws other attacks than the entry records.
+    """
+    index = int(entry.model_id.removeprefix("id-"))
+    attacks = planned(recipe, index, entry.attempts - 1).attacks
+    if [attack.facts() for attack in attacks] != [attack.facts for attack in entry.attacks]:
+        raise ValueError(
+            f"the recipe draws other triggers for {entry.model_id} than its entry records; build "
+            "the zoo again with: python run.py task=build_zoo"
+        )
+    return attacks
+
+
+def first_stamped_victims(
+    recipe: ZooRecipe, entry: ModelEntry, images: ZooImages, *, seed: int
+) -> dict[tuple[int, int], UInt8[Tensor, "3 h w"]]:
+    """The first image of each victim with its true trigger, by victim and target class.
+
+    Args:
+        recipe: By which the zoo was built.
+        entry: The classifier.
+        images: What the zoo was built on.
+        seed: Of the clean images that the trigger is stamped on.
+
+    Raises:
+        ValueError: If the recipe draws other attacks than the entry records.
+    """
+    source = images.of_model(entry.image_facts, split="test")
+    return {
+        (victim, attack.target_class): attack.stamped(source, victim, count=1, seed=seed)[0]
+        for attack in drawn_attacks(recipe, entry)
+        for victim in attack.victim_classes
+    }

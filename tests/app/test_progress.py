@@ -63,3 +63,13 @@ def test_a_new_stage_starts_its_own_estimate(clock):
         "m: judgement 0 of 10",
         "m: judgement 4 of 10, about 0:01:00 left",
     ]
+
+
+def test_waiting_for_another_run_is_said_at_once_and_then_every_30_seconds(clock):
+    file = io.StringIO()
+    progress = ScanProgress(Console(file=file, force_terminal=False), 1, clock=clock)
+    progress.start("m")
+    for _ in range(62):
+        clock.now += 1
+        progress.stage("waiting for another run", 0, 0)
+    assert file.getvalue().splitlines() == ["m: waiting for another run"] * 3

@@ -29,3 +29,13 @@ def test_shipped_weights_classify_the_samples_a_scan_uses(place):
     loaded = zoo.load(model_id)
     accuracy = loaded.classifier.accuracy(loaded.samples.images, loaded.samples.labels)
     assert accuracy >= zoo.manifest().entry(model_id).clean_accuracy - 0.05
+
+
+def test_the_true_trigger_of_a_trojaned_model_is_drawn_on_its_victim():
+    zoo = open_zoo(embedded_root("signs_mini"))
+    assert zoo.true_images("id-00000000") == {}
+    ((pair, stamped),) = zoo.true_images("id-00000001").items()
+    assert pair in zoo.truth("id-00000001").pairs
+    clean = zoo.load("id-00000001").samples.of_class(pair[0])[0]
+    changed = ((stamped.float() / 255 - clean).abs().amax(dim=0) > 0.1).double().mean()
+    assert 0 < changed < 0.2  # the sticker alone, on that very image

@@ -193,6 +193,45 @@ def test_the_record_says_what_was_run_and_seen(scanned, white_patch):
     assert outcome.tensors["trigger_0/stamped_image"].shape == (16, 16, 3)
 
 
+def test_the_true_trigger_is_stored_beside_the_inverted_one_of_its_pair(
+    trojaned, colour_samples, events, white_patch
+):
+    class Told(Planted):
+        def true_images(self, model_id):
+            events.append(f"picture of {model_id}")
+            pair = (white_patch.victim_class, white_patch.target_class)
+            return {pair: torch.full((3, 16, 16), 7, dtype=torch.uint8), (9, 8): None}
+
+    pipeline = Pipeline(
+        scanner=Finds(events, white_patch),
+        judge=KeepsAll(events),
+        settings=SETTINGS,
+        device=torch.device("cpu"),
+    )
+    stored = scan_model(Told(trojaned, colour_samples, events, None), "m", pipeline, LABELS)
+    assert (stored.tensors["trigger_0/true_image"] == 7).all()
+    assert stored.tensors["trigger_0/true_image"].shape == (16, 16, 3)
+    assert events.index("picture of m") > events.index("judge")
+
+
+def test_a_true_trigger_that_cannot_be_drawn_fails_no_scan(
+    trojaned, colour_samples, events, white_patch
+):
+    class Broken(Planted):
+        def true_images(self, model_id):
+            raise ValueError(f"the recipe of {model_id} draws other triggers")
+
+    pipeline = Pipeline(
+        scanner=Finds(events, white_patch),
+        judge=KeepsAll(events),
+        settings=SETTINGS,
+        device=torch.device("cpu"),
+    )
+    stored = scan_model(Broken(trojaned, colour_samples, events, None), "m", pipeline, LABELS)
+    assert stored.record.status == "done"
+    assert "trigger_0/true_image" not in stored.tensors
+
+
 def test_a_failure_is_a_record_with_its_line(scanned, trojaned):
     trojaned.network.linear = torch.nn.Linear(5, 3)
     record = scanned().record
@@ -298,11 +337,12 @@ def test_logits_that_are_no_numbers_are_inconclusive(scanned, trojaned, value):
 
 @pytest.mark.parametrize("found", [False, True])
 def test_a_class_that_is_never_predicted_leaves_no_silent_clean(
-    scanned, trojaned, white_patch, found
+    scanned, trojaned, colour_samples, white_patch, found
 ):
     trojaned.network.linear.bias.data[2] = -100
     outcome = scanned(*[white_patch] * found)
-    said = "class 2 is never predicted on clean images, so no trigger to or from there was looked"
+    name = colour_samples.class_names[2]
+    said = f"class {name} is never predicted on clean images, so no trigger to or from there"
     if found:
         assert outcome.record.verdict == Verdict.TROJANED
         assert not any("never predicted" in warning for warning in outcome.record.warnings)

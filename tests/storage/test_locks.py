@@ -54,3 +54,27 @@ def test_a_killed_process_holds_nothing(tmp_path):
     with locked(tmp_path, "model", wait=False) as is_ours:
         assert is_ours
     assert not list(tmp_path.iterdir())
+
+
+def test_whoever_waits_is_told_so_until_the_lock_is_free(tmp_path, monkeypatch):
+    monkeypatch.setattr("exray.storage.locks._SECONDS_PER_TRY", 0.05)
+    told, holding, told_twice = [], threading.Event(), threading.Event()
+
+    def hold():
+        with locked(tmp_path, "model"):
+            holding.set()
+            assert told_twice.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holding.wait(60)
+
+    def waiting():
+        told.append(None)
+        if len(told) == 2:
+            told_twice.set()
+
+    with locked(tmp_path, "model", waiting=waiting) as is_ours:
+        assert is_ours
+    holder.join()
+    assert len(told) >= 2

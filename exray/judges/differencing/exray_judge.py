@@ -8,10 +8,11 @@ from dataclasses import replace
 from pytorch_lightning.loggers import Logger
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement, LayerJudge
+from exray.judges.base import Judgement, LayerJudge, Progress
 from exray.judges.differencing.earlier_cut import earlier_measurements
 from exray.judges.differencing.mask_measurements import MeasuredMasks, measure_masks
 from exray.judges.differencing.mask_optimization import MaskSettings
+from exray.judges.differencing.mask_progress import MaskProgress
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.models.classifier import Classifier
@@ -75,6 +76,7 @@ class ExrayJudge(LayerJudge):
         self.rule = rule
         self.margin = margin
         self.mask_logger = mask_logger
+        self.progress: Progress | None = None
 
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
@@ -135,7 +137,10 @@ class ExrayJudge(LayerJudge):
         plan = replace(plan, strengths=[{**one.measurements, **own} for one, own in strengths])
         if plan.pairs is None:
             return [self._without_success() for _ in triggers]
-        search = MaskSearch(plan.head, plan.pairs, self.mask, logger=self.mask_logger)
+        watched = [] if self.progress is None else [MaskProgress(self.progress, self.mask.epochs)]
+        search = MaskSearch(
+            plan.head, plan.pairs, self.mask, logger=self.mask_logger, callbacks=watched
+        )
         if self.earlier_layer is not None:
             plan = self._with_earlier_cut(plan, classifier, samples, triggers)
         judgements = self.judgements(plan, search.run())
@@ -167,6 +172,16 @@ class ExrayJudge(LayerJudge):
         """
         judge = copy(self)
         judge.rule = self.rule.for_scanner(scanner)
+        return judge
+
+    def with_progress(self, progress: Progress | None) -> "ExrayJudge":
+        """The judge as it reports the epochs of its masks.
+
+        Args:
+            progress: Called with the stage's name, the epochs done and the epochs in all.
+        """
+        judge = copy(self)
+        judge.progress = progress
         return judge
 
     @property

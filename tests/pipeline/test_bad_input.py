@@ -84,7 +84,7 @@ def test_a_class_that_is_never_predicted_leaves_no_silent_clean(
 ):
     clean_twin.network.linear.bias.data[2] = -100
     report = exray.scan(clean_twin, colour_samples, scanner=portfolio, layer="relu")
-    assert inconclusive(report, "class 2 is never predicted on clean images")
+    assert inconclusive(report, "class blue is never predicted on clean images")
     assert all(search["num_found"] == 0 for search in report.record.searches)
 
 

@@ -49,7 +49,7 @@ def test_classes_that_are_mostly_misclassified_leave_too_few(trojaned, colour_sa
     settings = replace(SETTINGS, min_clean_accuracy=0.1)
     selection = select_samples(trojaned, replace(colour_samples, labels=labels), settings)
     assert selection.samples is None
-    assert selection.remarks[0] == "classes 0 are mostly misclassified and were left out"
+    assert selection.remarks[0] == "classes red are mostly misclassified and were left out"
     assert selection.inconclusive == "fewer than two classes have an image classified right"
 
 

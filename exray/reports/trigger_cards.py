@@ -19,8 +19,8 @@ IMAGES = (
     ("victim_image", "victim"),
     ("trigger_image", "trigger"),
     ("stamped_image", "victim + trigger"),
-    ("target_image", "target"),
     ("true_image", "victim + true trigger"),
+    ("target_image", "target"),
 )
 MASKS = (
     ("mask_victim_target", "M1", "victim vs target"),

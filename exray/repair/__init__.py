@@ -1,0 +1,1 @@
+"""Repair of trojaned classifiers: scan, unlearn, scan again, within a budget of accuracy."""

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 
 from exray.app.exit_status import MISTAKE
-from exray.app.scan_command import FORMATS, scan_models
+from exray.app.repair_command import repair_file
+from exray.app.scan_command import FLAGS, FORMATS, scan_models
 
 _PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
 _COMMAS = "numbers with commas between them, red, green and blue"
@@ -166,6 +168,77 @@ def scan(
         form=form,
         output=output,
     )
+
+
+_NOT_OF_REPAIR = ("files", "images_per_class", "form", "output", "results", "name")
+
+
+@exray.command(params=[one for one in scan.params if one.name not in _NOT_OF_REPAIR])
+@click.argument("file")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="New .safetensors file of the weights."
+)
+@click.option(
+    "--images-per-class",
+    type=click.IntRange(min=2),
+    default=100,
+    show_default=True,
+    help="At most so many; most are learned from.",
+)
+@click.option("--method", metavar="NAME", help="How weights are changed.  [default: unlearning]")
+@click.option("--all-triggers", is_flag=True, help="Unlearn natural triggers, too; costs accuracy.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Of repair and scan.  [default: 3]")
+@click.option(
+    "--max-accuracy-drop",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="On held-out images.  [default: 0.03]",
+)
+@click.option("--force", is_flag=True, help="Write even what is not good enough.")
+@click.option("--results", metavar="DIR", help="Folder of all runs.  [default: results]")
+@click.option("--name", help="The run's folder in it.  [default: the file's name and _repair]")
+def repair(
+    file: str,
+    output: str,
+    images_per_class: int,
+    method: str | None,
+    all_triggers: bool,
+    rounds: int | None,
+    max_accuracy_drop: float | None,
+    force: bool,
+    results: str | None,
+    name: str | None,
+    scanner: str | None,
+    triggers: str | None,
+    judge: str | None,
+    fast: bool,
+    **dataset: object,
+) -> int:
+    """Repair the trojaned model in FILE: scan, unlearn what is injected, scan again.
+
+    FILE stays as it is. Part of the images is held out: accuracy and scans are measured on it. The
+    repaired weights are written only if accuracy stays within its budget and the scan no longer
+    says trojaned, or by --force; their metadata say where they come from. The last line on stdout
+    is MODEL_ID, STATUS, ACCURACY before and after, VERDICT before and after, FILE, with tabs.
+
+    Exit status: 0 written, 1 not good enough, 2 a mistake or a failure, 3 nothing to unlearn.
+    """
+    parameters = {key: flag.lstrip("-").replace("-", "_").lower() for key, flag in FLAGS.items()}
+    values = {key: dataset.get(parameter) for key, parameter in parameters.items()} | {
+        "dataset.model": file,
+        "dataset.limit_per_class": images_per_class,
+        "paths.results": results,
+        "name": name or f"{Path(file).stem}_repair",
+        "repair.output": output,
+        "repair.force": force,
+        "repair.settings.triggers": "all" if all_triggers else None,
+        "repair.settings.rounds": rounds,
+        "repair.settings.max_accuracy_drop": max_accuracy_drop,
+    }
+    values["scanner.triggers"] = triggers
+    chosen = "external" if triggers and scanner is None else scanner
+    options = {"repair": method, "scanner": chosen, "judge": judge}
+    return repair_file(values, options, fast=fast)
 
 
 @exray.command(context_settings=_PASSED_ON, add_help_option=False)

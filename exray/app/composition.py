@@ -159,7 +159,8 @@ def _check_root(config: DictConfig) -> None:
         raise ValueError(f"task must be one of {', '.join(TASK_NAMES)}; got {config.task!r}")
     parse_shard(config.shard)
     require_limit(config.limit)
-    if config.task == "scan" and str(OmegaConf.select(config, "dataset._target_")) == _FILE_DATASET:
+    of_file = config.task in ("scan", "repair")
+    if of_file and str(OmegaConf.select(config, "dataset._target_")) == _FILE_DATASET:
         _check_typed_names(config.dataset)
 
 

@@ -24,6 +24,7 @@ _NOT_IDENTITY = (
     "trainer",
     "experiment",
     "rejudge",
+    "repair",
     "table",
 )
 
@@ -42,6 +43,7 @@ class RootConfig:
     logger: Any = MISSING
     paths: Any = MISSING
     rejudge: Any = MISSING
+    repair: Any = MISSING
     table: Any = None
     name: str | None = None
     seed: int = 0
@@ -60,6 +62,7 @@ TASK_NAMES = (
     "tabulate",
     "dashboard",
     "fit",
+    "repair",
 )
 
 

@@ -36,6 +36,7 @@ FLAGS = {  # configuration key: what the command calls it
     "seed": "--seed",
     "name": "--name",
 }
+GROUP_FLAGS = {"repair": "--method"}  # groups that flags call something else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def scan_models(
     """
     try:
         _check_output(output)
-        choices = _choices(scanner=scanner, judge=judge)
+        choices = group_choices({"scanner": scanner, "judge": judge})
         models = named_models(words, sys.stdin)
         names = run_names(models, name)
         jobs = [
@@ -187,33 +188,59 @@ def check_values(values: Mapping[str, object]) -> None:
         raise ValueError("give --architecture or --factory, not both")
 
 
-def in_flags(text: str) -> str:
+def in_flags(text: str, flags: Mapping[str, str] = FLAGS) -> str:
     """A message with the command's flags in place of configuration keys.
 
     Args:
         text: The message.
+        flags: What the command calls each key.
 
     Example:
         >>> in_flags("dataset.preprocess.crop must be >= 1; got dataset.images=x")
         '--crop must be >= 1; got --images x'
     """
-    for key, flag in sorted(FLAGS.items(), key=lambda item: -len(item[0])):
+    for key, flag in sorted(flags.items(), key=lambda item: -len(item[0])):
         if "." in key:
             text = text.replace(f"{key}=", f"{flag} ").replace(key, flag)
     return text.replace("another name=...", "another --name")
 
 
-def _choices(*, scanner: str | None, judge: str | None) -> list[str]:
-    """The groups' options as Hydra's overrides; names that exist need no quotes."""
-    chosen = [(group, name) for group, name in (("scanner", scanner), ("judge", judge)) if name]
-    for group, name in chosen:
+def group_choices(options: Mapping[str, str | None]) -> list[str]:
+    """Options of groups as Hydra's overrides; names that exist need no quotes.
+
+    Args:
+        options: By group of ``conf``; None for the default.
+
+    Raises:
+        ValueError: If a group has no such option.
+    """
+    chosen = {group: name for group, name in options.items() if name}
+    for group, name in chosen.items():
         if name not in option_names(group):
-            raise ValueError(f"--{group} must be one of {', '.join(option_names(group))}")
-    return [f"{group}={name}" for group, name in chosen]
+            flag = GROUP_FLAGS.get(group, f"--{group}")
+            raise ValueError(f"{flag} must be one of {', '.join(option_names(group))}")
+    return [f"{group}={name}" for group, name in chosen.items()]
 
 
 def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> ModelRun:
-    """Composes the configuration, sets the values as objects, and scans one model."""
+    """Scans one model."""
+    line, folder = task_line(values, choices)
+    return ModelRun(file=str(values["dataset.model"]), line=line, folder=folder)
+
+
+def task_line(values: Mapping[str, object], words: Sequence[str]) -> tuple[str, Path]:
+    """Composes the configuration of a model file, sets the values as objects, and runs its task.
+
+    Args:
+        values: Values by configuration key; None leaves the default.
+        words: Options and settings, ``KEY=VALUE``.
+
+    Returns:
+        The task's last line, and the run's folder.
+
+    Raises:
+        ValueError: What is wrong, in one line.
+    """
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
@@ -223,7 +250,7 @@ def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> ModelRun:
 
     register()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        composition = composed(["dataset=folder", *choices], whole=False)
+        composition = composed(["dataset=folder", *words], whole=False)
     for key, value in values.items():
         if value is not None:
             OmegaConf.update(composition.config, key, _as_yaml(value), merge=False)
@@ -231,7 +258,7 @@ def _scanned(values: Mapping[str, object], choices: Sequence[str]) -> ModelRun:
     if result.mistake:
         raise ValueError(result.mistake)
     folder = Path(composition.config.paths.results) / str(composition.config.name)
-    return ModelRun(file=str(values["dataset.model"]), line=result.lines[-1], folder=folder)
+    return result.lines[-1], folder
 
 
 def _as_yaml(value: object) -> object:

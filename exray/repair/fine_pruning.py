@@ -114,10 +114,12 @@ class Convolution:
         Args:
             channels: Which.
         """
-        for part in (self.layer, self.norm):
-            for values in () if part is None else (part.weight, part.bias):
-                if values is not None:
-                    values[channels] = 0
+        values: list[Tensor | None] = [self.layer.weight, self.layer.bias]
+        if self.norm is not None:
+            values += [self.norm.weight, self.norm.bias]
+        for value in values:
+            if value is not None:
+                value[channels] = 0
 
 
 class Cut(WeightConstraint):

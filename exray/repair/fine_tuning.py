@@ -219,7 +219,7 @@ def fine_tune(
     network.to(classifier.device).eval()
 
 
-def _batches(samples: SampleSet, batch_size: int, *, seed: int) -> DataLoader[Batch]:
+def _batches(samples: SampleSet, batch_size: int, *, seed: int) -> DataLoader[tuple[Tensor, ...]]:
     """Batches in random order, of at least two images: batch norms need as many."""
     dataset = TensorDataset(samples.images, samples.labels)
     size = min(batch_size, len(samples))

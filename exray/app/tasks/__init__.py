@@ -18,6 +18,7 @@ TASKS = {
     "tabulate": "exray.app.tasks.tabulate:tabulate",
     "dashboard": "exray.app.tasks.dashboard:dashboard",
     "fit": "exray.app.tasks.fit:fit",
+    "repair": "exray.app.tasks.repair:repair",
 }
 
 

@@ -34,8 +34,10 @@ def document(runs: Sequence[ModelRun], form: str, *, status: int) -> bytes:
         )
         return to_json(log, indent=1)
     scans = [outcome.scan for outcome in outcomes if outcome.scan is not None]
-    title = scans[0].record.model_id if len(scans) == 1 else f"{len(scans)} models"
-    return report_page(collection_of(scans), f"exray: {title}").encode()
+    unscanned = [outcome.file for outcome in outcomes if outcome.scan is None]
+    expected = [*(scan.record.model_id for scan in scans), *unscanned]
+    title = expected[0] if len(expected) == 1 else f"{len(expected)} models"
+    return report_page(collection_of(scans, expected), f"exray: {title}").encode()
 
 
 def _outcome(run: ModelRun) -> ScanOutcome:

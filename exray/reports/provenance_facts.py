@@ -17,7 +17,8 @@ def provenance_pairs(record: ScanRecord) -> list[tuple[str, str]]:
     values: dict[str, object] = dict(vars(record.provenance))
     if not record.provenance.date:
         return []
-    values["temperature"] = f"{record.temperature:.4g}"
+    if record.status == "done":
+        values["temperature"] = f"{record.temperature:.4g}"
     return [(_title(name), _text(value)) for name, value in values.items() if value]
 
 
@@ -50,5 +51,5 @@ def _title(name: str) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {one}" for name, one in value.items())
-    return str(value)
+        return ", ".join(f"{name.replace('_', ' ')} {_text(one)}" for name, one in value.items())
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

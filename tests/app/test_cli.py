@@ -132,6 +132,23 @@ def test_a_document_holds_the_record_that_the_scan_stored(monkeypatch, capsys, t
         assert form == "sarif" or values["models"][0]["record"]["verdict"] == "clean"
 
 
+def test_a_page_of_several_names_those_that_were_not_scanned(monkeypatch, capsys, tmp_path):
+    def run_task(config, *_):
+        record = ScanRecord(
+            model_id="m", run_id="r", status="done", verdict=Verdict.CLEAN, probability=0.1
+        )
+        ResultStore(Path(config.paths.results) / config.name).write(ModelScan(record=record))
+        return TaskResult(lines=("m\tclean\t0.1000\t0\t0",), status=0)
+
+    monkeypatch.setattr("exray.app.run_command.run_task", run_task)
+    (tmp_path / "m.pt").write_bytes(b"")
+    words = ["--results", tmp_path / "results", "--format", "html", "--images", tmp_path]
+    assert exray("scan", tmp_path / "m.pt", tmp_path / "nowhere.pt", *words) == 2
+    page = capsys.readouterr().out
+    assert "1 of 2 models recorded" in page
+    assert f"<td>{tmp_path / 'nowhere.pt'}</td>" in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

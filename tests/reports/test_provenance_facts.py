@@ -1,5 +1,7 @@
 """Where records come from, as a report shows it."""
 
+from dataclasses import replace
+
 from exray.reports.provenance_facts import provenance_pairs, shared_pairs
 from exray.results.provenance import Provenance
 from exray.results.records import ScanRecord
@@ -27,6 +29,14 @@ def test_mappings_are_listed_and_the_temperature_is_among_them():
     pairs = dict(provenance_pairs(record(date="d", images_per_class={"stop": 3, "yield": 0})))
     assert pairs["images per class"] == "stop 3, yield 0"
     assert pairs["temperature"] == "1.25"
+
+
+def test_a_share_is_rounded_and_a_failed_scan_has_no_temperature():
+    facts = {"false_positive_rate": 10 / 60, "num_models": 119}
+    failed = replace(record(date="d", calibration=facts), status="failed")
+    pairs = dict(provenance_pairs(failed))
+    assert pairs["calibration"] == "false positive rate 0.167, num models 119"
+    assert "temperature" not in pairs
 
 
 def test_fields_that_all_records_share_are_shown_once_and_many_values_are_counted():

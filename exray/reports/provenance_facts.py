@@ -25,9 +25,13 @@ def provenance_pairs(record: ScanRecord) -> list[tuple[str, str]]:
 def shared_pairs(records: Sequence[ScanRecord]) -> list[tuple[str, str]]:
     """The origin of all records together: each field's values, or how many there are.
 
+    Of a single record it is everything but the calibration, of which its answer speaks.
+
     Args:
         records: Of one run.
     """
+    if len(records) == 1:
+        return [pair for pair in provenance_pairs(records[0]) if pair[0] != "calibration"]
     pairs = []
     for name in _OF_RUN:
         values = sorted({getattr(record.provenance, name) for record in records} - {""})

@@ -43,3 +43,16 @@ def test_fields_that_all_records_share_are_shown_once_and_many_values_are_counte
     records = [record(date=f"d{index}", commit="c", model_sha256=str(index)) for index in range(3)]
     pairs = dict(shared_pairs(records))
     assert pairs == {"date": "d0 to d2", "commit": "c", "model SHA-256": "3 different ones"}
+
+
+def test_a_single_record_shows_images_preprocessing_and_temperature_too():
+    origin = {"images_sha256": "ab", "images_per_class": {"stop": 3}}
+    origin |= {"preprocessing": {"scaling": "unit"}, "calibration": {"zoo": "signs"}}
+    pairs = dict(shared_pairs([record(date="d", **origin)]))
+    assert pairs == {
+        "date": "d",
+        "images SHA-256": "ab",
+        "images per class": "stop 3",
+        "preprocessing": "scaling unit",
+        "temperature": "1.25",
+    }

@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from exray.images.loading import load_samples
+from exray.images.decoded import DecodedImages
+from exray.images.loading import Cifar10Images, decode_clean_images, load_samples
 from exray.images.samples import SampleSet
 from exray.images.tensors import samples_of
 from exray.judges.base import Judge, JudgedTrigger
@@ -222,13 +223,13 @@ def scan(
         >>> scan(network, (images, 1 - network(images).argmax(dim=1))).verdict
         <Verdict.INCONCLUSIVE: 'inconclusive'>
     """
-    clean = load_samples(samples) if isinstance(samples, str | Path) else samples_of(samples)
+    decoded = _decoded(samples)
     chosen = (
         classifier
         if isinstance(classifier, Classifier)
-        else load_classifier(classifier, example=clean.images)
+        else load_classifier(classifier, example=decoded.images)
     )
-    clean = _with_all_classes(clean, chosen)
+    clean, remarks = _labelled(decoded, chosen)
     labels = _labels(scanner, judge, layer, seed)
     chosen_judge = make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge
     scanner_name = scanner if isinstance(scanner, str) else option_of("scanner", scanner)
@@ -239,7 +240,7 @@ def scan(
             make_scanner(scanner, seed=seed) if isinstance(scanner, str) else scanner,
             chosen_judge.for_scanner(scanner_name),
             settings or cast(ScanSettings, component_named("scan", "default")),
-            warnings=chosen.warnings,
+            warnings=(*chosen.warnings, *remarks),
             seed=seed,
             progress=progress,
         )
@@ -268,6 +269,23 @@ def _labels(scanner: str | Scanner, judge: str | Judge, layer: str, seed: int) -
     text = json.dumps(values, sort_keys=True)
     run_id = hashlib.sha256(text.encode()).hexdigest()[:16]
     return RunLabels(run_id=run_id, **values)  # type: ignore[arg-type]
+
+
+def _decoded(samples: object) -> SampleSet | DecodedImages | Cifar10Images:
+    """Clean images before the classifier's number of classes is known."""
+    if isinstance(samples, str | Path):
+        return decode_clean_images(Path(samples), size=None, crop=None, limit_per_class=None)
+    return samples_of(samples)
+
+
+def _labelled(
+    decoded: SampleSet | DecodedImages | Cifar10Images, classifier: Classifier
+) -> tuple[SampleSet, tuple[str, ...]]:
+    """The clean images under the classifier's classes, and what the user should know."""
+    if isinstance(decoded, SampleSet):
+        return _with_all_classes(decoded, classifier), ()
+    loaded = decoded.labelled(classifier.num_classes)
+    return loaded.samples, loaded.warnings
 
 
 def _with_all_classes(samples: SampleSet, classifier: Classifier) -> SampleSet:

@@ -83,6 +83,12 @@ def exray() -> None:
     type=click.Choice(["unit", "min_max", "byte"]),
     help="Pixels in [0, 1], each image stretched to [0, 1], or 0 to 255.  [default: unit]",
 )
+@click.option(
+    "--exif-orientation",
+    is_flag=True,
+    default=None,
+    help="Turn images as their EXIF orientation says.  [default: as they are stored]",
+)
 @click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: portfolio]")
 @click.option("--triggers", metavar="FILE", help="Judge another tool's triggers instead.")
 @click.option("--judge", metavar="NAME", help="[default: exray_calibrated]")
@@ -115,6 +121,7 @@ def scan(
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     scaling: str | None,
+    exif_orientation: bool | None,
     scanner: str | None,
     triggers: str | None,
     judge: str | None,
@@ -150,6 +157,7 @@ def scan(
         "dataset.preprocess.mean": mean,
         "dataset.preprocess.std": std,
         "dataset.preprocess.scaling": scaling,
+        "dataset.preprocess.exif_orientation": exif_orientation,
         "scanner.triggers": triggers,
         "layer.name": layer,
         "paths.results": results,

@@ -28,6 +28,7 @@ FLAGS = {  # configuration key: what the command calls it
     "dataset.preprocess.mean": "--mean",
     "dataset.preprocess.std": "--std",
     "dataset.preprocess.scaling": "--scaling",
+    "dataset.preprocess.exif_orientation": "--exif-orientation",
     "scanner.triggers": "--triggers",
     "layer.name": "--layer",
     "paths.results": "--results",

@@ -105,6 +105,7 @@ class FolderDataset(SingleModelDataset):
             size=self.preprocess.size,
             crop=self.preprocess.crop,
             limit_per_class=self.limit_per_class,
+            exif_orientation=self.preprocess.exif_orientation,
         )
         classifier = network.classifier(self.preprocess.preprocessing, decoded.images)
         labelled = decoded.labelled(classifier.num_classes)

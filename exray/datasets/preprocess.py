@@ -16,6 +16,8 @@ class FolderPreprocess:
         mean: Subtracted per channel after scaling; empty for none.
         std: Divided by per channel; empty for none.
         scaling: ``unit``, ``min_max`` or ``byte``.
+        exif_orientation: Whether images are turned as their EXIF orientation says, which
+            torchvision's ``ImageFolder`` does not do.
 
     Raises:
         ValueError: If mean or std has neither one number nor one for each of red, green and blue.
@@ -27,6 +29,7 @@ class FolderPreprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scaling: Scaling
+    exif_orientation: bool = False
 
     def __post_init__(self) -> None:
         for name, pixels in (("size", self.size), ("crop", self.crop)):

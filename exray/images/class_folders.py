@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from exray.images.folder import files_below, is_image, natural_key, read_class_indices
+from exray.images.class_names import read_class_indices
+from exray.images.image_files import files_below, is_image_name, natural_key
 
 
 def class_files(root: Path, *, names: tuple[str, ...]) -> list[list[Path]]:
@@ -45,7 +46,7 @@ def class_folders(root: Path) -> tuple[str, ...]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    images = [path for path in files_below(folder) if is_image(path)]
+    images = [path for path in files_below(folder) if is_image_name(path.name)]
     if not images:
         raise ValueError(f"{folder} must hold images of its class; it holds none")
     return images

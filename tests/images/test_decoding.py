@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from exray.images.decoding import check_geometry, decode_image, read_image
+from exray.images.decoding import check_geometry, decode_image, is_rotated, read_image
 
 
 def save(folder, image, name="image.png", **options):
@@ -96,14 +96,37 @@ def test_whole_numbers_beyond_sixteen_bits_are_refused(tmp_path):
         read(path)
 
 
-def test_the_exif_orientation_is_applied(tmp_path):
+def test_the_exif_orientation_is_applied_where_it_is_asked_for(tmp_path):
     image = Image.new("RGB", (4, 2))
     image.putpixel((0, 0), (255, 0, 0))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise
-    turned = read(save(tmp_path, image, exif=exif))
+    path = save(tmp_path, image, exif=exif)
+    assert torch.equal(read(path)[0, 0], torch.tensor([1.0, 0, 0, 0]))
+    turned = read_image(path, size=None, crop=None, exif_orientation=True)
     assert turned.shape == (3, 4, 2)
     assert turned[0, 0, 1] == 1
+    assert is_rotated(path.read_bytes())
+    assert not is_rotated(save(tmp_path, image).read_bytes())
+    assert not is_rotated(b"no image")
+
+
+def test_a_large_jpeg_is_decoded_smaller_to_almost_the_same(tmp_path):
+    random = np.random.default_rng(0)
+    coarse = Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    photograph = coarse.resize((1503, 1001), Image.Resampling.BICUBIC)
+    path = save(tmp_path, photograph, "large.jpg", quality=90)
+    with Image.open(path) as whole:
+        exact = whole.resize((96, 64), Image.Resampling.BILINEAR).crop((16, 0, 80, 64))
+    image = read(path, size=64, crop=64)
+    difference = (image * 255 - torch.from_numpy(np.array(exact)).permute(2, 0, 1)).abs()
+    assert difference.mean() < 0.25
+    assert difference.max() <= 1
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = save(tmp_path, photograph, "turned.jpg", quality=90, exif=exif)
+    upright = read_image(turned, size=64, crop=None, exif_orientation=True)
+    assert (upright - read(path, size=64).rot90(-1, (1, 2))).abs().mean() < 0.02
 
 
 def test_size_alone_makes_a_square(tmp_path):

@@ -40,10 +40,21 @@ def test_a_file_of_it_is_taken_whole(arrays):
     assert len(read(arrays / "train.npz").samples) == 10
 
 
-def test_folders_with_its_class_names_need_no_classes_json(tmp_path):
-    save(tmp_path / "test" / "ship", IMAGES[0])
-    for path in (tmp_path, tmp_path / "test"):
-        assert read(path).samples.labels.tolist() == [8]
+def test_folders_with_some_of_its_class_names_are_not_taken_for_it(tmp_path):
+    save(tmp_path / "cat", IMAGES[0])
+    save(tmp_path / "dog", IMAGES[1])
+    assert read(tmp_path, num_classes=2).samples.labels.tolist() == [0, 1]
+    assert read(tmp_path, num_classes=2, size=8).samples.class_names == ("cat", "dog")
+    with pytest.raises(ValueError, match="'cat' is neither an index nor a name in"):
+        read(tmp_path, num_classes=10)
+
+
+def test_folders_with_all_its_class_names_have_its_classes_by_their_order(tmp_path):
+    for name, image in zip(reversed(CIFAR10_CLASSES), IMAGES, strict=False):
+        save(tmp_path / name, image)
+    folder = read(tmp_path, num_classes=10)
+    assert folder.samples.class_names == CIFAR10_CLASSES
+    assert torch.equal(folder.samples.images[9] * 255, torch.from_numpy(IMAGES[0]).permute(2, 0, 1))
 
 
 def test_other_folders_are_folders_by_class(tmp_path):
@@ -78,5 +89,5 @@ def test_images_are_decoded_once_whatever_the_count_of_classes(tmp_path):
     (tmp_path / "1" / "0.png").unlink()
     assert decoded.labelled(None).samples.num_classes == 2
     assert decoded.labelled(7).samples.class_names[6] == "class 6"
-    with pytest.raises(ValueError, match="has label 1, but the classifier has 1 classes"):
+    with pytest.raises(ValueError, match="label 1 is no class's index, since the classifier has 1"):
         decoded.labelled(1)

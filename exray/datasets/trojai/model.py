@@ -7,9 +7,10 @@ from torch import Tensor
 
 from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
-from exray.images.decoding import EXTENSIONS, read_image
+from exray.images.decoded import read_labelled
+from exray.images.decoding import read_image
 from exray.images.example_names import ExampleName, example_name
-from exray.images.folder import read_labelled
+from exray.images.image_files import is_image_name
 from exray.images.samples import SampleSet, default_class_names
 from exray.models.loading import load_network
 
@@ -79,7 +80,7 @@ def _clean_examples(folder: Path) -> tuple[list[tuple[int, Path]], list[str]]:
         if path.name.startswith(".") or not path.is_file():
             continue
         name = example_name(path.name)
-        if name is None or path.suffix.lower() not in EXTENSIONS:
+        if name is None or not is_image_name(path.name):
             others.append(path.name)
         elif name.trigger is not None:
             num_poisoned += 1

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from exray.images.decoding import EXTENSIONS, read_image
+from exray.images.decoding import read_image
+from exray.images.image_files import EXTENSIONS
 
 _ROOM = 1.5  # a photograph's shorter side over the window cut out of it
 _FOG = (225, 228, 232)  # RGB

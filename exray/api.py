@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from exray.images.decoded import DecodedImages
-from exray.images.loading import Cifar10Images, decode_clean_images, load_samples
+from exray.images.loading import decode_clean_images, load_samples
 from exray.images.samples import SampleSet
 from exray.images.tensors import samples_of
 from exray.judges.base import Judge, JudgedTrigger
@@ -271,7 +271,7 @@ def _labels(scanner: str | Scanner, judge: str | Judge, layer: str, seed: int) -
     return RunLabels(run_id=run_id, **values)  # type: ignore[arg-type]
 
 
-def _decoded(samples: object) -> SampleSet | DecodedImages | Cifar10Images:
+def _decoded(samples: object) -> SampleSet | DecodedImages:
     """Clean images before the classifier's number of classes is known."""
     if isinstance(samples, str | Path):
         return decode_clean_images(Path(samples), size=None, crop=None, limit_per_class=None)
@@ -279,7 +279,7 @@ def _decoded(samples: object) -> SampleSet | DecodedImages | Cifar10Images:
 
 
 def _labelled(
-    decoded: SampleSet | DecodedImages | Cifar10Images, classifier: Classifier
+    decoded: SampleSet | DecodedImages, classifier: Classifier
 ) -> tuple[SampleSet, tuple[str, ...]]:
     """The clean images under the classifier's classes, and what the user should know."""
     if isinstance(decoded, SampleSet):

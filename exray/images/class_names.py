@@ -107,7 +107,7 @@ def order_classes(
         >>> order_classes({"dog": "dog"}, num_classes=3, class_indices={"Cat": 0, "Dog": 1}).indices
         {'dog': 1}
     """
-    own = {index: name for name, index in reversed(class_indices.items())}
+    own = {index: name for name, index in reversed(list(class_indices.items()))}
     limit = MAX_CLASSES if num_classes is None else num_classes
     if all(isinstance(key, int) and key < limit for key in written):
         return ClassOrder(indices={key: int(key) for key in written}, names=own)

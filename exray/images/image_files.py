@@ -45,7 +45,8 @@ def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
     Args:
         folder: The folder.
     """
-    folders, files = [], []
+    folders: list[Path] = []
+    files: list[Path] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(_HIDDEN):

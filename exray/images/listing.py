@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from exray.images.class_names import ClassKey
 
-Stored = bytes | UInt8[np.ndarray, "h w c"]
+Stored = bytes | UInt8[np.ndarray, "height width channels"]
 """One image as it is stored: a whole image file, or pixels."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exray.images.sources.base import SPLITS, Split
+from exray.images.sources.base import Split
 
 BATCHES: dict[Split, str] = {"train": "data_batch_*.bin", "test": "test_batch.bin"}
 
@@ -42,18 +42,6 @@ def holds_pickles(root: Path) -> bool:
     folders = (root, root / "cifar-10-batches-py")
     names = ("data_batch_1", "test_batch")
     return any((folder / name).is_file() for folder in folders for name in names)
-
-
-def is_cifar10(path: Path) -> bool:
-    """Whether a path holds CIFAR-10 in a form that is no folder of images.
-
-    Args:
-        path: A file or a folder.
-    """
-    if path.is_file():
-        return path.suffix in (".bin", ".npz", ".parquet")
-    files = [file for split in SPLITS for file in split_files(path, split)]
-    return any(file.is_file() for file in files) or holds_pickles(path)
 
 
 def _num_labels(path: Path) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exray.images.cifar10.layout import holds_pickles, is_cifar10, split_files
+from exray.images.cifar10.layout import holds_pickles, split_files
 from exray.images.cifar10.reader import CIFAR10_CLASSES, read_cifar10
 
 
@@ -71,15 +71,10 @@ def test_a_classes_json_of_ones_own_goes_before_the_usual_names(tmp_path):
 def test_a_folder_without_splits_has_none(tmp_path):
     save_folder(tmp_path, ["0", "1"])
     assert split_files(tmp_path, "train") == []
-    assert not is_cifar10(tmp_path)
 
 
-def test_what_is_cifar10_without_being_images(tmp_path):
-    assert not is_cifar10(tmp_path)
+def test_the_python_version_is_seen_where_the_archive_unpacks_it(tmp_path):
+    assert not holds_pickles(tmp_path)
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(b"")
     assert holds_pickles(tmp_path)
-    assert is_cifar10(tmp_path)
-    save_arrays(tmp_path / "test.npz", 10)
-    assert is_cifar10(tmp_path)
-    assert is_cifar10(tmp_path / "test.npz")

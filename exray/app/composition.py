@@ -1,5 +1,6 @@
 """The configuration that a command line composes, or its mistake in one line. Imports no torch."""
 
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -21,6 +22,7 @@ from omegaconf.errors import (
 
 from exray.app.config import TASK_NAMES, RootConfig, settle_fast_values
 from exray.app.newcomer_checks import check_architecture_name, check_file, check_images
+from exray.app.path_words import quoted, quoted_paths
 from exray.pipeline.sharding import parse_shard, require_limit
 
 _EXTRAS = {  # what installs a launcher
@@ -29,6 +31,10 @@ _EXTRAS = {  # what installs a launcher
     "hydra_ray_launcher": "ray",
 }
 _FILE_DATASET = "exray.datasets.folder.FolderDataset"
+_GRAMMAR = (
+    "mismatched input", "extraneous input", "no viable alternative", "LexerNoViableAlt",
+    "token recognition", "missing ",
+)  # fmt: skip
 _NOISE = ("full_key", "object_type", "reference_type", "See https://", "To append to your")
 
 
@@ -50,7 +56,7 @@ class Composition:
 
 
 class CommandWords:
-    """A command line: Hydra's flags and settings, in any order.
+    """A command line: Hydra's flags and settings, in any order; paths need no quotes of Hydra's.
 
     Args:
         words: The words after the program's name.
@@ -71,13 +77,13 @@ class CommandWords:
             raise ValueError(
                 f"{unknown[0]} is no option; settings are KEY=VALUE, and --help lists them"
             )
-        self.overrides: list[str] = flags.overrides
         self.is_sweep: bool = flags.multirun
+        self.overrides = quoted_paths(flags.overrides, is_sweep=self.is_sweep)
         self.shows_config: bool = flags.cfg is not None
         self.runs = not (
             flags.cfg or flags.help or flags.hydra_help or flags.info or flags.shell_completion
         )
-        self.arranged = [*(word for word in words if word not in self.overrides), *self.overrides]
+        self.arranged = [*(word for word in words if word not in flags.overrides), *self.overrides]
 
     def swept_keys(self) -> list[str]:
         """Keys that have more than one value."""
@@ -234,10 +240,13 @@ def explained(error: Exception, overrides: Sequence[str]) -> str:
         return f"{group} has no option {option!r}; it has: {', '.join(error.options or ())}"
     if isinstance(error, InterpolationToMissingValueError):
         return f"{one_line(error).rpartition(': ')[2]} must be given"
-    if "mismatched input '='" in str(error):
-        word = next(word for word in overrides if word.count("=") > 1)
-        key, _, value = word.partition("=")
-        return f"{word} holds a second =, so it needs quotes in quotes: '{key}=\"{value}\"'"
+    if any(sign in str(error) for sign in _GRAMMAR):
+        word = next((word for word in overrides if _is_unreadable(word)), "")
+        key, equals, value = word.partition("=")
+        if equals:
+            plain = not set(value) & set("'\"\\$")
+            hint = f"'{key}=\"{value}\"'" if plain else shlex.quote(f"{key}={quoted(value)}")
+            return f"{word} holds a sign that Hydra reads, so it needs quotes in quotes: {hint}"
     if "is not a ListConfig" in str(cause):
         return f"{key} must be a list, {key}=[{value}]; got {value}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
@@ -246,6 +255,15 @@ def explained(error: Exception, overrides: Sequence[str]) -> str:
         return _unknown(str(cause.full_key), known)
     reason = f": {one_line(cause)}" if isinstance(cause, OmegaConfBaseException) else ""
     return f"{one_line(error)}{reason}"
+
+
+def _is_unreadable(word: str) -> bool:
+    """Whether Hydra's grammar does not take a setting."""
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return True
+    return False
 
 
 def one_line(error: BaseException) -> str:

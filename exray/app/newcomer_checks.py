@@ -27,17 +27,27 @@ def check_file(path: str, parameter: str) -> None:
 
 
 def check_images(path: str, parameter: str) -> None:
-    """Refuses what can hold no clean images: neither a folder nor a file.
+    """Refuses what can hold no clean images: an empty folder, a model's file, a single image.
 
     Args:
         path: What was typed.
         parameter: What it was typed for.
 
     Raises:
-        ValueError: If there is nothing of that name.
+        ValueError: If there is nothing of that name, or nothing in it, or a file of another kind.
     """
-    if not Path(path).exists():
+    from exray.images.layouts.detection import FILE_SUFFIXES  # needs numpy, and no torch
+
+    place = Path(path)
+    if not place.exists():
         raise ValueError(f"{parameter} must be a folder; got {path!r}; there is none of that name")
+    if place.is_file() and place.suffix.lower() not in FILE_SUFFIXES:
+        raise ValueError(
+            f"{parameter} must be a folder of images by class, or a file in "
+            f"{', '.join(FILE_SUFFIXES)}; got the file {path!r}"
+        )
+    if place.is_dir() and not any(place.iterdir()):
+        raise ValueError(f"{parameter} must be a folder of images by class; {path!r} is empty")
 
 
 def check_factory(spec: str, parameter: str) -> None:

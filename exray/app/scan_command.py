@@ -13,6 +13,7 @@ from exray.app.newcomer_checks import (
     check_file,
     check_images,
 )
+from exray.app.path_words import at_home
 from exray.presets.conf import conf_folder, option_names
 
 FORMATS = ("text", "json", "sarif", "html")
@@ -89,6 +90,7 @@ def scan_models(
         0 for clean or natural-only, 1 for trojaned, 2 for a mistake or a failed scan, 3 for
         inconclusive, of several models the worst; 130 when interrupted.
     """
+    values = {k: at_home(v) if isinstance(v, str) else v for k, v in values.items()}
     try:
         _check_output(output)
         choices = group_choices({"scanner": scanner, "judge": judge})

@@ -7,6 +7,7 @@ from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.single import SingleModelDataset
 from exray.errors import CheckpointError
+from exray.images.fingerprint import images_fingerprint
 from exray.images.loading import are_clean_images, decode_clean_images
 from exray.models.architectures.factory import network_from_factory
 from exray.models.checkpoints.model_file import ModelFile
@@ -23,8 +24,8 @@ class FolderDataset(SingleModelDataset):
         name: What records call it.
         model: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), or a pickled network of
             torch's and torchvision's layers.
-        images: Folder with one subfolder per class, or files named ``class_3_example_1.png``, or
-            CIFAR-10 (see :func:`exray.images.loading.decode_clean_images`).
+        images: Folder with one subfolder per class, or another layout that
+            :func:`exray.images.layouts.detection.list_images` knows.
         architecture: Name of the network; None where there is a factory, or the file holds the
             network.
         factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
@@ -78,12 +79,10 @@ class FolderDataset(SingleModelDataset):
             raise CheckpointError(self.model, WEIGHTS_ALONE, DESCRIBE_NETWORK)
 
     def fingerprint(self) -> str:
-        """Hash of the model file, the factory's file and everything in the images' folder."""
+        """Hash of the model file, the factory's file, and of what is read of the images."""
         factory = [] if self.factory is None else [Path(self.factory.rpartition(":")[0])]
-        inside = [self.images, *sorted(self.images.rglob("*"))]
-        images = [path for path in inside if path.is_file()]
         lines = [file_sha256(path) for path in (self.model, *factory) if path.is_file()]
-        lines += [f"{path.relative_to(self.images)} {file_sha256(path)}" for path in images]
+        lines.append(images_fingerprint(self.images, limit_per_class=self.limit_per_class))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def load(self, model_id: str) -> LoadedModel:

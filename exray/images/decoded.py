@@ -196,7 +196,8 @@ def read_labelled(
         if images and image.shape != images[0].shape:
             raise ValueError(
                 f"images must be of one size; {first} is {_size(images[0])} and {name(file)} is "
-                f"{_size(image)}; set size=... to the size the network takes"
+                f"{_size(image)}; set the size that the network takes: --size of exray scan, "
+                "dataset.preprocess.size of run.py, size in Python"
             )
         images.append(image)
         labels.append(label)
@@ -242,7 +243,7 @@ def _turned(rotated: Sequence[str], applied: bool) -> Iterator[str]:
     else:
         yield (
             f"{what} taken as stored, as torchvision's ImageFolder does: {some(rotated)}; "
-            "exif_orientation=true turns them upright"
+            "--exif-orientation (dataset.preprocess.exif_orientation=true) turns them upright"
         )
 
 

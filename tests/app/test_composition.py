@@ -56,10 +56,12 @@ def first_mistake(words):
         (["judge=none,exray"], "add --multirun to your command line"),
         (
             ["name=sweep/judge=none"],
-            "name=sweep/judge=none holds a second =, so it needs quotes in quotes: "
+            "name=sweep/judge=none holds a sign that Hydra reads, so it needs quotes in quotes: "
             "'name=\"sweep/judge=none\"'",
         ),
         (["-m", "seed=0,1", "name=a/b=c"], "so it needs quotes in quotes: 'name=\"a/b=c\"'"),
+        (["name=it's"], "name=it's holds a sign that Hydra reads, so it needs quotes in quotes"),
+        (["name=a]b"], "name=a]b holds a sign that Hydra reads"),
         (["dataset=folder"], "dataset.images must be given; missing: dataset.images=... dataset."),
         (["-m", "judge=none,abz"], "judge has no option 'abz'; it has: "),
         (["-m", "datast=x,y"], "the configuration has no key 'datast'; it has: task"),

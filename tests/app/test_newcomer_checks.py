@@ -42,6 +42,8 @@ def test_an_architecture_that_is_none_is_refused_with_similar_ones():
         ({"model": "/nowhere.pt"}, "must be a file; got '/nowhere.pt'; there is none of that name"),
         ({"model": "FOLDER"}, "which is a folder"),
         ({"images": "/nowhere"}, "must be a folder; got '/nowhere'; there is none of that name"),
+        ({"images": "FOLDER/m.pt"}, "must be a folder of images by class, or a file in .csv"),
+        ({"images": "FOLDER/empty"}, "must be a folder of images by class; '"),
         ({"architecture": "resnet19"}, "'resnet19' is not known; did you mean resnet18"),
         ({"flag": "--foo"}, "--foo"),
     ],
@@ -49,6 +51,7 @@ def test_an_architecture_that_is_none_is_refused_with_similar_ones():
 @pytest.mark.parametrize("command", ["scan", "run"])
 def test_a_newcomers_mistake_imports_nothing_slow(tmp_path, command, changes, said):
     (tmp_path / "m.pt").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
     values = {"model": str(tmp_path / "m.pt"), "images": str(tmp_path)} | changes
     values = {key: value.replace("FOLDER", str(tmp_path)) for key, value in values.items()}
     flag = [values.pop("flag")] if "flag" in values else []

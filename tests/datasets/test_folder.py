@@ -1,6 +1,7 @@
 """A stranger's model file and images, and everything that can be wrong with them."""
 
 import pickle
+import shutil
 
 import keras_files as keras
 import numpy as np
@@ -279,7 +280,7 @@ def test_a_damaged_image_is_left_out_and_said(source, folder):
 def test_images_of_several_sizes_need_a_size(source, folder):
     path = folder / "images" / "1" / "0.png"
     Image.open(path).resize((20, 10)).save(path)
-    with pytest.raises(ValueError, match=r"images must be of one size.*set size="):
+    with pytest.raises(ValueError, match=r"images must be of one size.*; set the size that"):
         loaded(source())
     sized = FolderPreprocess(size=12, crop=8, mean=(), std=(), scaling="unit")
     assert loaded(source(preprocess=sized)).samples.images.shape == (6, 3, 8, 8)
@@ -382,3 +383,54 @@ def test_a_keras_file_needs_no_name_and_one_that_is_no_chain_says_which_layer(
     named = loaded(source(model=str(path)))
     assert named.classifier.accuracy(named.samples.images, named.samples.labels) == 1
     assert "fitted by their order" in named.warnings[0]
+
+
+def named(folder, names):
+    """The colours' folders renamed, in the order of their indices."""
+    for index, name in enumerate(names):
+        (folder / "images" / str(index)).rename(folder / "images" / name)
+
+
+def test_folders_by_name_are_numbered_as_image_folder_does_and_accuracy_is_the_proof(
+    source, folder
+):
+    named(folder, ("ant", "bee", "Cat"))
+    wrong = loaded(source())
+    assert wrong.samples.class_names == ("Cat", "ant", "bee")  # capitals come first in ASCII
+    assert wrong.classifier.accuracy(wrong.samples.images, wrong.samples.labels) == 0
+    assert "ImageFolder does: 0 Cat, 1 ant, 2 bee; if that is wrong" in wrong.warnings[0]
+    (folder / "images" / "Cat").rename(folder / "images" / "cat")
+    right = loaded(source())
+    assert right.samples.class_names == ("ant", "bee", "cat")
+    assert right.classifier.accuracy(right.samples.images, right.samples.labels) == 1
+
+
+def test_folders_by_name_that_are_not_as_many_as_the_classes_are_refused(source, folder):
+    named(folder, ("ant", "bee", "cat"))
+    shutil.rmtree(folder / "images" / "bee")
+    with pytest.raises(
+        ValueError, match="since there are 2 and the classifier has 3 classes; name"
+    ):
+        loaded(source())
+
+
+def test_folders_numbered_from_one_are_taken_and_said(source, folder):
+    for index in (2, 1, 0):
+        (folder / "images" / str(index)).rename(folder / "images" / str(index + 1))
+    model = loaded(source())
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    assert "0 1, 1 2, 2 3; if that is wrong" in model.warnings[0]
+
+
+def test_a_label_file_and_a_split_can_be_named_as_the_images(source, folder):
+    lines = [
+        "path,label",
+        *(f"{label}/{index}.png,{label}" for label in range(3) for index in (0, 1)),
+    ]
+    (folder / "images").rename(folder / "val")
+    (folder / "images").mkdir()
+    (folder / "val").rename(folder / "images" / "val")
+    assert loaded(source()).samples.counts() == [2, 2, 2]
+    (folder / "images" / "val" / "labels.csv").write_text("\n".join(lines))
+    model = loaded(source(images=str(folder / "images" / "val" / "labels.csv")))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1

@@ -153,7 +153,9 @@ def test_names_beyond_the_classifier_are_said(tmp_path):
 def test_images_of_many_sizes_need_a_size(tmp_path):
     add(tmp_path, "0/a.png", side=4)
     add(tmp_path, "1/b.png", side=5)
-    with pytest.raises(ValueError, match=r"a.png is 4 x 4 and .*b.png is 5 x 5; set size=\.\.\."):
+    with pytest.raises(
+        ValueError, match=r"a.png is 4 x 4 and .*b.png is 5 x 5; set the size that .*: --size"
+    ):
         read(tmp_path)
     assert read(tmp_path, size=6).samples.images.shape == (2, 3, 6, 6)
     assert read(tmp_path, crop=3).samples.images.shape == (2, 3, 3, 3)

@@ -5,7 +5,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-_SPLITS = ("val", "validation", "valid", "dev", "eval", "test", "testing", "train", "training")
+_SPLITS = (
+    "val",
+    "validation",
+    "valid",
+    "dev",
+    "eval",
+    "test",
+    "testing",
+    "final_test",
+    "train",
+    "training",
+)
 _IN_NAME = re.compile(rf"(?:^|[-_./])({'|'.join(_SPLITS)}|t10k)(?=[-_.]|$)", re.IGNORECASE)
 _Item = TypeVar("_Item")
 

@@ -13,6 +13,7 @@ def test_two_folders_of_splits_are_no_classes_whatever_lies_beside_them():
     assert names("train", "test", "val") == ["val", "test", "train"]
     assert names("Training", "meta", "Validation") == ["Validation", "Training"]
     assert names("train") == ["train"]
+    assert names("Training", "Final_Test") == ["Final_Test", "Training"]  # the German signs
     assert names("train", "plane") == []
     assert names("cat", "dog") == []
     assert names() == []

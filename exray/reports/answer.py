@@ -208,8 +208,8 @@ def _after_alarm(record: ScanRecord) -> tuple[str, ...]:
         *_more_images(record),
         "Ask its author for the training data and the code, and whether the file's SHA-256 is "
         "the published one.",
-        "If you must use it, train it further on clean images of your own until the trigger "
-        "fails, and scan the result again; else train another.",
+        "If you must use it, repair it with clean images of your own (exray repair), which scans "
+        "the result again; else train another.",
     )
 
 

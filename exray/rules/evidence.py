@@ -19,6 +19,8 @@ PORTFOLIO_WORDS: Mapping[str, str] = MappingProxyType(
         "universality": "the share of classes that it flips",
         "other_strength": "its strength on other classes",
         "shifted_strength": "its strength when moved",
+        "lift": "by how much it raises the target's lead",
+        "disruption": "the share of other classes' images that it changes",
         "asr_lower": "the lower bound on its success rate",
         "num_targets": "the number of targets it reaches",
         "targets_share": "the share of classes that it reaches",
@@ -53,7 +55,7 @@ OF_JUDGE = frozenset({*_MASK_WORDS, *_STAMPED_WORDS})
 _MASKS_CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _SIGNS = {
     **dict.fromkeys(("strength", "strength_wide", "strength_medium", "shifted_strength"), 1),
-    **dict.fromkeys(("margin_wide", "margin_medium", "asymmetry", "asr_lower"), 1),
+    **dict.fromkeys(("margin_wide", "margin_medium", "asymmetry", "asr_lower", "lift"), 1),
     **dict.fromkeys(("confidence_shift", "tube_ratio"), 1),
     **dict.fromkeys(("num_targets", "targets_share", "num_agreeing"), 1),
     **dict.fromkeys(("strength_median", "reverse_strength"), -1),

@@ -218,6 +218,18 @@ class Inversion:
         noise = self._noise[self.steps[rows] % _NUM_NOISES].permute(0, 1, 4, 2, 3)
         return images.add_(noise).clamp_(0, 1)
 
+    @torch.no_grad()
+    def tried(self, place: int, values: Sequence[Tensor]) -> View:
+        """A forward pass of several values of one candidate's parameters, on its whole pool.
+
+        Args:
+            place: Which candidate.
+            values: Of each parameter, a row per try.
+        """
+        images = self.shape.prepared(self.pools[place])
+        rows = torch.full((len(values[0]),), place, device=values[0].device)
+        return self._view(rows, images.expand(len(rows), *images.shape), values)
+
     def forget_scores(self) -> None:
         """Forgets the scores, since those of the next images are not comparable."""
         self._best.forget_scores()

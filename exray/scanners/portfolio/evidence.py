@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import beta
 from torch import Tensor
 
@@ -54,7 +54,7 @@ def described(
         leads,
         victims=candidate.victims,
         target=candidate.target,
-    )
+    ) | _against_clean(scene, logits, candidate, rows)
     return InvertedTrigger(
         trigger=trigger,
         victim_class=max(by_victim, key=lambda victim: by_victim[victim]),
@@ -64,6 +64,29 @@ def described(
         source=source,
         measurements={**measurements, **measured},
     )
+
+
+def _against_clean(
+    scene: Scene,
+    logits: Float[Tensor, "n k"],
+    candidate: Candidate,
+    is_victim: Bool[Tensor, " n"],
+) -> dict[str, float]:
+    """What the trigger changes, set against the same held-out images without it.
+
+    ``lift`` is by how much it raises the victims' mean capped lead: look-alike classes are close as
+    they are. ``disruption`` is the share of the images of classes that are neither victim nor
+    target whose prediction it changes, to whatever class; left out where there are none.
+    """
+    clean = scene.clean_logits
+    before = capped(leads_of(clean[is_victim], candidate.target))
+    after = capped(leads_of(logits[is_victim], candidate.target))
+    measured = {"lift": float((after - before).mean())}
+    is_other = ~is_victim & (scene.held_out.labels != candidate.target)
+    if bool(is_other.any()):
+        changed = logits[is_other].argmax(dim=1) != clean[is_other].argmax(dim=1)
+        measured["disruption"] = float(changed.float().mean())
+    return measured
 
 
 def success_bound(hits: int, count: int) -> float:

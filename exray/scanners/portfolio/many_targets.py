@@ -17,7 +17,7 @@ from exray.scanners.portfolio.kinds.base import TriggerKind
 from exray.scanners.portfolio.scene import Scene
 from exray.scanners.portfolio.search import Findings, Search, greatest
 from exray.scanners.portfolio.stages import Stage, StagedInversion
-from exray.scanners.validation import require_fraction
+from exray.scanners.validation import require_count, require_fraction
 from exray.triggers.base import InvertedTrigger, Trigger
 
 _FLIPPED = 0.5  # share of a class's images from which the class counts as flipped
@@ -74,6 +74,7 @@ class ManyTargetsSearch(Search):
         kind: What is optimised.
         inversion: Adam's settings; without noise.
         stages: One after the other.
+        starts: Candidates, each from a start of its own where the kind has several.
         min_asr: Share of held-out images that must reach their class's target.
         good_asr: Share from which the trigger of a smaller bound is taken.
         first_bound: Bound from which the inversion starts.
@@ -90,11 +91,13 @@ class ManyTargetsSearch(Search):
     min_asr: float
     good_asr: float
     first_bound: float = 1.0
+    starts: int = 1
 
     def __post_init__(self) -> None:
         require_fraction("min_asr", self.min_asr)
         require_fraction("good_asr", self.good_asr)
         require_fraction("first_bound", self.first_bound)
+        require_count("starts", self.starts)
         if not self.stages:
             raise ValueError("stages must hold one or more; got none")
         self.kind.check_bounds([stage.bound for stage in self.stages])
@@ -111,12 +114,15 @@ class ManyTargetsSearch(Search):
             scene: The classifier and its images.
         """
         begun = time.perf_counter()
-        candidate = Candidate(victims=scene.present, target=scene.present[0])
+        candidates = [
+            Candidate(victims=scene.present, target=scene.present[0], restart=start)
+            for start in range(self.kind.num_starts(scene, most=self.starts))
+        ]
         labels = _labels_in_turn(scene)
         staged = StagedInversion(
             scene,
             self.kind,
-            [candidate],
+            candidates,
             optimizer=self.inversion,
             first_bound=self.first_bound,
             objective=FreeTargets(labels),
@@ -125,8 +131,9 @@ class ManyTargetsSearch(Search):
         strengths: list[float] = []
         measured: dict[str, float] = {}
         for stage in self.stages:
-            trigger = staged.run(stage, [0])[0].trigger
-            result = self._described(scene, trigger)
+            reached = staged.run(stage, range(len(candidates)))
+            results = [self._described(scene, one.trigger) for one in reached.values()]
+            result = max(results, key=lambda one: one.measurements["strength"])
             measured[f"strength_{stage.name}"] = result.measurements["strength"]
             strengths.append(result.measurements["strength"])
             counts = result.measurements["num_targets"] >= _LEAST_TARGETS
@@ -138,7 +145,7 @@ class ManyTargetsSearch(Search):
             triggers = (replace(chosen, measurements={**measured, **chosen.measurements}),)
         report = SearchReport(
             name=self.name,
-            num_candidates=1,
+            num_candidates=len(candidates),
             num_found=len(triggers),
             best_strength=greatest(strengths),
             image_passes=staged.inversion.image_passes,

@@ -75,6 +75,15 @@ class Scene:
         return self.split.classifier
 
     @property
+    def clean_logits(self) -> Float[Tensor, "n k"]:
+        """Of the held-out images as they are, computed once."""
+        known = self.shared.get("clean logits")
+        if not isinstance(known, Tensor):
+            known = self.classifier.predict(self.held_out.images)
+            self.shared["clean logits"] = known
+        return known
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         height, width = self.search.images.shape[-2:]

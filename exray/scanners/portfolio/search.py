@@ -180,7 +180,7 @@ class KindSearch(Search):
         found = []
         for place, reached in self._chosen(history):
             candidate = targets.candidates[place]
-            measured = _by_stage(history, place, rivals=[p for p in history if p != place])
+            measured = by_stage(history, place, rivals=[p for p in history if p != place])
             found.append(
                 self._trigger(
                     scene,
@@ -222,7 +222,7 @@ class KindSearch(Search):
             ]
             reverse = history[_reverse(pairs.candidates, place)][0].strength
             measured = {
-                **_by_stage(history, place, rivals=rivals),
+                **by_stage(history, place, rivals=rivals),
                 "reverse_strength": reverse,
                 "asymmetry": history[place][0].strength - reverse,
                 "is_universal": 0.0,
@@ -280,8 +280,14 @@ def _reverse(candidates: Sequence[Candidate], place: int) -> int:
     return next(p for p, one in enumerate(candidates) if (one.victims, one.target) == wanted)
 
 
-def _by_stage(history: History, place: int, *, rivals: Sequence[int]) -> dict[str, float]:
-    """Strength at the end of each stage, and its margin over the best rival there."""
+def by_stage(history: History, place: int, *, rivals: Sequence[int]) -> dict[str, float]:
+    """Strength at the end of each stage, and its margin over the best rival there.
+
+    Args:
+        history: What all candidates reached.
+        place: Which candidate.
+        rivals: Places of the candidates that it is compared with.
+    """
     measured = {}
     for order, reached in enumerate(history[place]):
         others = [history[rival][order].strength for rival in rivals if len(history[rival]) > order]

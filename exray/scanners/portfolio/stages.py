@@ -108,6 +108,7 @@ class StagedInversion:
             stage: The stage.
             alive: Places of the candidates to optimise.
         """
+        self._kind.enter(self.inversion, self._objective, alive=alive, bound=stage.bound)
         self.inversion.forget_scores()
         done = 0
 

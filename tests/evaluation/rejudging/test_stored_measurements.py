@@ -12,7 +12,8 @@ def test_stored_measurements_decide_as_the_judge_did(triggers):
     decided = decide(rule, triggers)
     assert injected_by(rule, measurements_of(triggers)).tolist() == triggers["is_injected"].tolist()
     assert [decision.score for decision in decided] == pytest.approx(triggers["score"].tolist())
-    assert [decision.reason for decision in decided] == triggers["reason"].tolist()
+    verdicts = [reason.split(":")[0] for reason in triggers["reason"]]
+    assert [decision.reason.split(":")[0] for decision in decided] == verdicts
 
 
 def test_a_trigger_that_flipped_nothing_stays_natural(triggers):

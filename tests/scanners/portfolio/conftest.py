@@ -17,10 +17,12 @@ from exray.scanners.portfolio.kinds.filter import FilterKind
 from exray.scanners.portfolio.kinds.patch import PatchKind
 from exray.scanners.portfolio.kinds.picture import PictureKind
 from exray.scanners.portfolio.kinds.sinusoid import SinusoidKind
+from exray.scanners.portfolio.kinds.square import SquareKind
 from exray.scanners.portfolio.kinds.warp import WarpKind
 from exray.scanners.portfolio.many_targets import ManyTargetsSearch
 from exray.scanners.portfolio.scene import Scene
 from exray.scanners.portfolio.search import KindSearch
+from exray.scanners.portfolio.square_search import SquareSearch
 from exray.scanners.portfolio.stages import Stage
 
 SIZE = 16
@@ -29,7 +31,9 @@ PIXEL = (5, 9)  # where the one-pixel backdoor looks
 PLACE = (slice(10, 13), slice(2, 5))  # where the others do
 ADAM = InversionSettings(learning_rate=0.3, betas=(0.5, 0.9), noise=0.0, seed=0)
 SLOW = replace(ADAM, learning_rate=0.1)
-PROBE = BlockProbe(blocks=16, first=2, images=6, finalists=2)
+PROBE = BlockProbe(
+    blocks=16, sides=(1.0,), finalists=2, pairs=6, pair_images=2, images=6, most_passes=20_000
+)
 FIXED = {
     "picture": PictureKind(opacity=0.15, grid=8),
     "filter": FilterKind(filter=FilterSettings(min_ssim=0.7, window_share=0.3)),
@@ -161,6 +165,12 @@ NETWORKS = {
 
 
 @pytest.fixture(scope="session")
+def probe():
+    """How blocks of a pixel are tried."""
+    return PROBE
+
+
+@pytest.fixture(scope="session")
 def planted():
     """A network with a backdoor of a kind."""
     return lambda kind: NETWORKS[kind]()
@@ -246,6 +256,28 @@ def many_targets_search(**changes):
     return ManyTargetsSearch(**{**values, **changes})
 
 
+def square_search(**changes):
+    """A search for squares of five and three pixels."""
+    stages = [
+        Stage(name=name, steps=12, images=12, keep=3, bound=bound)
+        for name, bound in (("wide", 5 / SIZE), ("medium", 3 / SIZE))
+    ]
+    values = {
+        "name": "squares",
+        "kind": SquareKind(probe=PROBE, side=5 / SIZE),
+        "inversion": ADAM,
+        "pairs": stages,
+        "universal": stages,
+        "num_pairs": 4,
+        "num_targets": 2,
+        "starts": 2,
+        "min_asr": 0.5,
+        "good_asr": 0.8,
+        "most": 2,
+    }
+    return SquareSearch(**{**values, **changes})
+
+
 UNIVERSAL = {
     "pixel": pixel_search,
     "square": patch_search,
@@ -262,7 +294,7 @@ def kind(request):
 @pytest.fixture(scope="session")
 def searches():
     """What makes the search for triggers of a kind."""
-    return {**UNIVERSAL, "many_targets": many_targets_search}
+    return {**UNIVERSAL, "many_targets": many_targets_search, "squares": square_search}
 
 
 def ending_in(classifier, module):

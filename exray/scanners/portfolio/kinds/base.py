@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from exray.scanners.inversion.interfaces import Candidate, Parametrisation
+from exray.scanners.inversion.loop import Inversion
 from exray.scanners.inversion.strength import Strength
 from exray.scanners.portfolio.scene import Scene
 
@@ -30,6 +31,16 @@ class TriggerKind(ABC):
         """What is maximised."""
         return Strength()
 
+    def num_starts(self, scene: Scene, *, most: int) -> int:
+        """How many starts there are for a trigger on all classes; one for most kinds.
+
+        Args:
+            scene: The classifier and its images.
+            most: How many are wanted.
+        """
+        del scene, most
+        return 1
+
     def seed_starts(
         self, shape: Parametrisation, scene: Scene, candidates: Sequence[Candidate]
     ) -> None:
@@ -41,6 +52,19 @@ class TriggerKind(ABC):
             candidates: The candidates, in the order of the parameters' rows.
         """
         del shape, scene, candidates
+
+    def enter(
+        self, inversion: Inversion, objective: Strength, *, alive: Sequence[int], bound: float
+    ) -> None:
+        """Makes candidates ready for a stage; nothing for a kind whose bound moves step by step.
+
+        Args:
+            inversion: What has run so far.
+            objective: What ``objective`` gave.
+            alive: Places of the candidates that go on.
+            bound: Of the stage.
+        """
+        del inversion, objective, alive, bound
 
     def tighten(
         self,

@@ -39,9 +39,9 @@ class PatchKind(TriggerKind):
         others = len(scene.present) - 1
         if self.probe is None or any(len(one.victims) != others for one in candidates):
             return
-        blocks = dict(zip(scene.present, self.probe.starts(scene), strict=True))
+        starts = self.probe.results(scene).targets
         for place, candidate in enumerate(candidates):
-            block = blocks[candidate.target]
+            block = starts[candidate.target][0].block
             rows, columns = block.place
             shape.put(place, rows, columns, block.colour)
 

@@ -5,11 +5,14 @@ import torch
 
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.universal import universal_candidate
-from exray.scanners.portfolio.block_probe import BlockProbe
 from exray.scanners.portfolio.kinds.patch import PatchKind
 
 CPU = torch.device("cpu")
-PROBED = PatchKind(probe=BlockProbe(blocks=16, first=2, images=6, finalists=2))
+
+
+@pytest.fixture
+def probed(probe):
+    return PatchKind(probe=probe)
 
 
 def started(kind, count=1):
@@ -34,11 +37,11 @@ def test_the_least_patch_is_one_pixel_and_a_wider_bound_is_taken_at_once():
     assert shape.num_pixels == objective.bound == 13
 
 
-def test_universal_patches_start_from_the_best_block(scene_of, planted, coloured):
+def test_universal_patches_start_from_the_best_block(scene_of, planted, coloured, probed):
     scene = scene_of(planted("pixel"), coloured)
     candidates = [universal_candidate(target, scene.present) for target in scene.present]
-    shape = started(PROBED, 3)
-    PROBED.seed_starts(shape, scene, candidates)
+    shape = started(probed, 3)
+    probed.seed_starts(shape, scene, candidates)
     shape.num_pixels = 1
     place = scene.present.index(1)
     trigger = shape.trigger([value[place : place + 1] for value in shape.parameters])
@@ -50,10 +53,10 @@ def test_universal_patches_start_from_the_best_block(scene_of, planted, coloured
     "candidate",
     [Candidate(victims=(0,), target=1), Candidate(victims=(0, 1, 2), target=0)],
 )
-def test_pairs_and_patches_for_many_targets_do_not(scene_of, planted, coloured, candidate):
-    shape = started(PROBED)
+def test_pairs_and_patches_for_many_targets_do_not(scene_of, planted, coloured, probed, candidate):
+    shape = started(probed)
     before = [value.clone() for value in shape.parameters]
-    PROBED.seed_starts(shape, scene_of(planted("pixel"), coloured), [candidate])
+    probed.seed_starts(shape, scene_of(planted("pixel"), coloured), [candidate])
     for old, new in zip(before, shape.parameters, strict=True):
         assert torch.equal(old, new)
 

@@ -179,9 +179,11 @@ def _run(words: CommandWords, output: CommandOutput) -> None:
 
 
 def _has_table(words: CommandWords, first: Composition) -> bool:
-    """Whether a finished sweep is an experiment's scan, of which a table is made."""
+    """Whether a finished sweep is an experiment's scans or repairs, of which a table is made."""
     of_experiment = any(word.startswith("experiment=") for word in words.overrides)
-    return of_experiment and first.config.table is not None and first.config.task == "scan"
+    return (
+        of_experiment and first.config.table is not None and first.config.task in ("scan", "repair")
+    )
 
 
 def _show(words: CommandWords) -> None:

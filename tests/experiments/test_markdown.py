@@ -16,7 +16,11 @@ from exray.presets import conf_folder
 EXPERIMENTS = conf_folder().parent / "experiments"
 
 
-TABLES = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
+TABLES = sorted(
+    path.stem
+    for path in (conf_folder() / "experiment").glob("*.yaml")
+    if "/table: repairs" not in path.read_text()  # tested in test_repair_tables.py
+)
 
 
 def experiment(name):

@@ -9,6 +9,8 @@ from exray.app.instantiate import built
 from exray.app.run_folders import results_folder
 from exray.app.task_result import TaskResult
 from exray.experiments.provenance import commands
+from exray.experiments.repair_result import write_repair_table
+from exray.experiments.repair_tables import RepairTable
 from exray.experiments.result import make, write
 from exray.experiments.runs import ExperimentRun
 from exray.experiments.table import ExperimentTable
@@ -26,6 +28,8 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> T
         ValueError: If the experiment has no table, or there are no records of known ground truth.
     """
     del cell
+    if "runs" in (config.table or {}).get("about", {}):
+        return _repairs(config, words)
     table = _table(config)
     about = table.about
     run = _run(config, about.run or str(config.name), about.cells)
@@ -36,6 +40,18 @@ def tabulate(config: DictConfig, cell: str = "", words: Sequence[str] = ()) -> T
     result = make(table, run, tuning, reported=reported, commands=typed)
     write(result, Path(config.paths.experiments) / str(config.name))
     return TaskResult(lines=result.lines, status=int(run.has_failures))
+
+
+def _repairs(config: DictConfig, words: Sequence[str]) -> TaskResult:
+    """The table of an experiment on repairs."""
+    lines = write_repair_table(
+        built(config.table, RepairTable),
+        Path(config.paths.results),
+        Path(config.paths.experiments) / str(config.name),
+        paper=Path(config.paths.paper),
+        commands=commands(config.name, words),
+    )
+    return TaskResult(lines=lines, status=0)
 
 
 def _table(config: DictConfig) -> ExperimentTable:

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import pandas as pd
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from exray.images.decoded import DecodedImages
 from exray.images.loading import decode_clean_images, load_samples
@@ -186,6 +187,7 @@ def scan(
     judge: str | Judge = "exray_calibrated",
     layer: str = "middle",
     settings: ScanSettings | None = None,
+    preprocessing: Preprocessing | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     name: str | None = None,
@@ -206,6 +208,8 @@ def scan(
         judge: Its name in ``conf/judge``, or what :func:`make_judge` made.
         layer: Where a judge that is named cuts the network.
         settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
+        preprocessing: What happens to images before a network in memory or in a file; None for
+            nothing. A :class:`Classifier` has its own.
         seed: Of all random choices.
         device: Where to scan; None stays where the network is.
         name: What the report calls the classifier; None for the network's own name.
@@ -215,7 +219,8 @@ def scan(
         CheckpointError: If a file is no checkpoint, would run code, or says not which network it
             holds.
         TypeError: If the samples are of no known kind.
-        ValueError: If classifier and samples do not fit, or a name or value is not known.
+        ValueError: If classifier and samples do not fit, a name or value is not known, or a
+            classifier with a preprocessing of its own is given another.
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
@@ -223,12 +228,8 @@ def scan(
         >>> scan(network, (images, 1 - network(images).argmax(dim=1))).verdict
         <Verdict.INCONCLUSIVE: 'inconclusive'>
     """
-    decoded = _decoded(samples)
-    chosen = (
-        classifier
-        if isinstance(classifier, Classifier)
-        else load_classifier(classifier, example=decoded.images)
-    )
+    decoded = _decoded(samples, grey_allowed=isinstance(classifier, Classifier))
+    chosen = _fitted(classifier, decoded.images, preprocessing)
     clean, remarks = _labelled(decoded, chosen)
     labels = _labels(scanner, judge, layer, seed)
     chosen_judge = make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge
@@ -271,11 +272,14 @@ def _labels(scanner: str | Scanner, judge: str | Judge, layer: str, seed: int) -
     return RunLabels(run_id=run_id, **values)  # type: ignore[arg-type]
 
 
-def _decoded(samples: object) -> SampleSet | DecodedImages:
-    """Clean images before the classifier's number of classes is known."""
+def _decoded(samples: object, *, grey_allowed: bool) -> SampleSet | DecodedImages:
+    """Clean images before the classifier's number of classes is known, of three channels."""
     if isinstance(samples, str | Path):
         return decode_clean_images(Path(samples), size=None, crop=None, limit_per_class=None)
-    return samples_of(samples)
+    clean = samples_of(samples)
+    if grey_allowed or clean.images.shape[1] != 1:
+        return clean
+    return replace(clean, images=clean.images.expand(-1, 3, -1, -1).contiguous())
 
 
 def _labelled(
@@ -286,6 +290,24 @@ def _labelled(
         return _with_all_classes(decoded, classifier), ()
     loaded = decoded.labelled(classifier.num_classes)
     return loaded.samples, loaded.warnings
+
+
+def _fitted(
+    classifier: Classifier | nn.Module | str | Path,
+    images: Float[Tensor, "n c h w"],
+    preprocessing: Preprocessing | None,
+) -> Classifier:
+    """The classifier itself, or one around a network or out of a file."""
+    if not isinstance(classifier, Classifier):
+        return load_classifier(
+            classifier, example=images, preprocessing=preprocessing or Preprocessing()
+        )
+    if preprocessing is not None:
+        raise ValueError(
+            "preprocessing belongs to a network; the classifier has its own: give "
+            "load_classifier(..., preprocessing=...) the other one"
+        )
+    return classifier
 
 
 def _with_all_classes(samples: SampleSet, classifier: Classifier) -> SampleSet:

@@ -203,3 +203,34 @@ def test_a_scanner_takes_a_layer_of_its_own():
     assert exray.make_scanner("portfolio", layer="last_conv").layer == "last_conv"
     with pytest.raises(ValueError, match=r"scanner=abs has no key 'engine.layer'"):
         exray.make_scanner("abs", layer="last_conv")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_network_of_grey_images_takes_those_of_one_channel(colour_samples):
+    grey = (colour_samples.images * torch.tensor([0.1, 0.4, 0.9]).view(3, 1, 1)).sum(1, True)
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.append(nn.Linear(1, 3))
+    with torch.no_grad():
+        network[0].weight.fill_(1.0)
+        network[0].bias.zero_()
+        values = grey.mean(dim=(1, 2, 3)).reshape(3, 6).mean(dim=1)  # one mean per class
+        network[3].weight.copy_(400 * values[:, None])
+        network[3].bias.copy_(-200 * values**2)
+    scanner = KnownTriggers()
+    report = exray.scan(network, (grey, colour_samples.labels), scanner=scanner, judge="none")
+    assert (report.accuracy, report.verdict) == (1.0, "clean")
+    assert "images are made grey" in report.remarks[0]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_network_of_opencvs_channels_is_told_so(trojaned, colour_samples):
+    colours = trojaned.network.colours
+    colours.weight.data = colours.weight.data.flip(1)
+    turned = exray.Preprocessing(channels="bgr")
+    scanner = KnownTriggers()
+    report = exray.scan(
+        trojaned.network, colour_samples, preprocessing=turned, scanner=scanner, judge="none"
+    )
+    assert report.accuracy == 1
+    with pytest.raises(ValueError, match="the classifier has its own"):
+        exray.scan(trojaned, colour_samples, preprocessing=turned)

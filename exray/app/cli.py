@@ -89,6 +89,16 @@ def exray() -> None:
     default=None,
     help="Turn images as their EXIF orientation says.  [default: as they are stored]",
 )
+@click.option(
+    "--channels",
+    type=click.Choice(["auto", "rgb", "bgr", "grey", "rgba"]),
+    help="What the network was trained on; bgr with OpenCV.  [default: auto]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["channels_first", "channels_last"]),
+    help="Order of its images' axes.  [default: channels_first]",
+)
 @click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: portfolio]")
 @click.option("--triggers", metavar="FILE", help="Judge another tool's triggers instead.")
 @click.option("--judge", metavar="NAME", help="[default: exray_calibrated]")
@@ -122,6 +132,8 @@ def scan(
     std: tuple[float, ...] | None,
     scaling: str | None,
     exif_orientation: bool | None,
+    channels: str | None,
+    layout: str | None,
     scanner: str | None,
     triggers: str | None,
     judge: str | None,
@@ -158,6 +170,8 @@ def scan(
         "dataset.preprocess.std": std,
         "dataset.preprocess.scaling": scaling,
         "dataset.preprocess.exif_orientation": exif_orientation,
+        "dataset.preprocess.channels": channels,
+        "dataset.preprocess.layout": layout,
         "scanner.triggers": triggers,
         "layer.name": layer,
         "paths.results": results,

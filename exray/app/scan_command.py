@@ -30,6 +30,8 @@ FLAGS = {  # configuration key: what the command calls it
     "dataset.preprocess.std": "--std",
     "dataset.preprocess.scaling": "--scaling",
     "dataset.preprocess.exif_orientation": "--exif-orientation",
+    "dataset.preprocess.channels": "--channels",
+    "dataset.preprocess.layout": "--layout",
     "scanner.triggers": "--triggers",
     "layer.name": "--layer",
     "paths.results": "--results",

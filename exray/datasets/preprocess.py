@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exray.models.classifier import Preprocessing, Scaling
+from exray.models.classifier import Channels, Layout, Preprocessing, Scaling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +18,12 @@ class FolderPreprocess:
         scaling: ``unit``, ``min_max`` or ``byte``.
         exif_orientation: Whether images are turned as their EXIF orientation says, which
             torchvision's ``ImageFolder`` does not do.
+        channels: ``rgb``, ``bgr``, ``grey`` or ``rgba``; ``auto`` takes what the network does.
+        layout: ``channels_first`` or ``channels_last``.
 
     Raises:
-        ValueError: If mean or std has neither one number nor one for each of red, green and blue.
-            If size or crop is below 1, the scaling is unknown, or std is not positive.
+        ValueError: If mean or std has neither one number nor one for each channel. If size or crop
+            is below 1, the scaling, the channels or the layout is unknown, or std is not positive.
     """
 
     size: int | None
@@ -30,15 +32,17 @@ class FolderPreprocess:
     std: tuple[float, ...]
     scaling: Scaling
     exif_orientation: bool = False
+    channels: Channels = "auto"
+    layout: Layout = "channels_first"
 
     def __post_init__(self) -> None:
         for name, pixels in (("size", self.size), ("crop", self.crop)):
             if pixels is not None and pixels < 1:
                 raise ValueError(f"{name} must be >= 1 or null; got {pixels}")
         for name, numbers in (("mean", self.mean), ("std", self.std)):
-            if len(numbers) not in (0, 1, 3):
+            if len(numbers) not in (0, 1, 3, 4):
                 raise ValueError(
-                    f"{name} must hold three numbers, one for all channels, or "
+                    f"{name} must hold three numbers (four of rgba), one for all channels, or "
                     f"none; got {len(numbers)}"
                 )
         _ = self.preprocessing  # checks the rest
@@ -46,4 +50,10 @@ class FolderPreprocess:
     @property
     def preprocessing(self) -> Preprocessing:
         """What happens to an image in [0, 1] before the network sees it."""
-        return Preprocessing(scaling=self.scaling, mean=self.mean, std=self.std)
+        return Preprocessing(
+            scaling=self.scaling,
+            mean=self.mean,
+            std=self.std,
+            channels=self.channels,
+            layout=self.layout,
+        )

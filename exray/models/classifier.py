@@ -13,22 +13,32 @@ from exray.models.temperature import is_usable, tempered
 
 Scaling = Literal["unit", "min_max", "byte"]
 SCALINGS: tuple[Scaling, ...] = ("unit", "min_max", "byte")
+Channels = Literal["auto", "rgb", "bgr", "grey", "rgba"]
+CHANNELS: tuple[Channels, ...] = ("auto", "rgb", "bgr", "grey", "rgba")
+Layout = Literal["channels_first", "channels_last"]
+LAYOUTS: tuple[Layout, ...] = ("channels_first", "channels_last")
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue; ITU-R BT.601, as Pillow's mode L
 _NO_FILE: Mapping[str, str | int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What happens to an image in [0, 1] before the network sees it.
+    """What happens to an RGB image in [0, 1] before the network sees it.
 
     Args:
+        channels: ``rgb`` leaves them; ``bgr`` turns them round, as OpenCV reads images; ``grey``
+            makes one of them; ``rgba`` adds an opaque fourth. ``auto`` is ``rgb`` until a network
+            is loaded whose first convolution takes one channel or four.
         scaling: ``unit`` leaves [0, 1]; ``min_max`` stretches each image to [0, 1] (TrojAI R2's
             reference code); ``byte`` multiplies by 255.
-        mean: Subtracted per channel after scaling; empty for none.
+        mean: Subtracted per channel after scaling, in the network's order of channels; empty for
+            none.
         std: Divided by per channel after the mean; empty for none.
+        layout: ``channels_last`` hands the network n x h x w x c, as TensorFlow has it.
 
     Raises:
-        ValueError: If ``scaling`` is unknown, ``std`` holds a number that is not positive, or mean
-            and std differ in length.
+        ValueError: If ``scaling``, ``channels`` or ``layout`` is unknown, ``std`` holds a number
+            that is not positive, or mean and std differ in length.
 
     Example:
         >>> prepare = Preprocessing(scaling="unit", mean=(0.5,), std=(0.25,))
@@ -39,10 +49,16 @@ class Preprocessing:
     scaling: Scaling = "unit"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    channels: Channels = "auto"
+    layout: Layout = "channels_first"
 
     def __post_init__(self) -> None:
-        if self.scaling not in SCALINGS:
-            raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}")
+        choices = (("scaling", SCALINGS), ("channels", CHANNELS), ("layout", LAYOUTS))
+        for name, known in choices:
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}"
+                )
         if any(not isinstance(v, float | int) or v <= 0 for v in self.std):
             raise ValueError(f"std must hold positive numbers; got {list(self.std)}")
         if self.mean and self.std and len(self.mean) != len(self.std):
@@ -50,8 +66,9 @@ class Preprocessing:
                 f"mean and std must be as long; got {len(self.mean)} and {len(self.std)} numbers"
             )
 
-    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n ..."]:
         """The images as the network wants them."""
+        images = _arranged(images, self.channels)
         if self.scaling == "min_max":
             low = images.amin(dim=(1, 2, 3), keepdim=True)
             images = (images - low) / (images.amax(dim=(1, 2, 3), keepdim=True) - low + 1e-12)
@@ -61,7 +78,18 @@ class Preprocessing:
             images = images - images.new_tensor(self.mean).view(-1, 1, 1)
         if self.std:
             images = images / images.new_tensor(self.std).view(-1, 1, 1)
-        return images
+        return images if self.layout == "channels_first" else images.permute(0, 2, 3, 1)
+
+
+def _arranged(images: Float[Tensor, "n c h w"], channels: Channels) -> Float[Tensor, "n d h w"]:
+    """RGB images with the channels that a network takes."""
+    if channels == "bgr":
+        return images.flip(1)
+    if channels == "grey":
+        return (images * images.new_tensor(_LUMA).view(-1, 1, 1)).sum(dim=1, keepdim=True)
+    if channels == "rgba":
+        return torch.cat([images, torch.ones_like(images[:, :1])], dim=1)
+    return images
 
 
 class _Prepared(nn.Module):
@@ -136,6 +164,16 @@ class Classifier:
             ValueError: If the temperature is not above 0.
         """
         return self._with(self.network, self.temperature * temperature)
+
+    def preprocessed(self, preprocessing: Preprocessing) -> "Classifier":
+        """The same network behind another preprocessing; this classifier stays.
+
+        Args:
+            preprocessing: Applied before the network in place of this one's.
+        """
+        other = self._with(self.network, self.temperature)
+        other.preprocessing = preprocessing
+        return other
 
     def around(self, network: nn.Module) -> "Classifier":
         """This classifier with another network of the same outputs in place of its own.

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
+from exray.models.adaptation import adapted
 from exray.models.architectures.factory import factory_name, network_from_factory
 from exray.models.architectures.registry import (
     ARCHITECTURES,
@@ -23,7 +24,7 @@ from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
-from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
+from exray.models.input_fit import runs
 
 Factory = str | Callable[[], nn.Module]
 """``FILE.py:function``, or the function itself; it takes no argument and builds the network."""
@@ -57,29 +58,24 @@ class LoadedNetwork:
     def classifier(
         self, preprocessing: Preprocessing, example: Float[Tensor, "n c h w"]
     ) -> Classifier:
-        """The classifier, which returns logits even where the network returns probabilities.
+        """The classifier, which takes RGB images and returns logits whatever the network does.
 
         Args:
             preprocessing: Applied before the network.
-            example: Images in [0, 1] at the network's size; the first few are used.
+            example: Images in [0, 1] at the network's size; a few are used.
 
         Raises:
             ValueError: If the network does not run on the images, or returns no numbers for each.
         """
-        probe = preprocessing(example[:PROBE_IMAGES])
-        num_classes = probe_outputs(self.network, probe).num_classes
-        network, source = without_final_softmax(self.network, probe)
-        warnings = self.warnings
-        if source is not LogitSource.NETWORK:
-            text = f"the network returns probabilities; logits are taken from {source}"
-            warnings = (*warnings, text)
+        step = max(1, len(example) // PROBE_IMAGES)
+        fit = adapted(self.network, preprocessing, example[::step][:PROBE_IMAGES])
         return Classifier(
-            network,
-            preprocessing,
-            num_classes=num_classes,
+            fit.network,
+            fit.preprocessing,
+            num_classes=fit.num_classes,
             name=self.name,
             file_report=self.file_report,
-            warnings=warnings,
+            warnings=(*self.warnings, *fit.remarks),
         )
 
 
@@ -230,15 +226,13 @@ def _noise(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
     """Noise of the first common size that the network runs on."""
     stream = torch.Generator().manual_seed(0)
     first = next(network.parameters(), None)
-    for side in _SIDES:
-        images = torch.rand(2, 3, side, side, generator=stream)
-        images = images if first is None else images.to(first.device)
-        try:
-            probe_outputs(network, preprocessing(images))
-        except ValueError:
-            continue
-        return images
+    device = torch.device("cpu") if first is None else first.device
+    for tries_batch_sizes in (False, True):
+        for side in _SIDES:
+            images = torch.rand(2, 3, side, side, generator=stream).to(device)
+            if runs(network, preprocessing, images, tries_batch_sizes=tries_batch_sizes):
+                return images
     sizes = ", ".join(f"{side} x {side}" for side in _SIDES)
     raise ValueError(
-        f"the network runs on no RGB image of {sizes} pixels; give a few of its images as example"
+        f"the network runs on no image of {sizes} pixels; give a few of its images as example"
     )

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 _SUM_TOLERANCE = 1e-3
 _SMALLEST_PROBABILITY = 1e-30  # representable in float32, with a finite logarithm
+_CLAIMED = 0.5  # a probability that a network of them gives to some class of some image
+_LOGIT_ROUNDING = 1e-3  # of a logit near 70 in float32
+_LARGEST_PROBABILITY = 1 - 2**-23  # float32 knows one more below 1
 
 
 class OutputKind(StrEnum):
@@ -21,6 +24,7 @@ class OutputKind(StrEnum):
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
     LOG_PROBABILITIES = "log-probabilities"
+    MULTI_LABEL = "a probability of each class alone"
 
 
 class LogitSource(StrEnum):
@@ -29,6 +33,20 @@ class LogitSource(StrEnum):
     NETWORK = "the network itself"
     SOFTMAX_REMOVED = "the network without its final softmax"
     LOG_OF_PROBABILITIES = "the logarithm of the network's probabilities"
+    SIGMOID_REMOVED = "the network without its final sigmoid"
+    LOGIT_OF_PROBABILITIES = "the logarithm of the odds of the network's probabilities"
+
+    @property
+    def remark(self) -> str:
+        """What the user should know; empty where the network returns logits by itself."""
+        if self is LogitSource.NETWORK:
+            return ""
+        if self in (LogitSource.SIGMOID_REMOVED, LogitSource.LOGIT_OF_PROBABILITIES):
+            return (
+                "the network returns a probability of each class alone, as a multi-label network "
+                f"does; logits are taken from {self}"
+            )
+        return f"the network returns probabilities; logits are taken from {self}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +82,30 @@ class LogOfProbabilities(nn.Module):
         return self.network(images).clamp_min(_SMALLEST_PROBABILITY).log()
 
 
-def saturated_rows(network: nn.Module, logits: Float[Tensor, "n k"]) -> Bool[Tensor, " n"]:
-    """Images for which a network's probabilities are 0 for every class but one.
+class LogitOfProbabilities(nn.Module):
+    """A network's independent probabilities turned into logits: ``log(p / (1 - p))``.
+
+    Their sigmoid is the network's output again, as far as float32 tells 1 from the number below it.
 
     Args:
-        network: As :func:`without_final_softmax` gives it; true logits are never saturated.
+        network: Returns numbers in [0, 1].
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @no_type_check  # torch.fx traces it with a stand-in that is no tensor
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Logits of the images."""
+        return self.network(images).clamp(_SMALLEST_PROBABILITY, _LARGEST_PROBABILITY).logit()
+
+
+def saturated_rows(network: nn.Module, logits: Float[Tensor, "n k"]) -> Bool[Tensor, " n"]:
+    """Images for which a network's probabilities are all 0 or 1.
+
+    Args:
+        network: As :func:`without_final_activation` gives it; true logits are never saturated.
         logits: Its outputs.
 
     Example:
@@ -77,10 +114,17 @@ def saturated_rows(network: nn.Module, logits: Float[Tensor, "n k"]) -> Bool[Ten
         >>> saturated_rows(network, logits)
         tensor([ True, False])
     """
-    if not isinstance(network, LogOfProbabilities):
-        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    lowest = logits.new_tensor(_SMALLEST_PROBABILITY).log()
-    return (logits <= lowest).sum(dim=1) == logits.shape[1] - 1
+    kinds = {type(module) for module in network.modules()}
+    values = logits.double()
+    lowest, highest = torch.tensor(
+        [_SMALLEST_PROBABILITY, _LARGEST_PROBABILITY], dtype=values.dtype
+    ).logit()
+    low = values <= float(lowest) + _LOGIT_ROUNDING
+    if LogOfProbabilities in kinds:
+        return low.sum(dim=1) == logits.shape[1] - 1
+    if LogitOfProbabilities in kinds:  # of a single probability, one of the two logits is 0
+        return (low | (values >= float(highest) - _LOGIT_ROUNDING) | (values == 0)).all(dim=1)
+    return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
 
 
 def probe_outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> OutputFacts:
@@ -100,12 +144,12 @@ def probe_outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Outpu
         >>> facts.num_classes, facts.kind.value
         (5, 'probabilities')
     """
-    outputs = _outputs(network, images)
+    outputs = _outputs(network, images, at_least=2)
     return OutputFacts(num_classes=outputs.shape[1], kind=output_kind(outputs))
 
 
 def output_kind(outputs: Float[Tensor, "n k"]) -> OutputKind:
-    """Whether outputs are probabilities, their logarithms, or neither.
+    """Whether outputs are probabilities, of one class or of each, their logarithms, or logits.
 
     Args:
         outputs: Real numbers; NaN and infinity are neither.
@@ -115,25 +159,30 @@ def output_kind(outputs: Float[Tensor, "n k"]) -> OutputKind:
         'probabilities'
         >>> output_kind(torch.tensor([[0.25, 0.75]]).log()).value
         'log-probabilities'
+        >>> output_kind(torch.tensor([[0.25, 0.9]])).value
+        'a probability of each class alone'
         >>> output_kind(torch.tensor([[0.25, 3.0]])).value
         'logits'
     """
     values = outputs.double()
     if (values >= 0).all() and _sums_to_one(values):
         return OutputKind.PROBABILITIES
+    if ((values >= 0) & (values <= 1)).all() and values.max() > _CLAIMED:
+        return OutputKind.MULTI_LABEL
     if (values <= 0).all() and _sums_to_one(values.exp()):
         return OutputKind.LOG_PROBABILITIES
     return OutputKind.LOGITS
 
 
-def without_final_softmax(
+def without_final_activation(
     network: nn.Module, images: Float[Tensor, "n c h w"]
 ) -> tuple[nn.Module, LogitSource]:
     """The network made to return logits, where it returns probabilities.
 
-    The last ``nn.Softmax`` module that runs is replaced by an identity in a copy, and the copy's
-    softmax is compared with the outputs. Where there is no such module or they differ (a softmax
-    called as a function), the network is wrapped in :class:`LogOfProbabilities` instead.
+    The last ``nn.Softmax`` or ``nn.Sigmoid`` module that runs is replaced by an identity in a copy,
+    and the copy's softmax or sigmoid is compared with the outputs. Where there is no such module or
+    they differ (a softmax called as a function), the network is wrapped in
+    :class:`LogOfProbabilities` or :class:`LogitOfProbabilities` instead.
 
     Args:
         network: Run, and left as it was.
@@ -148,19 +197,25 @@ def without_final_softmax(
 
     Example:
         >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Softmax(dim=1))
-        >>> bare, source = without_final_softmax(network, torch.rand(2, 3, 2, 2))
+        >>> bare, source = without_final_activation(network, torch.rand(2, 3, 2, 2))
         >>> bare[2], source.name
         (Identity(), 'SOFTMAX_REMOVED')
     """
-    with _softmax_calls(network) as called:
+    with _calls_of(network, (nn.Softmax, nn.Sigmoid)) as called:
         outputs = _outputs(network, images)
-    if output_kind(outputs) is not OutputKind.PROBABILITIES:
+    kind = output_kind(outputs)
+    if kind is OutputKind.PROBABILITIES:
+        sources = (LogitSource.SOFTMAX_REMOVED, LogitSource.LOG_OF_PROBABILITIES)
+    elif kind is OutputKind.MULTI_LABEL:
+        sources = (LogitSource.SIGMOID_REMOVED, LogitSource.LOGIT_OF_PROBABILITIES)
+    else:
         return network, LogitSource.NETWORK
     if called:
         bare = _with_identity(network, called[-1])
-        if bare is not None and _gives_logits_of(bare, images, outputs):
-            return bare, LogitSource.SOFTMAX_REMOVED
-    return LogOfProbabilities(network), LogitSource.LOG_OF_PROBABILITIES
+        if bare is not None and _gives_logits_of(bare, images, outputs, kind):
+            return bare, sources[0]
+    wrapped = LogOfProbabilities if kind is OutputKind.PROBABILITIES else LogitOfProbabilities
+    return wrapped(network), sources[1]
 
 
 @contextmanager
@@ -180,14 +235,20 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-    """One batch of outputs, checked."""
-    if len(images) == 0:
-        raise ValueError("images must hold at least one image; got none")
+def raw_outputs(network: nn.Module, images: Float[Tensor, "n ..."]) -> object:
+    """Whatever a network returns for one batch in eval mode.
+
+    Args:
+        network: Run, and left as it was.
+        images: As the network takes them.
+
+    Raises:
+        ValueError: If the network fails on them.
+    """
     sides = " x ".join(str(side) for side in images.shape[1:])
     try:
         with evaluating(network):
-            outputs: object = network(images)
+            return network(images)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a stranger's forward may raise anything
@@ -195,19 +256,30 @@ def _outputs(network: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tens
             f"the network fails on images of {sides} ({type(error).__name__}: {error}); "
             "set size or crop to the size it takes"
         ) from error
+
+
+def _outputs(
+    network: nn.Module, images: Float[Tensor, "n ..."], *, at_least: int = 1
+) -> Float[Tensor, "n k"]:
+    """One batch of outputs, checked."""
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image; got none")
+    outputs = raw_outputs(network, images)
     if not isinstance(outputs, Tensor):
         raise ValueError(
             f"the network must return one tensor in eval mode; got a {type(outputs).__name__}; "
             "wrap it in a factory that returns the logits alone"
         )
-    _check_outputs(outputs, len(images), sides)
+    sides = " x ".join(str(side) for side in images.shape[1:])
+    _check_outputs(outputs, len(images), sides, at_least)
     return outputs
 
 
-def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
-    if outputs.dim() != 2 or len(outputs) != num_images or outputs.shape[1] < 2:
+def _check_outputs(outputs: Tensor, num_images: int, sides: str, at_least: int) -> None:
+    if outputs.dim() != 2 or len(outputs) != num_images or outputs.shape[1] < at_least:
+        few = "two numbers" if at_least > 1 else "a number"
         raise ValueError(
-            f"the network must return at least two numbers for each image, shape ({num_images}, k);"
+            f"the network must return at least {few} for each image, shape ({num_images}, k);"
             f" got {tuple(outputs.shape)} for {num_images} images of {sides}; "
             "set size, or wrap it in a factory that returns the logits alone"
         )
@@ -219,20 +291,20 @@ def _check_outputs(outputs: Tensor, num_images: int, sides: str) -> None:
 
 
 def _sums_to_one(values: Float[Tensor, "n k"]) -> bool:
-    return bool(((values.sum(dim=1) - 1).abs() <= _SUM_TOLERANCE).all())
+    return values.shape[1] > 1 and bool(((values.sum(dim=1) - 1).abs() <= _SUM_TOLERANCE).all())
 
 
 @contextmanager
-def _softmax_calls(network: nn.Module) -> Iterator[list[nn.Module]]:
-    """The softmax modules in the order in which they run inside the context."""
+def _calls_of(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[list[nn.Module]]:
+    """The modules of some classes in the order in which they run inside the context."""
     called: list[nn.Module] = []
 
     def record(module: nn.Module, inputs: object, output: object) -> None:
         del inputs, output
         called.append(module)
 
-    softmaxes = [module for module in network.modules() if isinstance(module, nn.Softmax)]
-    handles = [module.register_forward_hook(record) for module in softmaxes]
+    watched = [module for module in network.modules() if isinstance(module, kinds)]
+    handles = [module.register_forward_hook(record) for module in watched]
     try:
         yield called
     finally:
@@ -260,10 +332,15 @@ def _with_identity(network: nn.Module, replaced: nn.Module) -> nn.Module | None:
 
 
 def _gives_logits_of(
-    bare: nn.Module, images: Float[Tensor, "n c h w"], probabilities: Float[Tensor, "n k"]
+    bare: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    probabilities: Float[Tensor, "n k"],
+    kind: OutputKind,
 ) -> bool:
-    """Whether the softmax of a network's outputs are these probabilities."""
+    """Whether the softmax, or sigmoid, of a network's outputs are these probabilities."""
     with evaluating(bare):
         logits = bare(images)
-    fits = isinstance(logits, Tensor) and logits.shape == probabilities.shape
-    return fits and torch.allclose(logits.softmax(dim=1), probabilities, rtol=1e-3, atol=1e-5)
+    if not isinstance(logits, Tensor) or logits.shape != probabilities.shape:
+        return False
+    again = logits.softmax(dim=1) if kind is OutputKind.PROBABILITIES else logits.sigmoid()
+    return torch.allclose(again, probabilities, rtol=1e-3, atol=1e-5)

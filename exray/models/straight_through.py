@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from exray.models.classifier import Classifier
+from exray.models.fixed_batch import FixedBatch
 
 _TOLERANCE = 1e-4  # of the logits' scale
 _ROUNDING = ("round", "floor", "ceil", "trunc", "fix", "sign")
@@ -23,11 +24,24 @@ _IN_PLACE = {
     if hasattr(Tensor, f"{name}_")
 }
 _CAST_CALLS = frozenset(getattr(Tensor, name) for name in _CASTS)
+_TYPE_QUERIES = (
+    Tensor.dtype.__get__,  # type: ignore[attr-defined]
+    Tensor.is_floating_point,
+    torch.is_floating_point,
+)
 _DETACHING = (Tensor.detach, torch.detach, Tensor.data.__get__)  # type: ignore[attr-defined]
 
 
 class _StraightThroughMode(TorchFunctionMode):
-    """Inside, rounding and casting to integers keep the gradient, and nothing detaches."""
+    """Inside, rounding and casting to integers keep the gradient, and nothing detaches.
+
+    What was cast to integers is a tensor of floats that says of itself that it holds integers,
+    since some networks look.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._integers: dict[int, tuple[Tensor, torch.dtype]] = {}
 
     def __torch_function__(
         self,
@@ -45,14 +59,23 @@ class _StraightThroughMode(TorchFunctionMode):
             return func(*args, **options)
         if func in _DETACHING:
             return first
+        if func in _TYPE_QUERIES and id(first) in self._integers:
+            dtype = self._integers[id(first)][1]
+            return dtype if func == _TYPE_QUERIES[0] else dtype.is_floating_point
         if func in _IN_PLACE:
             rounded = _IN_PLACE[func](first.detach(), *args[1:], **options)
             return first.add_(rounded - first.detach())
         result = func(*args, **options)
         if not isinstance(result, Tensor):
             return result
-        is_cast = func in _CAST_CALLS and not result.is_floating_point()
-        return _passed(first, result) if is_cast or func in _ROUNDING_CALLS else result
+        if func in _ROUNDING_CALLS:
+            return _passed(first, result)
+        if func in _CAST_CALLS and not result.is_floating_point():
+            passed = _passed(first, result)
+            self._integers[id(passed)] = (passed, result.dtype)
+            return passed
+        was_integer = result is first and id(first) in self._integers
+        return first.view_as(first) if was_integer else result  # cast back to floats
 
 
 def _passed(values: Tensor, stepped: Tensor) -> Tensor:
@@ -123,7 +146,13 @@ def with_gradient(classifier: Classifier, images: Float[Tensor, "n c h w"]) -> C
     """
     if has_gradient(classifier, images):
         return classifier
-    other = classifier.around(StraightThrough(classifier.network))
+    network = classifier.network
+    passing = (
+        network.around(StraightThrough(network.network))
+        if isinstance(network, FixedBatch)
+        else StraightThrough(network)
+    )
+    other = classifier.around(passing)
     if not has_gradient(other, images):
         return None
     expected, logits = classifier.predict(images), other(images).detach()

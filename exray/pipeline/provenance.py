@@ -92,8 +92,9 @@ def described(preprocessing: Preprocessing) -> dict[str, Plain]:
         preprocessing: Of the classifier.
 
     Example:
-        >>> described(Preprocessing(scaling="byte", mean=(1.0, 2.0, 3.0)))
-        {'scaling': 'byte', 'mean': '1.0, 2.0, 3.0'}
+        >>> known = described(Preprocessing(scaling="byte", mean=(1.0, 2.0, 3.0)))
+        >>> known["scaling"], known["mean"], known["channels"]
+        ('byte', '1.0, 2.0, 3.0', 'auto')
     """
     values = asdict(preprocessing).items()
     texts = ((name, ", ".join(map(str, v)) if isinstance(v, tuple) else v) for name, v in values)

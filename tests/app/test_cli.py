@@ -65,11 +65,14 @@ def test_flags_are_values_of_the_configuration(configs, tmp_path):
     model.write_bytes(b"")
     words = ["--architecture", "plain_cnn", "--num-classes", "5", "--size", "40", "--crop", "32"]
     words += ["--mean", "0.5,0.4,0.3", "--std", "0.25,0.25,0.25", "--scaling", "min_max"]
+    words += ["--channels", "bgr", "--layout", "channels_last"]
     words += ["--scanner", "k_arm", "--judge", "l2", "--layer", "conv2", "--device", "cpu"]
     assert exray("scan", model, "--images", tmp_path, *words, "--seed", "3", "--threads", "2") == 0
     (config,) = configs
     assert config.dataset.preprocess.mean == [0.5, 0.4, 0.3]
     assert (config.dataset.preprocess.size, config.dataset.preprocess.crop) == (40, 32)
+    assert config.dataset.preprocess.channels == "bgr"
+    assert config.dataset.preprocess.layout == "channels_last"
     assert (config.dataset.preprocess.scaling, config.dataset.num_classes) == ("min_max", 5)
     assert (config.scanner.name, config.judge.name) == ("k_arm", "l2")
     assert (config.layer.name, config.judge.engine.layer) == ("conv2", "conv2")

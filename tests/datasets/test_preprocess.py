@@ -7,8 +7,8 @@ from exray.datasets.preprocess import FolderPreprocess
 
 
 def test_the_mean_of_another_number_of_channels_is_refused():
-    with pytest.raises(ValueError, match=r"mean must hold three numbers.*; got 4"):
-        FolderPreprocess(size=None, crop=None, mean=(0.5,) * 4, std=(), scaling="unit")
+    with pytest.raises(ValueError, match=r"mean must hold three numbers.*; got 5"):
+        FolderPreprocess(size=None, crop=None, mean=(0.5,) * 5, std=(), scaling="unit")
 
 
 @pytest.mark.parametrize("sizes", [{"size": 0, "crop": None}, {"size": None, "crop": 0}])
@@ -23,11 +23,23 @@ def test_scaling_mean_and_std_are_those_of_the_preprocessing():
     torch.testing.assert_close(prepared, torch.full((1, 3, 2, 2), 25.5))  # (102 - 51) / 2
 
 
+def test_channels_and_layout_are_those_of_the_preprocessing():
+    settings = FolderPreprocess(
+        size=8, crop=None, mean=(), std=(), scaling="unit", channels="bgr", layout="channels_last"
+    )
+    images = torch.rand(2, 3, 4, 5)
+    expected = images[:, [2, 1, 0]].permute(0, 2, 3, 1)
+    assert torch.equal(settings.preprocessing(images), expected)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"std": (0.0,)}, r"std must hold positive numbers; got \[0.0\]"),
-        ({"std": (1.0, 1.0)}, "std must hold three numbers, one for all channels, or none; got 2"),
+        (
+            {"std": (1.0, 1.0)},
+            "std must hold three numbers .four of rgba., one for all channels, or none; got 2",
+        ),
     ],
 )
 def test_what_no_preprocessing_takes_is_refused_with_the_settings(values, message):

@@ -43,6 +43,27 @@ def test_images_are_scaled_then_shifted_then_divided():
     assert torch.equal(Preprocessing()(images), images)
 
 
+def test_channels_are_arranged_before_mean_and_std():
+    images = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1)
+    turned = Preprocessing(channels="bgr", mean=(0.6, 0.4, 0.2), scaling="unit")(images)
+    torch.testing.assert_close(turned.flatten(), torch.zeros(3))
+    grey = Preprocessing(channels="grey", scaling="byte")(images)
+    torch.testing.assert_close(grey.flatten(), torch.tensor([255 * 0.363]))
+    torch.testing.assert_close(Preprocessing(channels="grey")(images[:, :1]), images[:, :1])
+    opaque = Preprocessing(channels="rgba", std=(1.0, 1.0, 1.0, 4.0))(images)
+    torch.testing.assert_close(opaque.flatten(), torch.tensor([0.2, 0.4, 0.6, 0.25]))
+    last = Preprocessing(layout="channels_last")(torch.zeros(2, 3, 4, 5))
+    assert last.shape == (2, 4, 5, 3)
+
+
+def test_another_preprocessing_is_put_before_the_same_network():
+    classifier = Classifier(linear(), Preprocessing(), num_classes=3, name="linear", temperature=2)
+    other = classifier.preprocessed(Preprocessing(channels="bgr"))
+    images = torch.rand(5, 3, 2, 2)
+    assert torch.equal(other(images), classifier(images.flip(1)))
+    assert classifier.preprocessing == Preprocessing()
+
+
 def test_a_flat_image_survives_stretching():
     flat = Preprocessing(scaling="min_max")(torch.full((1, 3, 2, 2), 0.5))
     assert torch.equal(flat, torch.zeros(1, 3, 2, 2))

@@ -6,13 +6,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from exray.models.outputs import (
+    LogitOfProbabilities,
     LogitSource,
     LogOfProbabilities,
     OutputKind,
     evaluating,
     output_kind,
     probe_outputs,
-    without_final_softmax,
+    saturated_rows,
+    without_final_activation,
 )
 
 IMAGES = torch.rand(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -64,7 +66,7 @@ def linear(*after):
         (nn.Identity(), OutputKind.LOGITS),
         (nn.Softmax(dim=1), OutputKind.PROBABILITIES),
         (nn.LogSoftmax(dim=1), OutputKind.LOG_PROBABILITIES),
-        (nn.Sigmoid(), OutputKind.LOGITS),
+        (nn.Sigmoid(), OutputKind.MULTI_LABEL),
     ],
 )
 def test_the_kind_of_output_is_recognised(last, kind):
@@ -74,7 +76,7 @@ def test_the_kind_of_output_is_recognised(last, kind):
 
 def test_sums_within_a_thousandth_of_one_count_as_probabilities():
     assert output_kind(torch.tensor([[0.5, 0.5009]])) is OutputKind.PROBABILITIES
-    assert output_kind(torch.tensor([[0.5, 0.502]])) is OutputKind.LOGITS
+    assert output_kind(torch.tensor([[0.5, 0.502]])) is OutputKind.MULTI_LABEL
 
 
 def test_probing_leaves_mode_and_statistics_as_they_were():
@@ -101,7 +103,7 @@ def test_the_mode_comes_back_after_a_failure():
 
 def test_a_softmax_module_is_removed_from_a_copy():
     network = linear(nn.Softmax(dim=1))
-    bare, source = without_final_softmax(network, IMAGES)
+    bare, source = without_final_activation(network, IMAGES)
     assert source is LogitSource.SOFTMAX_REMOVED
     assert isinstance(network[2], nn.Softmax)
     assert not network[2]._forward_hooks
@@ -112,7 +114,7 @@ def test_a_softmax_module_is_removed_from_a_copy():
 def test_a_nested_softmax_under_two_names_is_removed_under_both():
     network = nn.Sequential(linear(), nn.Sequential(nn.Softmax(dim=1)))
     network[1].same = network[1][0]
-    bare, source = without_final_softmax(RunsFirstTwo(network), IMAGES)
+    bare, source = without_final_activation(RunsFirstTwo(network), IMAGES)
     assert source is LogitSource.SOFTMAX_REMOVED
     assert not [m for m in bare.modules() if isinstance(m, nn.Softmax)]
 
@@ -123,14 +125,14 @@ def test_a_softmax_that_does_more_is_not_replaced():
             return super().forward(images.flatten(1))
 
     network = OnlySoftmax(dim=1)
-    wrapped, source = without_final_softmax(network, IMAGES)  # an identity does not flatten
+    wrapped, source = without_final_activation(network, IMAGES)  # an identity does not flatten
     assert source is LogitSource.LOG_OF_PROBABILITIES
     assert wrapped.network is network
 
 
 def test_a_softmax_called_as_a_function_is_undone_by_the_logarithm():
     network = Functional()
-    wrapped, source = without_final_softmax(network, IMAGES)
+    wrapped, source = without_final_activation(network, IMAGES)
     assert source is LogitSource.LOG_OF_PROBABILITIES
     assert isinstance(wrapped, LogOfProbabilities)
     torch.testing.assert_close(wrapped(IMAGES).softmax(dim=1), network(IMAGES))
@@ -145,14 +147,14 @@ def test_a_probability_of_zero_has_a_finite_logit():
 def test_a_network_that_cannot_be_copied_is_wrapped():
     network = linear(nn.Softmax(dim=1))
     network.kept = network[1].weight * 2  # no leaf: deepcopy refuses it
-    _, source = without_final_softmax(network, IMAGES)
+    _, source = without_final_activation(network, IMAGES)
     assert source is LogitSource.LOG_OF_PROBABILITIES
 
 
 def test_a_softmax_that_serves_twice_is_not_removed():
     shared = nn.Softmax(dim=1)
     network = nn.Sequential(nn.Flatten(), shared, nn.Linear(48, 5), shared)
-    wrapped, source = without_final_softmax(network, IMAGES)
+    wrapped, source = without_final_activation(network, IMAGES)
     assert source is LogitSource.LOG_OF_PROBABILITIES
     assert wrapped.network is network
 
@@ -160,9 +162,33 @@ def test_a_softmax_that_serves_twice_is_not_removed():
 @pytest.mark.parametrize("last", [nn.Identity(), nn.LogSoftmax(dim=1)])
 def test_logits_and_log_probabilities_are_left_alone(last):
     network = linear(last)
-    same, source = without_final_softmax(network, IMAGES)
+    same, source = without_final_activation(network, IMAGES)
     assert same is network
     assert source is LogitSource.NETWORK
+
+
+def test_small_numbers_of_no_class_above_a_half_are_logits():
+    assert output_kind(torch.tensor([[0.1, 0.3], [0.0, 0.5]])) is OutputKind.LOGITS
+
+
+@pytest.mark.parametrize("last", [nn.Sigmoid(), Returning(torch.sigmoid)])
+def test_a_probability_of_each_class_alone_becomes_its_logit(last):
+    network = linear(last)
+    bare, source = without_final_activation(network, IMAGES)
+    removed = isinstance(last, nn.Sigmoid)
+    assert (source is LogitSource.SIGMOID_REMOVED) is removed
+    assert (source is LogitSource.LOGIT_OF_PROBABILITIES) is not removed
+    assert "probability of each class alone" in source.remark
+    torch.testing.assert_close(bare(IMAGES), network[:2](IMAGES), rtol=1e-4, atol=1e-4)
+
+
+def test_certain_probabilities_of_each_class_alone_are_saturated():
+    network = LogitOfProbabilities(nn.Identity())
+    logits = network(torch.tensor([[0.0, 1.0, 1.0], [0.1, 1.0, 0.0]]))
+    assert saturated_rows(network, logits).tolist() == [True, False]
+    single = torch.tensor([[0.0, 15.9424], [0.0, 0.3]])
+    assert saturated_rows(network, single).tolist() == [True, False]
+    assert not saturated_rows(nn.Identity(), logits).any()
 
 
 def test_the_logarithm_can_be_traced():

@@ -5,6 +5,7 @@ import torch
 from torch import fx, nn
 
 from exray.models.classifier import Classifier, Preprocessing
+from exray.models.input_fit import CastInput
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.models.straight_through import StraightThrough, has_gradient, with_gradient
 from exray.scanners.inversion.fast_logits import FastLogits
@@ -125,3 +126,28 @@ def test_fast_logits_keep_the_gradient(hiding, images):
 def test_it_is_not_traced():
     with pytest.raises(TypeError, match="a straight-through network is not traced"):
         fx.symbolic_trace(StraightThrough(nn.Identity()))
+
+
+class OnlyBytes(nn.Module):
+    """Looks at the type of its images before it makes floats of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, images):
+        assert images.dtype is torch.uint8
+        assert not images.is_floating_point()
+        floats = images.float()
+        assert floats.dtype is torch.float32
+        return self.last(floats.flatten(1) / 255)
+
+
+def test_a_network_of_bytes_has_a_gradient_and_sees_bytes():
+    network = CastInput(OnlyBytes(), torch.uint8)
+    classifier = Classifier(network, Preprocessing(scaling="byte"), num_classes=3, name="bytes")
+    images = torch.rand(4, 3, 2, 2)
+    assert not has_gradient(classifier, images)
+    other = with_gradient(classifier, images)
+    assert torch.equal(other.predict(images), classifier.predict(images))
+    assert has_gradient(other, images)

@@ -60,5 +60,9 @@ def test_classes_that_share_a_name_are_counted_apart():
 
 
 def test_a_preprocessing_is_told_without_what_it_does_not_do():
-    assert described(Preprocessing()) == {"scaling": "unit"}
+    assert described(Preprocessing()) == {
+        "scaling": "unit",
+        "channels": "auto",
+        "layout": "channels_first",
+    }
     assert described(Preprocessing(std=(0.5, 2.0)))["std"] == "0.5, 2.0"

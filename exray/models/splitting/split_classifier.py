@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from exray.models.classifier import Classifier
+from exray.models.fixed_batch import FixedBatch, filled
 from exray.models.splitting.batchnorm_folding import fold_batch_norms
 from exray.models.splitting.channel_axis import axis_at
-from exray.models.splitting.cut_points import find_cut, hides
+from exray.models.splitting.cut_points import RULES, find_cut, hides
 from exray.models.splitting.hooked_split import hooked_parts
 from exray.models.splitting.traced_split import traced_body, traced_head
 from exray.models.splitting.tracing import Trace, UntraceableError, trace
@@ -18,6 +19,7 @@ from exray.models.temperature import tempered
 
 _TOLERANCE = 1e-4  # of the logits' scale; folding batch norms reorders float32 sums
 _EXAMPLES = 4  # images on which a split is checked
+_MAX_WRAPPERS = 4  # around a stranger's network, each of which calls it `network`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,21 +139,40 @@ def _checked_parts(
 ) -> SplitParts:
     """The parts at a layer, once they give the whole classifier's logits."""
     images = classifier.preprocessing(example)
-    network, name = classifier.network, classifier.name
-    body: nn.Module
-    head: nn.Module
+    network = classifier.network
+    if not isinstance(network, FixedBatch):
+        parts = _parts(network, _own_path(network, layer), images, classifier.name)
+        return _checked(classifier, *parts, example)
+    batch, inner = filled(images, network.batch_size), network.network
+    place, body, head = _parts(inner, _own_path(inner, layer), batch, classifier.name)
+    return _checked(classifier, place, network.around(body), network.around(head), example)
+
+
+def _own_path(network: nn.Module, layer: str) -> str:
+    """A module's path inside the wrappers around a stranger's network, if it is one in there."""
+    paths = {path for path, _ in network.named_modules(remove_duplicate=False)}
+    inside = layer
+    for _ in range(_MAX_WRAPPERS):
+        if layer in RULES or inside in paths:
+            return inside
+        inside = f"network.{inside}"
+    return layer
+
+
+def _parts(
+    network: nn.Module, layer: str, images: Float[Tensor, "n ..."], name: str
+) -> tuple[str, nn.Module, nn.Module]:
+    """What the cut is called, the body and the head."""
     traced = _traced(network, images, name)
     if traced is None or hides(traced, layer):
-        layer, body, head = hooked_parts(network, layer, images, name=name)
-        return _checked(classifier, layer, body, head, example)
+        return hooked_parts(network, layer, images, name=name)
     cut = find_cut(traced, layer)
     axis = axis_at(traced, cut)
     body = fold_batch_norms(traced_body(traced, cut, axis))
-    head = fold_batch_norms(traced_head(traced, cut, axis, images))
-    return _checked(classifier, cut.layer, body, head, example)
+    return cut.layer, body, fold_batch_norms(traced_head(traced, cut, axis, images))
 
 
-def _traced(network: nn.Module, images: Float[Tensor, "n c h w"], name: str) -> Trace | None:
+def _traced(network: nn.Module, images: Float[Tensor, "n ..."], name: str) -> Trace | None:
     """The network's operations; None where torch.fx cannot follow its outermost forward."""
     try:
         return trace(network, images, name=name)

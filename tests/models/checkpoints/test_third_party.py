@@ -12,7 +12,7 @@ from exray.models.architectures.factory import network_from_factory
 from exray.models.checkpoints.reader import read_state
 from exray.models.checkpoints.weights import load_state
 from exray.models.classifier import Classifier, Preprocessing
-from exray.models.outputs import LogitSource, probe_outputs, without_final_softmax
+from exray.models.outputs import LogitSource, probe_outputs, without_final_activation
 
 REPOSITORY = Path(__file__).parents[3]
 SHARED = REPOSITORY / os.environ.get("EXRAY_SHARED_DATA", "../shared/data")
@@ -73,7 +73,7 @@ def test_the_clean_accuracy_is_the_measured_one(name):
     samples = folder.samples
     facts = probe_outputs(network, preprocessing(samples.images[:2]))
     assert facts.num_classes == samples.num_classes
-    network, _ = without_final_softmax(network, preprocessing(samples.images[:2]))
+    network, _ = without_final_activation(network, preprocessing(samples.images[:2]))
     classifier = Classifier(network, preprocessing, num_classes=facts.num_classes, name=name)
     predicted = classifier.predict(samples.images, batch_size=20).argmax(dim=1)
     accuracy = float((predicted == samples.labels).double().mean())
@@ -83,7 +83,7 @@ def test_the_clean_accuracy_is_the_measured_one(name):
 def test_only_the_badnet_has_its_softmax_taken_off():
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     sources = {
-        name: without_final_softmax(load(name), images)[1]
+        name: without_final_activation(load(name), images)[1]
         for name in MODELS
         if "imagenet" not in name
     }

@@ -14,7 +14,6 @@ from exray.models.adaptation import adapted
 from exray.models.architectures.factory import factory_name, network_from_factory
 from exray.models.architectures.registry import (
     ARCHITECTURES,
-    build,
     check_architecture,
     class_count,
     skeleton,
@@ -24,6 +23,7 @@ from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
+from exray.models.fitted_architecture import build_fitted
 from exray.models.input_fit import runs
 
 Factory = str | Callable[[], nn.Module]
@@ -149,14 +149,14 @@ def load_network(
     check_description(architecture, factory)
     file = path if isinstance(path, ModelFile) else ModelFile(Path(path))
     report, checkpoint, path = inspect_file(file), read_checkpoint(file), file.path
-    network = _described(checkpoint, path, architecture, factory, num_classes)
+    network, said = _described(checkpoint, path, architecture, factory, num_classes)
     if network is None:
         network = _own_network(checkpoint, path, way_out)
         name, warnings = type(network).__name__, checkpoint.remarks
     else:
         load_state(network, state_for(network, checkpoint, path), path)
         name = _name(architecture, factory)
-        warnings = () if checkpoint.network is not None else checkpoint.remarks
+        warnings = (*(() if checkpoint.network is not None else checkpoint.remarks), *said)
     return LoadedNetwork(network=network.eval(), name=name, file_report=report, warnings=warnings)
 
 
@@ -185,16 +185,16 @@ def _described(
     architecture: str | None,
     factory: Factory | None,
     num_classes: int | None,
-) -> nn.Module | None:
-    """The network that the caller described, without its weights; None without a description."""
+) -> tuple[nn.Module | None, tuple[str, ...]]:
+    """The network that the caller described, without its weights, and how it was fitted to them."""
     if factory is not None:
-        return network_from_factory(factory)
+        return network_from_factory(factory), ()
     if architecture is None:
-        return None
+        return None, ()
+    state = state_for(skeleton(architecture, num_classes=2), checkpoint, path)
     if num_classes is None:
-        blank = skeleton(architecture, num_classes=2)
-        num_classes = class_count(architecture, state_for(blank, checkpoint, path))
-    return build(architecture, num_classes=num_classes)
+        num_classes = class_count(architecture, state)
+    return build_fitted(architecture, state, num_classes=num_classes)
 
 
 def _own_network(checkpoint: Checkpoint, path: Path, way_out: str) -> nn.Module:

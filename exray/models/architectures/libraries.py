@@ -2,6 +2,8 @@
 
 import difflib
 import importlib
+from collections.abc import Callable
+from typing import cast
 
 from torch import nn
 
@@ -52,6 +54,30 @@ def build_timm(name: str, *, num_classes: int) -> nn.Module:
     timm = importlib.import_module("timm")
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
     return network
+
+
+def sized_builder(architecture: str, *, num_classes: int) -> Callable[[int], nn.Module] | None:
+    """What builds a library's network for images of a side; None for a network of ours.
+
+    Args:
+        architecture: ``timm/NAME``, ``torchvision/NAME``, or one of TrojAI's.
+        num_classes: Logits of the network.
+
+    Returns:
+        A function of the side in pixels, which raises ``TypeError`` for a network of any size.
+    """
+    library, _, name = architecture.rpartition("/")
+    if library == "timm":
+        timm = importlib.import_module("timm")
+        return lambda side: cast(
+            nn.Module, timm.create_model(name, num_classes=num_classes, img_size=side)
+        )
+    if library == "torchvision" or name in TROJAI_ARCHITECTURES:
+        models = importlib.import_module("torchvision.models")
+        return lambda side: cast(
+            nn.Module, models.get_model(name, num_classes=num_classes, image_size=side)
+        )
+    return None
 
 
 def check_timm(name: str) -> None:

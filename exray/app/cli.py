@@ -43,9 +43,11 @@ def _version() -> str:
 def _numbers(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float, ...] | None:
-    """The numbers of a text such as ``0.485,0.456,0.406``."""
+    """The numbers of a text such as ``0.485,0.456,0.406``; of ``none``, no number."""
     try:
-        return None if value is None else tuple(float(part) for part in value.split(","))
+        if value is None or value == "none":
+            return None if value is None else ()
+        return tuple(float(part) for part in value.split(","))
     except ValueError:
         message = f"{value!r} must be {_COMMAS}, such as 0.485,0.456,0.406"
         raise click.BadParameter(message, context, parameter) from None
@@ -90,6 +92,21 @@ def exray() -> None:
     help="Turn images as their EXIF orientation says.  [default: as they are stored]",
 )
 @click.option(
+    "--interpolation",
+    type=click.Choice(["bilinear", "bicubic", "nearest", "box", "lanczos"]),
+    help="Of the resizing.  [default: bilinear]",
+)
+@click.option(
+    "--class-order",
+    type=click.Choice(["index", "string", "one_based", "one_based_string", "background_first"]),
+    help="How folders called by numbers are counted.  [default: index]",
+)
+@click.option(
+    "--batch-statistics",
+    type=click.Choice(["stored", "images"]),
+    help="Where batch norms take theirs from.  [default: stored]",
+)
+@click.option(
     "--channels",
     type=click.Choice(["auto", "rgb", "bgr", "grey", "rgba"]),
     help="What the network was trained on; bgr with OpenCV.  [default: auto]",
@@ -132,6 +149,9 @@ def scan(
     std: tuple[float, ...] | None,
     scaling: str | None,
     exif_orientation: bool | None,
+    interpolation: str | None,
+    class_order: str | None,
+    batch_statistics: str | None,
     channels: str | None,
     layout: str | None,
     scanner: str | None,
@@ -170,6 +190,9 @@ def scan(
         "dataset.preprocess.std": std,
         "dataset.preprocess.scaling": scaling,
         "dataset.preprocess.exif_orientation": exif_orientation,
+        "dataset.preprocess.interpolation": interpolation,
+        "dataset.class_order": class_order,
+        "dataset.batch_statistics": batch_statistics,
         "dataset.preprocess.channels": channels,
         "dataset.preprocess.layout": layout,
         "scanner.triggers": triggers,

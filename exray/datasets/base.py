@@ -8,6 +8,7 @@ from pathlib import Path
 from jaxtyping import UInt8
 from torch import Tensor
 
+from exray.images.geometry import ImageFiles
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.zoo.attack_tests import AttackTest
@@ -63,12 +64,14 @@ class LoadedModel:
         samples: Clean images at its size.
         architecture: Name of the network.
         warnings: What the user should know about how it was loaded, one sentence each.
+        files: Where the samples can be read again; None where they are no files.
     """
 
     classifier: Classifier
     samples: SampleSet
     architecture: str
     warnings: tuple[str, ...] = ()
+    files: ImageFiles | None = None
 
 
 class ModelDataset(ABC):

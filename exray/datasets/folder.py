@@ -7,9 +7,17 @@ from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.single import SingleModelDataset
 from exray.errors import CheckpointError
+from exray.images.class_order import ClassOrder, reordered
+from exray.images.decoded import DecodedImages, LabelledSamples
 from exray.images.fingerprint import images_fingerprint
+from exray.images.geometry import Geometry, ImageFiles
 from exray.images.loading import are_clean_images, decode_clean_images
+from exray.images.samples import SampleSet
 from exray.models.architectures.factory import network_from_factory
+from exray.models.batch_statistics import (
+    BatchStatistics,
+    with_image_statistics,
+)
 from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import file_sha256, holds_network
 from exray.models.loading import DESCRIBE_NETWORK, WEIGHTS_ALONE, check_description, load_network
@@ -32,6 +40,10 @@ class FolderDataset(SingleModelDataset):
         num_classes: Number of classes of a network built by name; None reads it from the weights.
         preprocess: How images become inputs.
         limit_per_class: At most so many images per class; None for all.
+        class_order: How folders that are named by numbers are counted; see
+            :func:`exray.images.class_order.classes_of_numbers`.
+        batch_statistics: ``stored``, or ``images`` for a network whose batch norms are right with
+            the statistics of a batch alone; see :mod:`exray.models.batch_statistics`.
 
     Raises:
         ValueError: If a file or folder is missing, both architecture and factory are given, or the
@@ -49,6 +61,8 @@ class FolderDataset(SingleModelDataset):
         num_classes: int | None,
         preprocess: FolderPreprocess,
         limit_per_class: int | None,
+        class_order: ClassOrder = "index",
+        batch_statistics: BatchStatistics = "stored",
     ) -> None:
         super().__init__(name=name, model=Path(model), model_id=Path(model).stem)
         self.images = Path(images)
@@ -65,6 +79,8 @@ class FolderDataset(SingleModelDataset):
         self.num_classes = num_classes
         self.preprocess = preprocess
         self.limit_per_class = limit_per_class
+        self.class_order = class_order
+        self.batch_statistics = batch_statistics
 
     def check(self) -> None:
         """Refuse a file that does not say which network it is, and a factory that builds none.
@@ -99,18 +115,55 @@ class FolderDataset(SingleModelDataset):
             factory=self.factory,
             num_classes=self.num_classes,
         )
-        decoded = decode_clean_images(
-            self.images,
-            size=self.preprocess.size,
-            crop=self.preprocess.crop,
-            limit_per_class=self.limit_per_class,
-            exif_orientation=self.preprocess.exif_orientation,
-        )
+        geometry = self.preprocess.geometry
+        decoded = self._decoded(geometry)
         classifier = network.classifier(self.preprocess.preprocessing, decoded.images)
-        labelled = decoded.labelled(classifier.num_classes)
+        num_classes = classifier.num_classes
+        labelled = self._labelled(decoded, num_classes)
+        if self.batch_statistics == "images":
+            classifier = with_image_statistics(classifier, labelled.samples.images)
+
+        def read(other: Geometry) -> SampleSet:
+            return self._labelled(self._decoded(other), num_classes).samples
+
         return LoadedModel(
             classifier=classifier,
             samples=labelled.samples,
             architecture=classifier.name,
             warnings=(*classifier.warnings, *labelled.warnings),
+            files=ImageFiles(geometry=geometry, read=read),
         )
+
+    def _decoded(self, geometry: Geometry) -> DecodedImages:
+        """The images at a size."""
+        return decode_clean_images(
+            self.images,
+            size=geometry.size,
+            crop=geometry.crop,
+            limit_per_class=self.limit_per_class,
+            exif_orientation=self.preprocess.exif_orientation,
+            interpolation=geometry.interpolation,
+        )
+
+    def _labelled(self, decoded: DecodedImages, num_classes: int) -> LabelledSamples:
+        """The images under the classifier's classes, in the order in which folders are counted."""
+        if self.class_order != "index":
+            loaded = decoded.labelled(num_classes + 1)
+            samples = reordered(loaded.samples, self.class_order, num_classes)
+            said = (text for text in loaded.warnings if "without images" not in text)
+            return LabelledSamples(samples=samples, warnings=tuple(said))
+        try:
+            return decoded.labelled(num_classes)
+        except ValueError as error:
+            raise ValueError(f"{error}{_counted_from_one(decoded, num_classes)}") from error
+
+
+def _counted_from_one(decoded: DecodedImages, num_classes: int) -> str:
+    """What to do where folders seem to be counted from 1; empty where they do not."""
+    try:
+        labels = decoded.labelled(num_classes + 1).samples.labels
+    except ValueError:
+        return ""
+    if int(labels.min()) < 1:
+        return ""
+    return "; if folders are counted from 1, set dataset.class_order=one_based"

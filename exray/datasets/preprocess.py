@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exray.images.geometry import Geometry
+from exray.images.interpolation import Interpolation
 from exray.models.classifier import Channels, Layout, Preprocessing, Scaling
 
 
@@ -18,6 +20,8 @@ class FolderPreprocess:
         scaling: ``unit``, ``min_max`` or ``byte``.
         exif_orientation: Whether images are turned as their EXIF orientation says, which
             torchvision's ``ImageFolder`` does not do.
+        interpolation: Of the resizing: ``bilinear``, ``bicubic``, ``nearest``, ``box`` or
+            ``lanczos``.
         channels: ``rgb``, ``bgr``, ``grey`` or ``rgba``; ``auto`` takes what the network does.
         layout: ``channels_first`` or ``channels_last``.
 
@@ -32,6 +36,7 @@ class FolderPreprocess:
     std: tuple[float, ...]
     scaling: Scaling
     exif_orientation: bool = False
+    interpolation: Interpolation = "bilinear"
     channels: Channels = "auto"
     layout: Layout = "channels_first"
 
@@ -46,6 +51,11 @@ class FolderPreprocess:
                     f"none; got {len(numbers)}"
                 )
         _ = self.preprocessing  # checks the rest
+
+    @property
+    def geometry(self) -> Geometry:
+        """How image files are brought to a size."""
+        return Geometry(size=self.size, crop=self.crop, interpolation=self.interpolation)
 
     @property
     def preprocessing(self) -> Preprocessing:

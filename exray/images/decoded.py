@@ -12,6 +12,7 @@ from torch import Tensor
 
 from exray.images.class_names import NO_NAMES, ClassKey, order_classes
 from exray.images.decoding import decode_image, is_rotated
+from exray.images.interpolation import Interpolation
 from exray.images.listing import ImageEntry, ImageListing
 from exray.images.samples import SampleSet, classes_without_images, default_class_names
 from exray.text import some
@@ -106,6 +107,7 @@ def decode_listing(
     crop: int | None,
     limit_per_class: int | None,
     exif_orientation: bool = False,
+    interpolation: Interpolation = "bilinear",
 ) -> DecodedImages:
     """The listed images, decoded. An image that cannot be read is left out and reported.
 
@@ -117,6 +119,7 @@ def decode_listing(
         crop: Side of the centre crop, in pixels.
         limit_per_class: At most so many images per class; None for all.
         exif_orientation: Whether images are turned as their EXIF orientation says.
+        interpolation: Of the resizing.
 
     Raises:
         ValueError: If no image can be read, or images differ in size.
@@ -126,7 +129,12 @@ def decode_listing(
     def read(entry: ImageEntry) -> Float[Tensor, "3 h w"]:
         stored = entry.read()
         image = decode_image(
-            stored, name=entry.name, size=size, crop=crop, exif_orientation=exif_orientation
+            stored,
+            name=entry.name,
+            size=size,
+            crop=crop,
+            exif_orientation=exif_orientation,
+            interpolation=interpolation,
         )
         if isinstance(stored, bytes) and is_rotated(stored):
             rotated.append(entry.name)

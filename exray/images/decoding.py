@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from exray.images.interpolation import RESAMPLING, Interpolation
 from exray.images.listing import Stored, file_entry
 
 # Not every format that Pillow knows: some, such as EPS, start another program.
@@ -21,7 +22,12 @@ _SPARE = 3  # a JPEG is decoded at no less than so many times the size that is a
 
 
 def read_image(
-    path: Path, *, size: int | None, crop: int | None, exif_orientation: bool = False
+    path: Path,
+    *,
+    size: int | None,
+    crop: int | None,
+    exif_orientation: bool = False,
+    interpolation: Interpolation = "bilinear",
 ) -> Float[Tensor, "3 h w"]:
     """An image file as RGB in [0, 1], resized and cropped.
 
@@ -34,9 +40,10 @@ def read_image(
     Args:
         path: A PNG, JPEG, BMP, WEBP, PPM, GIF or TIFF file.
         size: Side in pixels. Without ``crop`` both sides become this long; with it the shorter
-            side does. Bilinear with antialiasing. None leaves the size.
+            side does. None leaves the size.
         crop: Side in pixels of the square cut out of the centre after resizing; None for none.
         exif_orientation: Whether the image is turned as its EXIF orientation says.
+        interpolation: Of the resizing, as Pillow does it: with antialiasing, but for ``nearest``.
 
     Returns:
         The image, in float32.
@@ -55,7 +62,12 @@ def read_image(
     check_geometry(size, crop)
     data = file_entry(path).read()
     return decode_image(
-        data, name=str(path), size=size, crop=crop, exif_orientation=exif_orientation
+        data,
+        name=str(path),
+        size=size,
+        crop=crop,
+        exif_orientation=exif_orientation,
+        interpolation=interpolation,
     )
 
 
@@ -66,6 +78,7 @@ def decode_image(
     size: int | None,
     crop: int | None,
     exif_orientation: bool = False,
+    interpolation: Interpolation = "bilinear",
 ) -> Float[Tensor, "3 h w"]:
     """A stored image as RGB in [0, 1], resized and cropped as by :func:`read_image`.
 
@@ -75,6 +88,7 @@ def decode_image(
         size: See :func:`read_image`.
         crop: See :func:`read_image`.
         exif_orientation: See :func:`read_image`.
+        interpolation: See :func:`read_image`.
 
     Raises:
         ValueError: See :func:`read_image`.
@@ -83,7 +97,9 @@ def decode_image(
     if isinstance(data, np.ndarray):
         pixels = data[..., 0] if data.shape[2] == 1 else data
         image = Image.fromarray(pixels).convert("RGB")
-        return _to_tensor(_placed(image, image.size, name=name, size=size, crop=crop))
+        return _to_tensor(
+            _placed(image, image.size, interpolation, name=name, size=size, crop=crop)
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -104,7 +120,7 @@ def decode_image(
             raise ValueError(
                 f"image {name} is truncated or damaged ({error}); replace it or leave it out"
             ) from error
-    return _to_tensor(_placed(image, full_size, name=name, size=size, crop=crop))
+    return _to_tensor(_placed(image, full_size, interpolation, name=name, size=size, crop=crop))
 
 
 def is_rotated(data: bytes) -> bool:
@@ -184,6 +200,7 @@ def _deep_grey(values: np.ndarray, *, largest: int) -> Image.Image:
 def _placed(
     image: Image.Image,
     full_size: tuple[int, int],
+    interpolation: Interpolation,
     *,
     name: str,
     size: int | None,
@@ -202,7 +219,7 @@ def _placed(
             )
         scale = round(full_size[0] / image.width)  # of a JPEG that was decoded smaller
         box = (0, 0, full_size[0] / scale, full_size[1] / scale)
-        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+        image = image.resize((width, height), RESAMPLING[interpolation], box=box)
     if crop is None:
         return image
     if min(image.size) < crop:

@@ -7,6 +7,7 @@ from pathlib import Path
 from exray.images.class_names import NO_NAMES
 from exray.images.decoded import DecodedImages, check_limit, decode_listing
 from exray.images.decoding import check_geometry
+from exray.images.interpolation import Interpolation
 from exray.images.layouts.detection import FILE_SUFFIXES, list_images
 from exray.images.samples import SampleSet
 
@@ -22,6 +23,7 @@ def load_samples(
     num_classes: int | None = None,
     class_indices: Mapping[str, int] = NO_NAMES,
     exif_orientation: bool = False,
+    interpolation: Interpolation = "bilinear",
 ) -> SampleSet:
     """The clean images at a place, by class; what the user should know is logged as a warning.
 
@@ -35,6 +37,7 @@ def load_samples(
         class_indices: The index of each class by the classifier's own names, by which folders may
             be named.
         exif_orientation: Whether images are turned as their EXIF orientation says.
+        interpolation: Of the resizing.
 
     Raises:
         ValueError: If the images cannot be read, differ in size, or do not fit the classes.
@@ -46,6 +49,7 @@ def load_samples(
         crop=crop,
         limit_per_class=limit_per_class,
         exif_orientation=exif_orientation,
+        interpolation=interpolation,
     )
     loaded = decoded.labelled(num_classes, class_indices=class_indices)
     for warning in loaded.warnings:
@@ -69,6 +73,7 @@ def decode_clean_images(
     crop: int | None,
     limit_per_class: int | None,
     exif_orientation: bool = False,
+    interpolation: Interpolation = "bilinear",
 ) -> DecodedImages:
     """The clean images at a path, decoded once; ``labelled`` makes them a classifier's samples.
 
@@ -78,6 +83,7 @@ def decode_clean_images(
         crop: Side of the centre crop, in pixels; None for none.
         limit_per_class: At most so many images per class; None for all.
         exif_orientation: Whether images are turned as their EXIF orientation says.
+        interpolation: Of the resizing.
 
     Raises:
         ValueError: If the images cannot be found or read, or differ in size.
@@ -90,4 +96,5 @@ def decode_clean_images(
         crop=crop,
         limit_per_class=limit_per_class,
         exif_orientation=exif_orientation,
+        interpolation=interpolation,
     )

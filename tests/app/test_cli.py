@@ -65,7 +65,8 @@ def test_flags_are_values_of_the_configuration(configs, tmp_path):
     model.write_bytes(b"")
     words = ["--architecture", "plain_cnn", "--num-classes", "5", "--size", "40", "--crop", "32"]
     words += ["--mean", "0.5,0.4,0.3", "--std", "0.25,0.25,0.25", "--scaling", "min_max"]
-    words += ["--channels", "bgr", "--layout", "channels_last"]
+    words += ["--channels", "bgr", "--layout", "channels_last", "--interpolation", "bicubic"]
+    words += ["--class-order", "string", "--batch-statistics", "images"]
     words += ["--scanner", "k_arm", "--judge", "l2", "--layer", "conv2", "--device", "cpu"]
     assert exray("scan", model, "--images", tmp_path, *words, "--seed", "3", "--threads", "2") == 0
     (config,) = configs
@@ -73,6 +74,8 @@ def test_flags_are_values_of_the_configuration(configs, tmp_path):
     assert (config.dataset.preprocess.size, config.dataset.preprocess.crop) == (40, 32)
     assert config.dataset.preprocess.channels == "bgr"
     assert config.dataset.preprocess.layout == "channels_last"
+    assert config.dataset.preprocess.interpolation == "bicubic"
+    assert (config.dataset.class_order, config.dataset.batch_statistics) == ("string", "images")
     assert (config.dataset.preprocess.scaling, config.dataset.num_classes) == ("min_max", 5)
     assert (config.scanner.name, config.judge.name) == ("k_arm", "l2")
     assert (config.layer.name, config.judge.engine.layer) == ("conv2", "conv2")
@@ -210,3 +213,10 @@ def test_help_comes_at_once(words):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0
     assert ran.stdout.endswith("[]\n")
+
+
+def test_no_statistics_can_be_told(configs, tmp_path):
+    model = tmp_path / "m.pt"
+    model.write_bytes(b"")
+    assert exray("scan", model, "--images", tmp_path, "--mean", "none", "--std", "none") == 0
+    assert (configs[0].dataset.preprocess.mean, configs[0].dataset.preprocess.std) == ([], [])

@@ -151,6 +151,18 @@ def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_pa
         (["dataset.preprocess.std=[0.5,0,1]"], "preprocess.std must hold positive numbers"),
         (["dataset.preprocess.mean=[1,2]"], "dataset.preprocess.mean must hold three numbers, one"),
         (
+            ["dataset.class_order=reverse"],
+            "class_order must be one of index, string, one_based, one_based_string",
+        ),
+        (
+            ["dataset.batch_statistics=own"],
+            "batch_statistics must be one of stored, images; got 'own'",
+        ),
+        (
+            ["dataset.preprocess.interpolation=cubic"],
+            "interpolation must be one of bilinear, bicubic, nearest, box",
+        ),
+        (
             ["dataset.preprocess.scaling=half"],
             "preprocess.scaling must be one of unit, min_max, byte; got 'half'",
         ),

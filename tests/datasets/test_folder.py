@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 
 import keras_files as keras
 import numpy as np
@@ -383,6 +384,45 @@ def test_a_keras_file_needs_no_name_and_one_that_is_no_chain_says_which_layer(
     named = loaded(source(model=str(path)))
     assert named.classifier.accuracy(named.samples.images, named.samples.labels) == 1
     assert "fitted by their order" in named.warnings[0]
+
+
+def test_folders_are_counted_as_they_are_said_to_be(source, folder):
+    images = folder / "images"
+    for label in (2, 1, 0):
+        (images / str(label)).rename(images / str(label + 1))
+    model = loaded(source(class_order="one_based"))
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    assert model.warnings == ()
+    for path in (images / "2").iterdir():
+        path.unlink()
+    (images / "2").rmdir()
+    with pytest.raises(ValueError, match=r"counted from 1, set dataset.class_order=one_based"):
+        loaded(source())
+
+
+def test_files_can_be_read_again_at_another_size(source):
+    sized = FolderPreprocess(size=12, crop=None, mean=(), std=(), scaling="unit")
+    files = loaded(source(preprocess=sized)).files
+    assert files.geometry == sized.geometry
+    assert files.read(files.geometry).images.shape == (6, 3, 12, 12)
+    nearest = replace(files.geometry, interpolation="nearest", size=8)
+    again = files.read(nearest)
+    assert again.images.shape == (6, 3, 8, 8)
+    assert again.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_batch_norms_can_take_the_images_statistics(source, folder):
+    network = build("plain_cnn", num_classes=3).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean += 5
+    torch.save(network.state_dict(), folder / "model.pt")
+    stored = loaded(source(None, architecture="plain_cnn"))
+    taken = loaded(source(None, architecture="plain_cnn", batch_statistics="images"))
+    images = stored.samples.images
+    assert torch.allclose(stored.classifier.predict(images), network(images), atol=1e-5)
+    expected = network.train()(images)
+    assert torch.allclose(taken.classifier.predict(images), expected, atol=0.3)
 
 
 def named(folder, names):

@@ -235,3 +235,13 @@ def test_damaged_bytes_raise_nothing_but_value_errors():
             assert image.shape == (3, 8, 8)
             assert image.min() >= 0
             assert image.max() <= 1
+
+
+def test_the_interpolation_is_the_one_asked_for(tmp_path):
+    pixels = np.tile(np.array([[0, 255], [255, 0]], dtype=np.uint8), (4, 4))
+    path = tmp_path / "board.png"
+    Image.fromarray(pixels).save(path)
+    nearest = read_image(path, size=4, crop=None, interpolation="nearest")
+    assert set(nearest.unique().tolist()) <= {0.0, 1.0}
+    averaged = read_image(path, size=4, crop=None, interpolation="box")
+    assert torch.allclose(averaged, torch.tensor(0.5), atol=0.01)

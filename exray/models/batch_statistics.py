@@ -1,0 +1,73 @@
+"""Networks whose batch norms are right with the statistics of a batch alone."""
+
+import copy
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from exray.models.classifier import Classifier
+
+BatchStatistics = Literal["stored", "images"]
+_BATCH = 64  # images at most whose statistics are taken together
+
+
+def has_batch_norms(network: nn.Module) -> bool:
+    """Whether a network normalises by batch norms.
+
+    Args:
+        network: Any.
+    """
+    return bool(_batch_norms(network))
+
+
+@torch.no_grad()
+def with_image_statistics(classifier: Classifier, images: Float[Tensor, "n c h w"]) -> Classifier:
+    """A classifier whose batch norms have the statistics of images in place of the stored ones.
+
+    Some networks are good in training mode alone, since the running averages in their file never
+    were those of their images. The averages are taken again, over batches of images in another
+    order than theirs.
+
+    Args:
+        classifier: Stays as it is.
+        images: Clean ones, of all classes.
+
+    Raises:
+        ValueError: If its network has no batch norm, or cannot be copied.
+
+    Example:
+        >>> from exray.models.classifier import Preprocessing
+        >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
+        >>> images = torch.rand(8, 3, 2, 2) + 5
+        >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="shifted")
+        >>> bool(with_image_statistics(classifier, images)(images).mean().abs() < 1e-4)
+        True
+    """
+    if not has_batch_norms(classifier.network):
+        raise ValueError(
+            f"batch statistics need a batch norm, and {classifier.name} has none; leave them"
+        )
+    network = copy.deepcopy(classifier.network)
+    norms = _batch_norms(network)
+    for norm in norms:
+        norm.track_running_stats = True
+        norm.register_buffer("num_batches_tracked", torch.tensor(0, device=images.device))
+        norm.register_buffer("running_mean", images.new_zeros(norm.num_features))
+        norm.register_buffer("running_var", images.new_ones(norm.num_features))
+        norm.momentum = None  # the plain average over all batches
+        norm.train()
+    other = classifier.around(network)
+    for norm in norms:
+        norm.train()  # a classifier puts its network into eval mode
+    stream = torch.Generator().manual_seed(0)
+    rows = torch.randperm(len(images), generator=stream).to(images.device)
+    for batch in torch.chunk(rows, -(-len(rows) // _BATCH)):
+        other(images[batch])
+    network.eval()
+    return other
+
+
+def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]

@@ -1,0 +1,43 @@
+"""Batch norms with the statistics of images."""
+
+import pytest
+import torch
+from torch import nn
+
+from exray.models.batch_statistics import has_batch_norms, with_image_statistics
+from exray.models.classifier import Classifier, Preprocessing
+
+
+def network_of(**options):
+    torch.manual_seed(1)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, **options), nn.ReLU(), nn.Conv2d(4, 5, 3),
+        nn.BatchNorm2d(5, **options), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, {"track_running_stats": False}, {"affine": False}])
+def test_the_logits_in_eval_mode_become_those_of_training(options):
+    network = network_of(**options)
+    if network[1].running_mean is not None:
+        network[1].running_mean += 7
+    classifier = Classifier(
+        network, Preprocessing(mean=(0.5,)), num_classes=5, name="small", temperature=2.0
+    )
+    images = torch.rand(40, 3, 6, 6)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    other = with_image_statistics(classifier, images)
+    assert not any(module.training for module in other.network.modules())
+    whole = network.train()(images - 0.5) / 2
+    torch.testing.assert_close(other(images), whole, rtol=0.05, atol=0.02)
+    torch.testing.assert_close(other(images[:1]), other(images)[:1])  # no batch any more
+    after = network.eval().state_dict()
+    assert set(before) == set(after)
+
+
+def test_a_network_without_batch_norms_is_refused():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    classifier = Classifier(network, Preprocessing(), num_classes=2, name="linear")
+    assert not has_batch_norms(network)
+    with pytest.raises(ValueError, match="need a batch norm, and linear has none; leave them"):
+        with_image_statistics(classifier, torch.rand(4, 3, 2, 2))

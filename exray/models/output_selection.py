@@ -56,7 +56,10 @@ class OutputPlace:
         """What the user should know about the choice, one sentence each."""
         said = []
         if self.path:
-            text = f"the network returns a {self.structure}; its {self} is taken for the logits"
+            text = (
+                f"the network's output is of type {self.structure}; its {self} is taken for the "
+                "logits"
+            )
             if self.others:
                 text += (
                     f", though {some(self.others)} might be; wrap it in a factory that returns the "

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from exray.datasets.base import Truth
 from exray.judges.base import JudgedTrigger
+from exray.pipeline.preprocessing_trials import Trial
 from exray.results.model_scan import ModelScan, Tensors
 from exray.results.provenance import Provenance
 from exray.results.records import ScanRecord, TriggerRecord
@@ -47,6 +48,7 @@ class ClassifierScan:
         class_names: Their names.
         clean_accuracy: On the clean samples, a fraction.
         temperature: What the classifier's logits were divided by.
+        trials: Other ways to read the images that were tried, best first.
         warnings: What the user should know about this verdict, one sentence each.
         seconds: Wall time per stage, as of :class:`exray.results.records.ScanRecord`.
         provenance: Code, machine, images and calibration behind it.
@@ -64,6 +66,7 @@ class ClassifierScan:
     seconds: Mapping[str, float]
     temperature: float = 1.0
     provenance: Provenance = field(default_factory=Provenance)
+    trials: tuple[Trial, ...] = ()
 
     def model_scan(
         self,
@@ -106,6 +109,7 @@ class ClassifierScan:
             seconds=dict(self.seconds),
             warnings=list(self.warnings),
             searches=[] if answer is None else [asdict(search) for search in answer.searches],
+            trials=[trial.to_dict() for trial in self.trials],
             look=dict(file_report or {}),
             truth={} if truth is None else truth.to_dict(),
             is_trojaned=None if truth is None else truth.is_trojaned,

@@ -10,7 +10,13 @@ from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.faults import network_fault
 from exray.models.temperature import fitted_temperature, is_usable
+from exray.pipeline.preprocessing_trials import Trial
 from exray.pipeline.settings import ScanSettings
+
+_MISREAD = (
+    "the preprocessing is probably wrong (scaling, mean, std, size, crop), or images and classes "
+    "do not match"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,6 +30,10 @@ class SampleSelection:
         inconclusive: Why the classifier cannot be scanned; empty where it can.
         unsearched: Why finding no injected trigger means nothing; empty where it does.
         temperature: What the classifier's logits are to be divided by; 1 where it is not fitted.
+        fault: What is wrong with the network's outputs, whichever images are chosen; empty for
+            nothing.
+        is_misread: Whether it cannot be scanned and gets too many images wrong.
+        trials: Other ways to read the images that were tried for that reason, best first.
     """
 
     samples: SampleSet | None
@@ -32,6 +42,9 @@ class SampleSelection:
     inconclusive: str = ""
     unsearched: str = ""
     temperature: float = 1.0
+    fault: str = ""
+    is_misread: bool = False
+    trials: tuple[Trial, ...] = ()
 
 
 def select_samples(
@@ -51,9 +64,21 @@ def select_samples(
     logits = classifier.predict(samples.images)
     is_right = logits.argmax(dim=1) == samples.labels
     accuracy = float(is_right.double().mean())
-    reason = _obstacle(classifier, samples, logits, accuracy, settings)
+    reason = _too_few_classes(samples)
     if reason:
         return SampleSelection(samples=None, accuracy=accuracy, remarks=(), inconclusive=reason)
+    fault = network_fault(classifier, samples.images, logits)
+    is_misread = accuracy < settings.min_clean_accuracy
+    if fault or is_misread:
+        low = f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; {_MISREAD}"
+        return SampleSelection(
+            samples=None,
+            accuracy=accuracy,
+            remarks=(),
+            inconclusive=fault or low,
+            fault=fault,
+            is_misread=is_misread,
+        )
     weak = _weak_classes(samples, is_right, settings.min_class_accuracy)
     keeps_all = settings.misclassified == "keep"
     usable = samples.select(_usable_rows(samples, is_right | keeps_all, weak))
@@ -79,26 +104,13 @@ def select_samples(
     )
 
 
-def _obstacle(
-    classifier: Classifier,
-    samples: SampleSet,
-    logits: Float[Tensor, "n k"],
-    accuracy: float,
-    settings: ScanSettings,
-) -> str:
-    """Why the classifier cannot be scanned whichever images are chosen; empty where it can."""
+def _too_few_classes(samples: SampleSet) -> str:
+    """Why the images are of too few classes; empty where they are not."""
     num_present = sum(count > 0 for count in samples.counts())
-    if num_present < 2:
-        what = "of one class alone" if num_present else "none"
-        return f"the clean images are {what}; a scan needs those of at least two classes"
-    fault = network_fault(classifier, samples.images, logits)
-    if fault or accuracy >= settings.min_clean_accuracy:
-        return fault
-    return (
-        f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; the "
-        "preprocessing is probably wrong (scaling, mean, std, size, crop), or images and "
-        "classes do not match"
-    )
+    if num_present >= 2:
+        return ""
+    what = "of one class alone" if num_present else "none"
+    return f"the clean images are {what}; a scan needs those of at least two classes"
 
 
 def _shortage(usable: SampleSet, settings: ScanSettings) -> str:

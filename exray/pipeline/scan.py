@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from exray.datasets.base import LoadedModel, ModelDataset
+from exray.images.geometry import ImageFiles
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, JudgedTrigger
 from exray.models.checkpoints.file_report import REPORT_ERROR, inspect_file
@@ -69,6 +70,7 @@ def scan_classifier(
     started: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    files: ImageFiles | None = None,
 ) -> ClassifierScan:
     """Triggers, judgements and verdict of one classifier, on the device where it is.
 
@@ -86,6 +88,7 @@ def scan_classifier(
         seed: Of torch's global generators during the scan; their state is restored after it.
             Scanners and judges draw from streams of their own seeds.
         progress: Called with the stage's name, the steps done and the steps in all.
+        files: Where the images can be read again, if the classifier gets them wrong.
 
     Raises:
         BusyError: If another process is inverting its triggers and ``wait`` is False.
@@ -93,7 +96,7 @@ def scan_classifier(
     """
     start = time.perf_counter() if started is None else started
     with _seeded(seed, classifier.device):  # a faulty network may draw from them
-        prepared = prepare(classifier, samples.to(classifier.device), settings)
+        prepared = prepare(classifier, samples.to(classifier.device), settings, files=files)
     classifier, selection = prepared.classifier, prepared.selection
     loaded = time.perf_counter()
     usable = selection.samples
@@ -200,6 +203,7 @@ def _scan_loaded(
         started=start,
         seed=seed,
         progress=progress,
+        files=model.files,
     )
 
 
@@ -249,6 +253,7 @@ def _inconclusive_scan(
         num_classes=classifier.num_classes,
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
+        trials=selection.trials,
         warnings=_warnings(warnings, selection, selection.inconclusive),
         seconds=dict.fromkeys(("load", "total"), seconds),
         provenance=of_scan(classifier, samples, judge),

@@ -90,6 +90,8 @@ class ScanRecord:
         warnings: What the user should know about this verdict, one sentence each.
         searches: What a scanner of several searches looked for, how hard and what came of it, a
             mapping each; a clean verdict says by them what it rests on.
+        trials: Other ways to read the images that were tried since the classifier got them wrong,
+            a mapping each of the settings and the accuracy they give, best first.
         error: The traceback of a failed scan.
         error_line: Its message in one line.
         look: Report of the static inspection of the model's file, by name; of a refused file too,
@@ -124,6 +126,7 @@ class ScanRecord:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     searches: list[dict[str, str | int | float | None]] = field(default_factory=list)
+    trials: list[dict[str, str | int | float]] = field(default_factory=list)
     error: str = ""
     error_line: str = ""
     look: dict[str, str | int] = field(default_factory=dict)

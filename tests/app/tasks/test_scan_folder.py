@@ -132,7 +132,7 @@ def test_a_network_by_a_librarys_name_is_scanned_on_folders_of_named_classes(
     assert record["architecture"] == name
 
 
-def test_the_wrong_classes_are_inconclusive_and_the_preprocessing_is_named(scanned, tmp_path):
+def test_the_wrong_classes_are_inconclusive_and_the_right_ones_are_named(scanned, tmp_path):
     images = tmp_path / "images"
     (images / "0").rename(images / "x")
     (images / "2").rename(images / "0")
@@ -141,7 +141,8 @@ def test_the_wrong_classes_are_inconclusive_and_the_preprocessing_is_named(scann
     ran, record = scanned()
     assert ran.status == 0
     assert ran.out == "model\tinconclusive\t0.5000\t0\t0\n"
-    assert "the preprocessing is probably wrong (scaling, mean, std," in record["warnings"][-1]
+    assert '{"class 0": 2, "class 1": 0, "class 2": 1}' in record["warnings"][-1]
+    assert record["trials"][0]["classes"] == "2,0,1"
 
 
 def test_odd_images_are_warned_about_in_the_record(scanned, tmp_path):

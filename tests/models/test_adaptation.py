@@ -33,6 +33,7 @@ def fit_of(network):
     return adapted(network.eval(), Preprocessing(), IMAGES)
 
 
+torch.manual_seed(0)
 KINDS = {
     "grey": Wrapped(channels=1),
     "alpha": Wrapped(channels=4),
@@ -42,7 +43,7 @@ KINDS = {
     "tuple": Wrapped(after=lambda x: (x, None)),
     "dict": Wrapped(after=lambda x: {"logits": x, "features": 2 * x}),
     "map": Wrapped(after=lambda x: x[:, :, None, None]),
-    "sigmoid": Wrapped(after=lambda x: (10 * x).sigmoid()),
+    "sigmoid": Wrapped(after=lambda x: (x - x.mean(dim=1, keepdim=True)).sigmoid()),
     "softmax": Wrapped(after=lambda x: x.softmax(dim=1)),
     "one logit": Wrapped(outputs=1),
     "flat logit": Wrapped(after=lambda x: x[:, 0], outputs=1),

@@ -40,7 +40,7 @@ def test_an_architecture_that_is_none_is_refused_with_similar_ones():
     ("changes", "said"),
     [
         ({"model": "/nowhere.pt"}, "must be a file; got '/nowhere.pt'; there is none of that name"),
-        ({"model": "FOLDER"}, "which is a folder"),
+        ({"model": "FOLDER/empty"}, "folder"),  # of models for scan, no file for run
         ({"images": "/nowhere"}, "must be a folder; got '/nowhere'; there is none of that name"),
         ({"images": "FOLDER/m.pt"}, "must be a folder of images by class, or a file in .csv"),
         ({"images": "FOLDER/empty"}, "must be a folder of images by class; '"),

@@ -80,7 +80,7 @@ class ModelFile:
         """
         if self.head.startswith(b"PK"):
             return FileForm.ZIP
-        if self.head.startswith(b"\x80"):
+        if self.head.startswith(b"\x80") and not _is_small_header(self.head):
             return FileForm.PICKLES
         if self.head.startswith(b"\x89HDF\r\n\x1a\n"):
             return FileForm.HDF5
@@ -132,3 +132,12 @@ class ModelFile:
             CheckpointError: If it is damaged, or holds what Keras does not write.
         """
         return read_keras(self.path)
+
+
+def _is_small_header(head: bytes) -> bool:
+    """Whether a file's start is the length of a safetensors header, which may look like a pickle's.
+
+    One header in 256 has the length's first byte in common with pickles. Of what may follow it in a
+    pickle, only a float (G) can be followed by five zeros.
+    """
+    return head[8:9] == b"{" and head[3:8] == bytes(5) and head[2:3] != b"G"

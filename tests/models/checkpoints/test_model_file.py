@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from exray.errors import CheckpointError
@@ -63,3 +64,14 @@ def test_what_cannot_be_read_is_refused_at_first_use(tmp_path):
         file = ModelFile(tmp_path / name)
         with pytest.raises(CheckpointError, match=message):
             file.head  # noqa: B018 - the access is what reads
+
+
+def test_a_header_whose_length_starts_as_a_pickle_does_is_no_pickle(tmp_path):
+    """One safetensors file in 256."""
+    state = {"a": torch.ones(2)}
+    for length in range(400):
+        save_file(state, tmp_path / "m.bin", metadata={"note": "x" * length})
+        if (tmp_path / "m.bin").read_bytes()[0] == 0x80:
+            assert ModelFile(tmp_path / "m.bin").form is FileForm.SAFETENSORS
+            return
+    raise AssertionError("no header is of such a length")

@@ -21,7 +21,7 @@ from omegaconf.errors import (
 )
 
 from exray.app.config import TASK_NAMES, RootConfig, settle_fast_values
-from exray.app.newcomer_checks import check_architecture_name, check_file, check_images
+from exray.app.newcomer_checks import check_architecture_name, check_images, check_model
 from exray.app.path_words import quoted, quoted_paths
 from exray.pipeline.sharding import parse_shard, require_limit
 
@@ -172,7 +172,7 @@ def _check_root(config: DictConfig) -> None:
 
 def _check_typed_names(dataset: DictConfig) -> None:
     """Refuses a stranger's files and architecture that do not exist, before torch is imported."""
-    check_file(str(dataset.model), "dataset.model")
+    check_model(str(dataset.model), "dataset.model")
     check_images(str(dataset.images), "dataset.images")
     if dataset.architecture is not None:
         check_architecture_name(str(dataset.architecture), "dataset.architecture")

@@ -26,6 +26,26 @@ def check_file(path: str, parameter: str) -> None:
         raise ValueError(f"{parameter} must be a file; got {path!r}{there}")
 
 
+def check_model(path: str, parameter: str) -> None:
+    """Refuses what is neither a file nor a folder as model hubs store one.
+
+    Args:
+        path: What was typed.
+        parameter: What it was typed for.
+
+    Raises:
+        ValueError: If there is nothing of that name, or a folder without ``config.json``.
+    """
+    folder = Path(path)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{parameter} must be a file, or a folder as model hubs store it; got {path!r}, a "
+            "folder without config.json; name the checkpoint inside it"
+        )
+    if not folder.is_dir():
+        check_file(path, parameter)
+
+
 def check_images(path: str, parameter: str) -> None:
     """Refuses what can hold no clean images: an empty folder, a model's file, a single image.
 

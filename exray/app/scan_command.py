@@ -12,6 +12,7 @@ from exray.app.newcomer_checks import (
     check_factory,
     check_file,
     check_images,
+    check_model,
 )
 from exray.app.path_words import at_home
 from exray.presets.conf import conf_folder, option_names
@@ -183,7 +184,7 @@ def check_values(values: Mapping[str, object]) -> None:
         ValueError: Which, and what it must be.
     """
     checks = {
-        "dataset.model": check_file,
+        "dataset.model": check_model,
         "dataset.images": check_images,
         "dataset.architecture": check_architecture_name,
         "dataset.factory": check_factory,

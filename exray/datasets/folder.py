@@ -1,6 +1,7 @@
 """A stranger's model file with a folder of clean images."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from exray.datasets.base import LoadedModel
@@ -20,6 +21,8 @@ from exray.models.batch_statistics import (
 )
 from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import file_sha256, holds_network
+from exray.models.hub.classifier import check_without_code, is_hub_folder
+from exray.models.hub.folder import HubFolder
 from exray.models.loading import DESCRIBE_NETWORK, WEIGHTS_ALONE, check_description, load_network
 
 
@@ -30,8 +33,8 @@ class FolderDataset(SingleModelDataset):
 
     Args:
         name: What records call it.
-        model: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), or a pickled network of
-            torch's and torchvision's layers.
+        model: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), a pickled network of
+            torch's and torchvision's layers, or a folder as model hubs store it.
         images: Folder with one subfolder per class, or another layout that
             :func:`exray.images.layouts.detection.list_images` knows.
         architecture: Name of the network; None where there is a factory, or the file holds the
@@ -64,10 +67,11 @@ class FolderDataset(SingleModelDataset):
         class_order: ClassOrder = "index",
         batch_statistics: BatchStatistics = "stored",
     ) -> None:
-        super().__init__(name=name, model=Path(model), model_id=Path(model).stem)
+        path = Path(model)
+        super().__init__(name=name, model=path, model_id=path.name if path.is_dir() else path.stem)
         self.images = Path(images)
-        if not self.model.is_file():
-            raise ValueError(f"model must be a file; {model!r} is none")
+        if not self.model.is_file() and not is_hub_folder(self.model):
+            raise ValueError(f"model must be a file or a hub's folder; {model!r} is neither")
         if not are_clean_images(self.images):
             raise ValueError(f"images must be a folder; {images!r} is none")
         check_description(architecture, factory)
@@ -91,13 +95,16 @@ class FolderDataset(SingleModelDataset):
         """
         if self.factory is not None:
             network_from_factory(self.factory)
+        elif self.model.is_dir():
+            check_without_code(HubFolder(self.model))
         elif self.architecture is None and not holds_network(self._file):
             raise CheckpointError(self.model, WEIGHTS_ALONE, DESCRIBE_NETWORK)
 
     def fingerprint(self) -> str:
-        """Hash of the model file, the factory's file, and of what is read of the images."""
+        """Hash of the model's files, the factory's file, and of what is read of the images."""
         factory = [] if self.factory is None else [Path(self.factory.rpartition(":")[0])]
-        lines = [file_sha256(path) for path in (self.model, *factory) if path.is_file()]
+        model = HubFolder(self.model).files() if self.model.is_dir() else [self.model]
+        lines = [file_sha256(path) for path in (*model, *factory) if path.is_file()]
         lines.append(images_fingerprint(self.images, limit_per_class=self.limit_per_class))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -115,22 +122,24 @@ class FolderDataset(SingleModelDataset):
             factory=self.factory,
             num_classes=self.num_classes,
         )
-        geometry = self.preprocess.geometry
+        preprocess, remark = self.preprocess.completed(network.declared)
+        geometry = preprocess.geometry
         decoded = self._decoded(geometry)
-        classifier = network.classifier(self.preprocess.preprocessing, decoded.images)
+        classifier = network.classifier(preprocess.preprocessing, decoded.images)
         num_classes = classifier.num_classes
-        labelled = self._labelled(decoded, num_classes)
+        labelled = self._labelled(decoded, num_classes, network.class_indices)
         if self.batch_statistics == "images":
             classifier = with_image_statistics(classifier, labelled.samples.images)
 
         def read(other: Geometry) -> SampleSet:
-            return self._labelled(self._decoded(other), num_classes).samples
+            again = self._decoded(other)
+            return self._labelled(again, num_classes, network.class_indices).samples
 
         return LoadedModel(
             classifier=classifier,
             samples=labelled.samples,
             architecture=classifier.name,
-            warnings=(*classifier.warnings, *labelled.warnings),
+            warnings=(*classifier.warnings, *((remark,) if remark else ()), *labelled.warnings),
             files=ImageFiles(geometry=geometry, read=read),
         )
 
@@ -145,7 +154,9 @@ class FolderDataset(SingleModelDataset):
             interpolation=geometry.interpolation,
         )
 
-    def _labelled(self, decoded: DecodedImages, num_classes: int) -> LabelledSamples:
+    def _labelled(
+        self, decoded: DecodedImages, num_classes: int, class_indices: Mapping[str, int]
+    ) -> LabelledSamples:
         """The images under the classifier's classes, in the order in which folders are counted."""
         if self.class_order != "index":
             loaded = decoded.labelled(num_classes + 1)
@@ -153,7 +164,7 @@ class FolderDataset(SingleModelDataset):
             said = (text for text in loaded.warnings if "without images" not in text)
             return LabelledSamples(samples=samples, warnings=tuple(said))
         try:
-            return decoded.labelled(num_classes)
+            return decoded.labelled(num_classes, class_indices=class_indices)
         except ValueError as error:
             raise ValueError(f"{error}{_counted_from_one(decoded, num_classes)}") from error
 

@@ -23,7 +23,16 @@ from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
+from exray.models.declared_input import DeclaredInput
 from exray.models.fitted_architecture import build_fitted
+from exray.models.hub.classifier import (
+    class_indices,
+    declared_input,
+    folder_report,
+    read_hub_folder,
+)
+from exray.models.hub.folder import HubFolder
+from exray.models.hub.timm_networks import declared_by_timm
 from exray.models.input_fit import runs
 
 Factory = str | Callable[[], nn.Module]
@@ -48,12 +57,16 @@ class LoadedNetwork:
         name: The factory's function, the architecture, or the network's class.
         file_report: What the static inspection of its file reported; empty without a file.
         warnings: What the user should know about how it was read, one sentence each.
+        class_indices: The index of each class that its publisher named; empty without names.
+        declared: How images become its input by its publisher's word; None where nobody says.
     """
 
     network: nn.Module
     name: str
     file_report: Mapping[str, str | int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    class_indices: Mapping[str, int] = field(default_factory=dict)
+    declared: DeclaredInput | None = None
 
     def classifier(
         self, preprocessing: Preprocessing, example: Float[Tensor, "n c h w"]
@@ -85,7 +98,7 @@ def load_classifier(
     architecture: str | None = None,
     factory: Factory | None = None,
     num_classes: int | None = None,
-    preprocessing: Preprocessing = _PLAIN,
+    preprocessing: Preprocessing | None = None,
     example: Float[Tensor, "n c h w"] | None = None,
 ) -> Classifier:
     """The classifier in a model file, or around a network in memory.
@@ -96,12 +109,13 @@ def load_classifier(
 
     Args:
         path: A state dict (``.pt``, ``.pth``, ``.safetensors``, ``.h5``), a pickled network of
-            torch's and torchvision's layers, or an ``nn.Module``.
+            torch's and torchvision's layers, a folder as model hubs store it, or an ``nn.Module``.
         architecture: Name of the network whose weights the file holds; see
             :func:`exray.models.architectures.registry.build`.
         factory: Function that builds it, or ``FILE.py:function``. The caller vouches for it.
         num_classes: Number of classes of a network built by name; None reads it from its weights.
-        preprocessing: Turns images in [0, 1] into what the network takes.
+        preprocessing: Turns images in [0, 1] into what the network takes; None takes the mean and
+            std that the folder or timm declares, or none.
         example: A few images in [0, 1] at the network's size, on which its outputs are checked;
             None tries noise of common sizes.
 
@@ -116,7 +130,10 @@ def load_classifier(
         5
     """
     loaded = load_network(path, architecture=architecture, factory=factory, num_classes=num_classes)
-    images = _noise(loaded.network, preprocessing) if example is None else example
+    if preprocessing is None:
+        preprocessing = _PLAIN if loaded.declared is None else loaded.declared.preprocessing
+    side = None if loaded.declared is None else loaded.declared.side
+    images = _noise(loaded.network, preprocessing, side) if example is None else example
     return loaded.classifier(preprocessing, images)
 
 
@@ -131,7 +148,8 @@ def load_network(
     """The network in a model file, or a frozen copy of one in memory, without running it.
 
     Args:
-        path: See :func:`load_classifier`; a file that has been inspected is not parsed again.
+        path: See :func:`load_classifier`; a file that has been inspected is not parsed again. A
+            folder with ``config.json`` describes its own network, unless the caller does.
         architecture: Likewise.
         factory: Likewise.
         num_classes: Likewise.
@@ -148,6 +166,8 @@ def load_network(
         return LoadedNetwork(network=_frozen_copy(path), name=type(path).__name__)
     check_description(architecture, factory)
     file = path if isinstance(path, ModelFile) else ModelFile(Path(path))
+    if file.path.is_dir():
+        return _load_folder(HubFolder(file.path), architecture, factory, num_classes)
     report, checkpoint, path = inspect_file(file), read_checkpoint(file), file.path
     network, said = _described(checkpoint, path, architecture, factory, num_classes)
     if network is None:
@@ -157,7 +177,51 @@ def load_network(
         load_state(network, state_for(network, checkpoint, path), path)
         name = _name(architecture, factory)
         warnings = (*(() if checkpoint.network is not None else checkpoint.remarks), *said)
-    return LoadedNetwork(network=network.eval(), name=name, file_report=report, warnings=warnings)
+    return LoadedNetwork(
+        network=network.eval(),
+        name=name,
+        file_report=report,
+        warnings=warnings,
+        declared=_declared(architecture),
+    )
+
+
+def _load_folder(
+    folder: HubFolder,
+    architecture: str | None,
+    factory: Factory | None,
+    num_classes: int | None,
+) -> LoadedNetwork:
+    """The network in a hub's folder: its own, or the caller's with the folder's weights."""
+    report = folder_report(folder)
+    if architecture is None and factory is None:
+        found = read_hub_folder(folder)
+        return LoadedNetwork(
+            network=found.network,
+            name=found.name,
+            file_report=report,
+            warnings=found.remarks,
+            class_indices=found.class_indices,
+            declared=found.declared,
+        )
+    checkpoint = Checkpoint(state=folder.state())
+    network, said = _described(checkpoint, folder.path, architecture, factory, num_classes)
+    assert network is not None
+    load_state(network, checkpoint.state, folder.path)
+    return LoadedNetwork(
+        network=network.eval(),
+        name=_name(architecture, factory),
+        file_report=report,
+        warnings=(*folder.remarks, *said),
+        class_indices=class_indices(folder.config),
+        declared=declared_input(folder),
+    )
+
+
+def _declared(architecture: str | None) -> DeclaredInput | None:
+    """What timm says of a network of its own."""
+    library, _, name = (architecture or "").partition("/")
+    return declared_by_timm(name) if library == "timm" else None
 
 
 def check_description(architecture: str | None, factory: Factory | None) -> None:
@@ -222,13 +286,13 @@ def _frozen_copy(network: nn.Module) -> nn.Module:
         ) from error
 
 
-def _noise(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
-    """Noise of the first common size that the network runs on."""
+def _noise(network: nn.Module, preprocessing: Preprocessing, declared: int | None) -> Tensor:
+    """Noise of the declared size, or of the first common one that the network runs on."""
     stream = torch.Generator().manual_seed(0)
     first = next(network.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     for tries_batch_sizes in (False, True):
-        for side in _SIDES:
+        for side in _SIDES if declared is None else (declared, *_SIDES):
             images = torch.rand(2, 3, side, side, generator=stream).to(device)
             if runs(network, preprocessing, images, tries_batch_sizes=tries_batch_sizes):
                 return images

@@ -4,6 +4,7 @@ import pickle
 import shutil
 from dataclasses import replace
 
+import hub_folders
 import keras_files as keras
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_the_count_of_classes_of_a_named_network_may_be_told(source, folder):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": "nowhere"}, "model must be a file; 'nowhere' is none"),
+        ({"model": "nowhere"}, "model must be a file or a hub's folder; 'nowhere' is neither"),
         ({"limit_per_class": 0}, "limit_per_class must be >= 1 or null; got 0"),
         ({"images": "nowhere"}, "images must be a folder; 'nowhere' is none"),
         (
@@ -423,6 +424,33 @@ def test_batch_norms_can_take_the_images_statistics(source, folder):
     assert torch.allclose(stored.classifier.predict(images), network(images), atol=1e-5)
     expected = network.train()(images)
     assert torch.allclose(taken.classifier.predict(images), expected, atol=0.3)
+
+
+def test_a_hubs_folder_says_all_but_the_images(tmp_path):
+    pytest.importorskip("transformers")
+    hub_folders.transformers_folder(tmp_path / "convnext", "convnext")
+    hub_folders.image_folders(tmp_path / "images", num_per_class=2)
+    nothing = FolderPreprocess(size=None, crop=None, mean=None, std=None, scaling=None)
+    dataset = FolderDataset(
+        name="folder",
+        model=str(tmp_path / "convnext"),
+        images=str(tmp_path / "images"),
+        architecture=None,
+        factory=None,
+        num_classes=None,
+        preprocess=nothing,
+        limit_per_class=2,
+    )
+    dataset.check()
+    loaded = dataset.load(dataset.model_ids()[0])
+    assert dataset.model_ids() == ("convnext",)
+    assert loaded.samples.class_names == hub_folders.NAMES
+    assert loaded.samples.counts() == [2, 2, 2, 2]
+    assert loaded.classifier.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert any("as preprocessor_config.json says" in warning for warning in loaded.warnings)
+    before = dataset.fingerprint()
+    (tmp_path / "convnext" / "preprocessor_config.json").write_text("{}")
+    assert dataset.fingerprint() != before
 
 
 def named(folder, names):

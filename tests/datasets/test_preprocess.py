@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from exray.datasets.preprocess import FolderPreprocess
+from exray.models.declared_input import DeclaredInput
 
 
 def test_the_mean_of_another_number_of_channels_is_refused():
@@ -47,3 +48,24 @@ def test_what_no_preprocessing_takes_is_refused_with_the_settings(values, messag
         FolderPreprocess(
             **{"size": None, "crop": None, "mean": (), "std": (), "scaling": "unit", **values}
         )
+
+
+DECLARED = DeclaredInput(source="timm", size=256, crop=224, mean=(0.5,), std=(0.25,))
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "mean", "said"),
+    [
+        ({}, 256, (0.5,), "size 256, crop 224, bilinear, mean 0.5, std 0.25: as timm says"),
+        ({"size": 32}, 32, (0.5,), "mean 0.5, std 0.25: as timm says"),
+        ({"crop": 32}, None, (0.5,), "mean 0.5, std 0.25: as timm says"),
+        ({"scaling": "byte"}, 256, None, "size 256, crop 224, bilinear: as timm says"),
+        ({"mean": ()}, 256, (), "size 256, crop 224, bilinear: as timm says"),
+        ({"size": 32, "std": (0.1,)}, 32, None, ""),
+    ],
+)
+def test_what_nobody_gave_is_what_is_declared(given, size, mean, said):
+    nothing = {"size": None, "crop": None, "mean": None, "std": None, "scaling": None}
+    settings, sentence = FolderPreprocess(**nothing | given).completed(DECLARED)
+    assert (settings.size, settings.mean, sentence) == (size, mean, said)
+    assert FolderPreprocess(**nothing | given).completed(None)[1] == ""

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from exray.app.newcomer_checks import check_not_saved_model
+
 STDIN = "-"
 HUB_CONFIG = "config.json"  # a folder that holds one is a single model
 SUFFIXES = frozenset(
@@ -84,6 +86,7 @@ def _models_at(path: str) -> list[str]:
     place = Path(path)
     if not place.is_dir() or is_hub_folder(place):
         return [path]
+    check_not_saved_model(place, "FILE")
     models = sorted(_inside(place))
     if not models:
         raise ValueError(

@@ -37,13 +37,33 @@ def check_model(path: str, parameter: str) -> None:
         ValueError: If there is nothing of that name, or a folder without ``config.json``.
     """
     folder = Path(path)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ValueError(
-            f"{parameter} must be a file, or a folder as model hubs store it; got {path!r}, a "
-            "folder without config.json; name the checkpoint inside it"
-        )
     if not folder.is_dir():
         check_file(path, parameter)
+        return
+    check_not_saved_model(folder, parameter)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{parameter} must be a file, or a folder as model hubs store it; {path!r} holds no "
+            "config.json; name the checkpoint inside it"
+        )
+
+
+def check_not_saved_model(folder: Path, parameter: str) -> None:
+    """Refuses TensorFlow's SavedModel.
+
+    Args:
+        folder: What was typed.
+        parameter: What it was typed for.
+
+    Raises:
+        ValueError: If it is one; says what to convert it with.
+    """
+    if (folder / "saved_model.pb").is_file():
+        raise ValueError(
+            f"{parameter} must be a model; {str(folder)!r} is TensorFlow's SavedModel, a "
+            "program; save it again with model.save('m.h5'), or convert it with python -m "
+            f"tf2onnx.convert --saved-model {folder} --output m.onnx"
+        )
 
 
 def check_images(path: str, parameter: str) -> None:

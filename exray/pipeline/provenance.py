@@ -14,10 +14,12 @@ from pathlib import Path
 import torch
 
 from exray.datasets.base import ModelDataset
+from exray.errors import CheckpointError
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge
 from exray.models.checkpoints.reader import file_sha256
 from exray.models.classifier import Classifier, Preprocessing
+from exray.models.hub.folder import HubFolder
 from exray.results.provenance import Plain, Provenance
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -44,17 +46,19 @@ def software(*, device: torch.device, command: str = "") -> Provenance:
 
 
 def path_sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files with their names; empty if it cannot be read.
+    """SHA-256 of a file, or of the names and content of the files that a hub's folder is read from.
 
     Args:
         path: The file or folder.
+
+    Returns:
+        In hexadecimal; empty if it cannot be read, or a name in it leads out of the folder.
     """
     try:
         if not path.is_dir():
             return file_sha256(path)
-        files = sorted(inside for inside in path.rglob("*") if inside.is_file())
-        lines = [f"{file.relative_to(path)} {file_sha256(file)}" for file in files]
-    except OSError:
+        lines = [f"{file.name} {file_sha256(file)}" for file in HubFolder(path).files()]
+    except (OSError, CheckpointError):
         return ""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

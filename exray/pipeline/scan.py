@@ -19,6 +19,8 @@ from exray.images.samples import SampleSet
 from exray.judges.base import Judge, JudgedTrigger
 from exray.models.checkpoints.file_report import REPORT_ERROR, inspect_file
 from exray.models.classifier import Classifier
+from exray.models.hub.classifier import folder_report
+from exray.models.hub.folder import HubFolder
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.preparation import prepare
 from exray.pipeline.provenance import of_failure, of_scan, path_sha256
@@ -225,7 +227,8 @@ def _true_images(source: ModelDataset, model_id: str, scan: ClassifierScan) -> T
 def _file_report(source: ModelDataset, model_id: str) -> dict[str, str | int]:
     """What a file that could not be loaded is made of, as far as it can be inspected."""
     try:
-        return dict(inspect_file(source.model_file(model_id)))
+        path = source.model_file(model_id)
+        return dict(folder_report(HubFolder(path)) if path.is_dir() else inspect_file(path))
     except Exception as error:  # the report informs; loading says what is wrong
         return {REPORT_ERROR: type(error).__name__}
 

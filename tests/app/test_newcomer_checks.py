@@ -40,7 +40,8 @@ def test_an_architecture_that_is_none_is_refused_with_similar_ones():
     ("changes", "said"),
     [
         ({"model": "/nowhere.pt"}, "must be a file; got '/nowhere.pt'; there is none of that name"),
-        ({"model": "FOLDER/empty"}, "folder"),  # of models for scan, no file for run
+        ({"model": "FOLDER/empty"}, "holds no config.json"),
+        ({"model": "FOLDER/saved"}, "is TensorFlow's SavedModel, a program; save it again"),
         ({"images": "/nowhere"}, "must be a folder; got '/nowhere'; there is none of that name"),
         ({"images": "FOLDER/m.pt"}, "must be a folder of images by class, or a file in .csv"),
         ({"images": "FOLDER/empty"}, "must be a folder of images by class; '"),
@@ -52,6 +53,8 @@ def test_an_architecture_that_is_none_is_refused_with_similar_ones():
 def test_a_newcomers_mistake_imports_nothing_slow(tmp_path, command, changes, said):
     (tmp_path / "m.pt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
     values = {"model": str(tmp_path / "m.pt"), "images": str(tmp_path)} | changes
     values = {key: value.replace("FOLDER", str(tmp_path)) for key, value in values.items()}
     flag = [values.pop("flag")] if "flag" in values else []

@@ -40,12 +40,17 @@ def test_an_installed_package_has_no_commit(monkeypatch, tmp_path):
     provenance._commit.cache_clear()
 
 
-def test_a_file_has_its_own_hash_and_a_folder_that_of_names_and_contents(tmp_path):
+def test_a_file_has_its_own_hash_and_a_hubs_folder_that_of_names_and_contents(tmp_path):
     file = tmp_path / "a.pt"
     file.write_bytes(b"weights")
     assert path_sha256(file) == hashlib.sha256(b"weights").hexdigest()
+    assert path_sha256(tmp_path) == ""
+    (tmp_path / "config.json").write_text("{}")
+    file.rename(tmp_path / "pytorch_model.bin")
     before = path_sha256(tmp_path)
-    file.rename(tmp_path / "b.pt")
+    (tmp_path / "README.md").write_text("not read")
+    assert path_sha256(tmp_path) == before
+    (tmp_path / "config.json").write_text("{ }")
     assert path_sha256(tmp_path) not in ("", before)
     assert path_sha256(tmp_path / "nowhere") == ""
 

@@ -1,4 +1,4 @@
-"""The three failures that callers tell apart, each built from the object it is about."""
+"""The four failures that callers tell apart, each built from the object it is about."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,3 +57,21 @@ class RecordError(ValueError):
 
     def __init__(self, path: Path, problem: str, way_out: str) -> None:
         super().__init__(f"{path} {problem}; {way_out}")
+
+
+class StorageError(ValueError):
+    """A disk takes no more: it is full, read-only, or not ours to write to.
+
+    Args:
+        path: What could not be written.
+        reason: The system's words.
+
+    Example:
+        >>> str(StorageError(Path("results"), "No space left on device"))
+        'results cannot be written: No space left on device; the same command goes on once it can'
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {reason}; the same command goes on once it can"
+        )

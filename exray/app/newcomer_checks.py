@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from exray.storage.remote_files import is_url
+
 _NETWORKS = Path(__file__).resolve().parents[1] / "models" / "architectures"
 _REGISTERED = re.compile(r"^@register_model\b[^\n]*\n(?:(?!def )[^\n]*\n)*?def (\w+)", re.MULTILINE)
 _NUM_SIMILAR = 3
 
 
 def check_file(path: str, parameter: str) -> None:
-    """Refuses what is no file.
+    """Refuses what is no file; a URL is looked up later.
 
     Args:
         path: What was typed.
@@ -21,7 +23,7 @@ def check_file(path: str, parameter: str) -> None:
     Raises:
         ValueError: If there is nothing of that name, or a folder.
     """
-    if not Path(path).is_file():
+    if not (is_url(path) or Path(path).is_file()):
         there = ", which is a folder" if Path(path).is_dir() else "; there is none of that name"
         raise ValueError(f"{parameter} must be a file; got {path!r}{there}")
 
@@ -78,6 +80,8 @@ def check_images(path: str, parameter: str) -> None:
     """
     from exray.images.layouts.detection import FILE_SUFFIXES  # needs numpy, and no torch
 
+    if is_url(path):  # looked up later
+        return
     place = Path(path)
     if not place.exists():
         raise ValueError(f"{parameter} must be a folder; got {path!r}; there is none of that name")

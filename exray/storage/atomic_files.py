@@ -1,17 +1,45 @@
 """Files that are complete or absent, whenever a process is killed."""
 
 import contextlib
+import errno
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from exray.errors import StorageError
 from exray.storage.plain_json import to_json
 
 TEMPORARY_PREFIX = ".tmp-"
+_REFUSALS = (
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+)
 STALE_SECONDS = 600.0  # a write takes seconds, so older temporaries belong to a killed run
+
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turns what a full or read-only disk refuses into one error that names the place.
+
+    Args:
+        place: What is written while the block runs; its drafts have other names.
+
+    Raises:
+        StorageError: If the disk refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise StorageError(place, os.strerror(error.errno)) from error
 
 
 @contextlib.contextmanager
@@ -28,14 +56,20 @@ def temporary_folder(root: Path) -> Iterator[Path]:
 def clear_leftovers(root: Path) -> None:
     """Remove the temporary files and folders of killed runs.
 
-    Recent ones stay: another shard may be writing them right now.
+    Recent ones stay: another worker may be writing them right now. Their age is taken by the file
+    system's clock, since those of several machines disagree.
 
     Args:
         root: Folder whose direct children are checked.
     """
-    for leftover in root.glob(f"{TEMPORARY_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):  # another shard was faster
-            if time.time() - leftover.lstat().st_mtime < STALE_SECONDS:
+    leftovers = list(root.glob(f"{TEMPORARY_PREFIX}*"))
+    if not leftovers:
+        return
+    with temporary_folder(root) as fresh:
+        now = fresh.lstat().st_mtime
+    for leftover in leftovers:
+        with contextlib.suppress(FileNotFoundError):  # another worker was faster
+            if now - leftover.lstat().st_mtime < STALE_SECONDS:
                 continue
             if leftover.is_dir():
                 shutil.rmtree(leftover)

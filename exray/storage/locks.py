@@ -1,10 +1,16 @@
 """Locks between processes that work on one folder; a killed process holds none."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from exray.storage.atomic_files import writing
+
+if sys.platform != "win32":
+    import fcntl
 
 LOCK_PREFIX = ".lock-"
 _SECONDS_PER_TRY = 1.0
@@ -27,6 +33,9 @@ def locked(
         wait: Whether to wait for another holder, or to yield False at once.
         waiting: Called about every second while another holder is waited for.
 
+    Raises:
+        StorageError: If no file can be written in the folder.
+
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
@@ -36,10 +45,12 @@ def locked(
         >>> list(folder.iterdir())
         []
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{LOCK_PREFIX}{name}"
-    lock = FileLock(path)
-    if not _acquired(lock, wait, waiting):
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        is_ours = _acquired(lock, wait, waiting)
+    if not is_ours:
         yield False
         return
     try:
@@ -60,3 +71,35 @@ def _acquired(lock: FileLock, wait: bool, waiting: Callable[[], None] | None) ->
                 waiting()
         else:
             return True
+
+
+def is_locked(folder: Path, name: str) -> bool:
+    """Whether a process holds the lock of that name, asked without writing anything.
+
+    Args:
+        folder: Where the lock's file lies; may be read-only, or not exist.
+        name: What is locked.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with locked(folder, "model"):
+        ...     is_locked(folder, "model")
+        True
+        >>> is_locked(folder, "model")
+        False
+    """
+    path = folder / f"{LOCK_PREFIX}{name}"
+    if not path.exists():
+        return False
+    if sys.platform == "win32":  # by taking it for a moment
+        with locked(folder, name, wait=False) as is_free:
+            return not is_free
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:  # just released
+        return False
+    except OSError:
+        return True
+    return False

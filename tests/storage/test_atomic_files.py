@@ -1,11 +1,13 @@
 """Files are complete or absent, and leave nothing behind."""
 
+import errno
 import json
 import os
 import time
 
 import pytest
 
+from exray.errors import StorageError
 from exray.storage.atomic_files import (
     STALE_SECONDS,
     TEMPORARY_PREFIX,
@@ -14,6 +16,7 @@ from exray.storage.atomic_files import (
     replace_file,
     temporary_folder,
     write_json,
+    writing,
 )
 
 
@@ -71,3 +74,13 @@ def test_only_old_leftovers_are_cleared(tmp_path):
 def test_json_is_written_into_a_new_folder(tmp_path):
     write_json(tmp_path / "new" / "a.json", {"rate": float("nan"), "count": 2})
     assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"rate": None, "count": 2}
+
+
+def test_what_a_disk_refuses_names_the_place_and_other_errors_stay(tmp_path):
+    message = r"m1 cannot be written: No space left on device; the same command goes on"
+    with pytest.raises(StorageError, match=message), writing(tmp_path / "m1"):
+        raise OSError(errno.ENOSPC, "No space left on device", "draft")
+    with pytest.raises(StorageError, match="Read-only file system"), writing(tmp_path):
+        raise OSError(errno.EROFS, "")
+    with pytest.raises(FileNotFoundError), writing(tmp_path):
+        (tmp_path / "absent").read_bytes()

@@ -1,0 +1,148 @@
+"""Local copies of files in object stores, named by URL."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from exray.extras import import_extra
+from exray.storage.atomic_files import clear_leftovers, temporary_folder, writing
+from exray.storage.locks import locked
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+PAUSES = (1.0, 4.0)  # seconds before the second and the third try
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://")
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "checksum", "oid", "LastModified", "mtime", "size")
+
+
+class UnreachableError(ValueError):
+    """An object store does not answer, or refuses.
+
+    Args:
+        url: What was asked for.
+        reason: The last answer.
+
+    Example:
+        >>> str(UnreachableError("s3://zoo/m.pt", "no route to host"))
+        's3://zoo/m.pt cannot be read after 3 tries: no route to host; the same command goes on'
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        tries = len(PAUSES) + 1
+        super().__init__(
+            f"{url} cannot be read after {tries} tries: {reason}; the same command goes on"
+        )
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is that of a file elsewhere.
+
+    Args:
+        name: What was typed.
+
+    Example:
+        >>> is_url("s3://zoo/m.pt"), is_url("C:/m.pt"), is_url("models/m.pt")
+        (True, False, False)
+    """
+    return _URL.match(name) is not None
+
+
+def local_copy(url: str, cache: Path | None = None) -> Path:
+    """A file or folder of an object store, on this machine.
+
+    What was fetched is kept by URL and version, so that the next command fetches a changed object
+    only. Of several processes one fetches; a copy is complete or absent. A store that does not
+    answer is asked three times.
+
+    Args:
+        url: Of any kind that fsspec knows: ``s3://``, ``gs://``, ``hf://``, ``file://``, ...
+        cache: Where copies are kept; None for ``EXRAY_CACHE``, or ``~/.cache/exray``.
+
+    Raises:
+        UnreachableError: If the store does not answer.
+        ValueError: If there is no such object, or what reads such stores is not installed.
+        StorageError: If the copy cannot be written.
+    """
+    root = (cache or _cache()) / "files"
+    files, path = _file_system(url)
+    facts = _tried(url, lambda: files.info(path))
+    listed = _tried(url, lambda: files.find(path, detail=True)) if _is_folder(facts) else {}
+    if _is_folder(facts) and not listed:
+        raise ValueError(f"{url} holds no files")
+    version = hashlib.sha256(url.encode())
+    for name, own in sorted(listed.items()) or [(path, facts)]:
+        version.update(f"{name} {[str(own.get(key)) for key in _VERSION_KEYS]}".encode())
+    place = root / version.hexdigest()[:32]
+    copy = place / path.rstrip("/").rpartition("/")[2]
+    if place.is_dir():
+        return copy
+    with locked(root, place.name):
+        if not place.is_dir():
+            logger.info("fetching %s", url)
+            _fetch(files, path, place, copy.name, url, is_folder=bool(listed))
+    return copy
+
+
+def _fetch(
+    files: "AbstractFileSystem", path: str, place: Path, name: str, url: str, *, is_folder: bool
+) -> None:
+    """Fetches under a temporary name and renames."""
+    clear_leftovers(place.parent)
+    with writing(place), temporary_folder(place.parent) as new:
+
+        def get() -> None:
+            shutil.rmtree(new / name, ignore_errors=True)
+            files.get(path, str(new / name), recursive=is_folder)
+
+        _tried(url, get)
+        if not (new / name).exists():
+            raise UnreachableError(url, "nothing came")
+        new.rename(place)
+
+
+def _file_system(url: str) -> tuple["AbstractFileSystem", str]:
+    core = import_extra("fsspec.core", extra="remote", purpose=url)
+    try:
+        files, path = core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{url} cannot be read: {error}") from error
+    return files, str(path)
+
+
+def _tried(url: str, action: Callable[[], Answer]) -> Answer:
+    """What an action returns, at the latest in its third try."""
+    for pause in (*PAUSES, None):
+        try:
+            return action()
+        except FileNotFoundError as error:
+            raise ValueError(f"{url} does not exist") from error
+        except (OSError, TimeoutError, ConnectionError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, PermissionError) or pause is None:
+                raise UnreachableError(url, reason) from error
+            logger.warning("%s: %s; tried again in %g s", url, reason, pause)
+            time.sleep(pause)
+        except Exception as error:  # stores' libraries have errors of their own
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if pause is None:
+                raise UnreachableError(url, reason) from error
+            time.sleep(pause)
+    raise AssertionError(url)
+
+
+def _is_folder(facts: dict[str, object]) -> bool:
+    return facts.get("type") == "directory"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("EXRAY_CACHE") or Path.home() / ".cache" / "exray")

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from exray.app.exit_status import MISTAKE
 from exray.app.repair_command import repair_file
 from exray.app.scan_command import FLAGS, FORMATS, scan_models
+from exray.version import own_version
 
 _PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
 _COMMAS = "numbers with commas between them, red, green and blue"
@@ -33,13 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(status)
 
 
-def _version() -> str:
-    try:
-        return version("exray")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "unknown"
-
-
 def _numbers(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float, ...] | None:
@@ -58,7 +51,7 @@ def _numbers(
     epilog="The manual is in docs/; exray COMMAND --help says more.",
     no_args_is_help=False,
 )
-@click.version_option(_version(), message="exray %(version)s")
+@click.version_option(own_version(), message="exray %(version)s")
 def exray() -> None:
     """Is this image classifier backdoored, or does it just confuse two classes that look alike?"""
 
@@ -284,6 +277,31 @@ def repair(
     chosen = "external" if triggers and scanner is None else scanner
     options = {"repair": method, "scanner": chosen, "judge": judge}
     return repair_file(values, options, fast=fast)
+
+
+@exray.command()
+@click.argument("name")
+@click.option(
+    "--results", metavar="DIR", default="results", help="Folder of all runs.  [default: results]"
+)
+@click.option("--follow", is_flag=True, help="Look again and again until all models are scanned.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    help="Seconds between two looks.  [default: 5]",
+)
+def status(name: str, results: str, follow: bool, interval: float) -> None:
+    """Say how far the run or sweep NAME is, which another process may be scanning now.
+
+    Models done, failed and why, running where and for how long; models an hour and the time left.
+    """
+    from exray.app.status_command import show_status
+
+    try:
+        show_status(name, Path(results), interval=interval if follow else None)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @exray.command(context_settings=_PASSED_ON, add_help_option=False)

@@ -18,6 +18,7 @@ _NOT_IDENTITY = (
     "name",
     "task",
     "shard",
+    "worker",
     "limit",
     "fast",
     "kinds",
@@ -48,6 +49,7 @@ class RootConfig:
     name: str | None = None
     seed: int = 0
     shard: str = "0/1"
+    worker: int = 0
     limit: int | None = None
     fast: bool = False
     kinds: list[str] | None = None

@@ -15,7 +15,7 @@ from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import Collection, collect, write_tables
 from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
-from exray.storage.atomic_files import replace_file
+from exray.storage.atomic_files import replace_file, writing
 from exray.storage.plain_json import to_json
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Col
         expected: Classifiers of all shards that should have one.
         name: The run's name, for the report's title.
     """
-    with store.tables_lock():
+    with store.tables_lock(), writing(store.root):
         collection = collect(store, expected=expected)
         write_tables(collection, store.root)
         of_all = [scan.record for scan in collection.scans if scan.record.model_id in expected]

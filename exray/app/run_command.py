@@ -1,10 +1,8 @@
 """``python run.py`` and ``exray run``: composes the configuration and runs its task or sweep."""
 
-import logging
 import os
 import platform
 import sys
-import warnings
 from collections.abc import Sequence
 from itertools import chain
 
@@ -26,6 +24,7 @@ from exray.app.composition import (
     one_line,
 )
 from exray.app.config import register, settle_fast_values
+from exray.app.quiet_libraries import quiet_libraries
 from exray.app.task_result import TaskResult
 from exray.app.tasks import task_named
 from exray.presets import conf_folder
@@ -88,7 +87,7 @@ def run_task(config: DictConfig, cell: str, words: Sequence[str]) -> TaskResult:
         cell: Folder of the sweep's cell; empty for a single run.
         words: The command line, which tables name as their origin.
     """
-    _quiet_libraries()
+    quiet_libraries()
     try:
         return task_named(config.task, words)(config, cell)
     except (ValueError, OSError, OmegaConfBaseException) as error:
@@ -210,12 +209,3 @@ def _quiet_launchers() -> None:
     """
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-
-def _quiet_libraries() -> None:
-    """Silences libraries' advice that no user of exray can act on."""
-    os.environ.setdefault("WANDB_SILENT", "true")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message="The .srun. command is available")  # a login node

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import math
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from exray.datasets.base import LoadedModel, ModelDataset
+from exray.errors import StorageError
 from exray.images.geometry import ImageFiles
 from exray.images.samples import SampleSet
 from exray.judges.base import Judge, JudgedTrigger
@@ -22,6 +22,7 @@ from exray.models.classifier import Classifier
 from exray.models.hub.classifier import folder_report
 from exray.models.hub.folder import HubFolder
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
+from exray.pipeline.failures import failed_scan
 from exray.pipeline.preparation import prepare
 from exray.pipeline.provenance import of_failure, of_scan, path_sha256
 from exray.pipeline.sample_selection import SampleSelection
@@ -29,7 +30,6 @@ from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.trigger_images import trigger_images
 from exray.results.model_scan import ModelScan, Tensors
-from exray.results.records import ScanRecord
 from exray.rules.verdict import UNDECIDED, Verdict, model_verdict
 from exray.scanners.base import Progress, Scanner
 
@@ -152,6 +152,7 @@ def scan_model(
 
     Raises:
         BusyError: If another process is inverting its triggers and the pipeline does not wait.
+        StorageError: If what the scan leaves cannot be written.
     """
     start = time.perf_counter()
     file_report: dict[str, str | int] = {}
@@ -169,24 +170,20 @@ def scan_model(
             command=pipeline.command,
             model_sha256=path_sha256(source.model_file(model_id)),
         )
-    except BusyError:
+    except (BusyError, StorageError):
         raise
     except Exception as error:  # a failure is a record; the other models go on
-        record = ScanRecord(
-            model_id=model_id,
-            **vars(labels),
-            status="failed",
-            verdict=Verdict.FAILED,
-            probability=math.nan,
-            seconds={"total": time.perf_counter() - start},
-            error=traceback.format_exc(),
-            error_line=" ".join(str(error).split()) or type(error).__name__,
-            look=file_report or _file_report(source, model_id),
+        return failed_scan(
+            model_id,
+            labels,
+            reason=" ".join(str(error).split()) or type(error).__name__,
+            seconds=time.perf_counter() - start,
+            traceback=traceback.format_exc(),
+            file_report=file_report or _file_report(source, model_id),
             provenance=of_failure(
                 source, model_id, device=pipeline.device, command=pipeline.command
             ),
         )
-        return ModelScan(record=record)
 
 
 def _scan_loaded(

@@ -18,7 +18,13 @@ from exray.models.classifier import Classifier
 from exray.pipeline.content_key import content_key
 from exray.presets.class_paths import without_paths
 from exray.scanners.base import FileScanner, Progress, Scanner, ScannerResult, SearchReport
-from exray.storage.atomic_files import clear_leftovers, sync_folder, temporary_folder, write_synced
+from exray.storage.atomic_files import (
+    clear_leftovers,
+    sync_folder,
+    temporary_folder,
+    write_synced,
+    writing,
+)
 from exray.storage.locks import locked
 from exray.storage.plain_json import from_json, to_json
 from exray.triggers.base import InvertedTrigger
@@ -90,6 +96,7 @@ class ScanCache:
 
         Raises:
             BusyError: If another process is computing it and ``wait`` is False.
+            StorageError: If the cache cannot be written.
         """
         if self.root is None:
             result = scanner.scan(classifier, samples, progress)
@@ -147,7 +154,11 @@ def _write(place: Path, result: ScannerResult, seconds: float) -> None:
     plain = _plain_fields(result, "triggers")
     fields_of_result = {**plain, "triggers": triggers, "searches": searches}
     content = {"seconds": seconds, "result": fields_of_result}
-    with temporary_folder(place.parent) as new, temporary_folder(place.parent) as old:
+    with (
+        writing(place),
+        temporary_folder(place.parent) as new,
+        temporary_folder(place.parent) as old,
+    ):
         write_synced(new / TRIGGERS_FILE, save_tensors(tensors))
         write_synced(new / SCAN_FILE, to_json(content, indent=1))
         sync_folder(new)

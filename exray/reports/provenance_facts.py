@@ -1,6 +1,7 @@
 """Where records come from, as pairs of name and text for reports."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from exray.results.records import ScanRecord
 
@@ -14,7 +15,7 @@ def provenance_pairs(record: ScanRecord) -> list[tuple[str, str]]:
     Args:
         record: The record.
     """
-    values: dict[str, object] = dict(vars(record.provenance))
+    values: dict[str, object] = asdict(record.provenance)
     if not record.provenance.date:
         return []
     if record.status == "done":

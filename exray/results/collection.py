@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from exray.results.model_scan import ModelScan
-from exray.results.records import ScanRecord, TriggerRecord
+from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
 from exray.storage.atomic_files import replace_file
 from exray.text import some
@@ -184,37 +185,41 @@ def write_tables(collection: Collection, folder: Path) -> None:
 
 
 def _record_table(records: Sequence[ScanRecord]) -> pd.DataFrame:
-    rows = [_record_row(record) for record in records]
-    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+    columns = {name: [_value(record, name) for record in records] for name in TYPES}
+    return pd.DataFrame(columns, columns=list(TYPES)).astype(TYPES)
 
 
-def _record_row(record: ScanRecord) -> dict[str, object]:
-    row = record.to_dict()
-    row["verdict"] = record.verdict.value
-    row["seconds"] = record.seconds.get("total", math.nan)
-    for stage in ("load", "inversion", "judgement"):
-        row[f"{stage}_seconds"] = record.seconds.get(stage, math.nan)
-    row["trigger_kind"] = record.truth.get("trigger") or ""
-    row["trigger_reach"] = record.truth.get("trigger_reach") or ""
-    size = record.truth.get("trigger_size")
-    row["trigger_size"] = math.nan if size is None else size
-    return {name: row[name] for name in TYPES}
+def _value(record: ScanRecord, column: str) -> object:
+    """What a record has in a column of the table."""
+    if column == "verdict":
+        return record.verdict.value
+    if column == "seconds":
+        return record.seconds.get("total", math.nan)
+    if column in ("load_seconds", "inversion_seconds", "judgement_seconds"):
+        return record.seconds.get(column.removesuffix("_seconds"), math.nan)
+    if column in ("trigger_kind", "trigger_reach"):
+        return record.truth.get(column.replace("_kind", "")) or ""
+    if column == "trigger_size":
+        size = record.truth.get("trigger_size")
+        return math.nan if size is None else size
+    return getattr(record, column)
 
 
 def _trigger_table(scans: Sequence[ModelScan]) -> pd.DataFrame:
-    rows = [
-        _trigger_row(scan.record.model_id, trigger) for scan in scans for trigger in scan.triggers
-    ]
-    measured = sorted({name for row in rows for name in row} - set(TRIGGER_COLUMNS))
-    frame = pd.DataFrame(rows, columns=[*TRIGGER_COLUMNS, *measured])
+    """A column at a time: of many models, rows would take ten times the memory of the table."""
+    triggers = [trigger for scan in scans for trigger in scan.triggers]
+    columns: dict[str, object] = {
+        name: [getattr(trigger, name) for trigger in triggers] for name in TRIGGER_COLUMNS[1:]
+    }
+    owners = [scan.record.model_id for scan in scans for _ in scan.triggers]
+    for letter, field in (("m", "measurements"), ("t", "thresholds")):
+        numbers = [getattr(trigger, field) for trigger in triggers]
+        for name in sorted({name for one in numbers for name in one}):
+            columns[f"{letter}_{name}"] = np.fromiter(
+                (one.get(name, math.nan) for one in numbers), np.float64, len(numbers)
+            )
+    frame = pd.DataFrame({"model_id": owners, **columns})
     return frame.astype({"is_true_trigger": "boolean", "is_injected": "bool"})
-
-
-def _trigger_row(model_id: str, trigger: TriggerRecord) -> dict[str, object]:
-    values = {"model_id": model_id, **trigger.to_dict()}
-    row = {name: values[name] for name in TRIGGER_COLUMNS}
-    row |= {f"m_{name}": value for name, value in trigger.measurements.items()}
-    return row | {f"t_{name}": value for name, value in trigger.thresholds.items()}
 
 
 def _models(count: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 Plain = str | int | float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
     """What somebody needs to repeat a scan, and to say which file was scanned.
 

@@ -1,6 +1,7 @@
 """Records of a scan: one per classifier, one per candidate trigger."""
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from exray.results.provenance import Provenance
@@ -10,7 +11,7 @@ _FORMER_KEYS = {"the look ends": "file_report_error"}  # of file reports in olde
 RECORD_FORMAT = 1  # raised when a stored field changes its meaning
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TriggerRecord:
     """One candidate trigger and its judgement.
 
@@ -59,7 +60,7 @@ class TriggerRecord:
         return cls(**_known(cls, values))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScanRecord:
     """One classifier under one configuration.
 
@@ -145,16 +146,22 @@ class ScanRecord:
         """The record that ``to_dict`` wrote. Unknown keys are an error."""
         known = _known(cls, values)
         known["verdict"] = Verdict(str(known["verdict"]))
-        known["look"] = {
-            _FORMER_KEYS.get(name, name): value for name, value in known.get("look", {}).items()
-        }
+        for former, name in _FORMER_KEYS.items():
+            if former in known.get("look", {}):
+                known["look"] = {
+                    name if key == former else key: value for key, value in known["look"].items()
+                }
         provenance = dict(known.get("provenance") or {})
         return cls(**known | {"provenance": Provenance.from_dict(provenance)})
 
 
+@cache
+def _names(cls: type) -> frozenset[str]:
+    return frozenset(spec.name for spec in fields(cls))
+
+
 def _known(cls: type, values: dict[str, object]) -> dict[str, Any]:
-    names = {spec.name for spec in fields(cls)}
-    unknown = sorted(set(values) - names)
-    if unknown:
+    names = _names(cls)
+    if unknown := sorted(values.keys() - names):
         raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; it has: {sorted(names)}")
     return dict(values)

@@ -1,5 +1,8 @@
 """A run's models: scanned once, read from the store, or left to the process that scans them."""
 
+import errno
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -7,10 +10,12 @@ import torch
 
 from exray.datasets.base import LoadedModel
 from exray.datasets.single import SingleModelDataset
+from exray.errors import StorageError
 from exray.judges.baselines.no_judge import KeepAll
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.runner import ScanRun
 from exray.pipeline.scan import Pipeline
+from exray.pipeline.scan_cache import WAITING
 from exray.pipeline.settings import ScanSettings
 from exray.results.store import ResultStore
 from exray.rules.verdict import Verdict
@@ -103,9 +108,71 @@ def test_a_failed_model_is_told_with_its_reason_and_tried_again(run, trojaned):
     assert [scan.record.status for scan in scans] == ["failed", "failed"]
 
 
-def test_a_model_that_another_process_scans_is_put_off(run):
+def test_a_model_that_another_process_scans_is_put_off_and_waited_for(run):
     run, scans = run
-    with run.store.at_work("m", wait=False):
-        assert not run._settle("m", wait=False)
-    assert run.progress.texts[-1] == "put off"
+    lock = run.store.at_work("m", wait=False)
+    with ThreadPoolExecutor(1) as pool:
+        with lock:
+            ended = pool.submit(run.scan, ["m"])
+            while WAITING not in run.progress.texts:
+                time.sleep(0.01)
+            assert scans == []
+        ended.result(timeout=60)
+    assert "put off" in run.progress.texts
+    assert len(scans) == 1
+
+
+def test_workers_of_one_session_try_a_failed_model_once(run, trojaned):
+    run, scans = run
+    trojaned.network.linear = torch.nn.Linear(5, 3)
+    with run.store.session().joined(["m"]):  # another worker is at the run
+        run.scan(["m"])
+        run.scan(["m"])
+    assert run.progress.texts[-1] == "m: already scanned, failed"
+    run.scan(["m"])  # alone again
+    assert run.progress.texts[-1].startswith("m: failed: ")
+    assert len(scans) == 3
+
+
+def test_a_model_whose_process_dies_is_begun_again_so_often_and_then_failed(run):
+    run, scans = run
+    session = run.store.session()
+    with session.joined(["m"]):
+        for _ in range(run.retries + 1):
+            session.begin("m")  # by a process that died
+        run.scan(["m"])
+        assert "died 3 times" in scans[-1].record.error_line
+        session.settle("m", failed=False)
+        session.begin("m")
+        run.scan(["m"])
+    assert [scan.record.status for scan in scans] == ["failed", "done"]
+
+
+def test_an_interrupted_scan_counts_as_no_death(run, monkeypatch):
+    run, _ = run
+
+    def interrupted(*arguments):
+        del arguments
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exray.pipeline.runner.scan_model", interrupted)
+    session = run.store.session()
+    with session.joined(["m"]):
+        with pytest.raises(KeyboardInterrupt):
+            run.scan(["m"])
+        assert session.attempts("m").begun == 0
+
+
+def test_a_full_disk_ends_the_run_and_leaves_no_record(run, monkeypatch):
+    run, scans = run
+
+    def full(path, content):
+        del content
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("exray.results.store.write_synced", full)
+    with pytest.raises(StorageError, match=r"run/m cannot be written: No space left"):
+        run.scan(["m"])
     assert scans == []
+    assert run.store.model_ids() == []
+    assert not list(run.store.root.glob(".tmp-*"))

@@ -1,12 +1,13 @@
 import json
 import math
 import os
+import re
 import time
 
 import numpy as np
 import pytest
 
-from exray.errors import RecordError
+from exray.errors import RecordError, StorageError
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.store import ResultStore
@@ -228,3 +229,38 @@ def test_a_broken_claim_names_the_file(store):
     (store.root / "run.json").write_text("{}")
     with pytest.raises(RecordError, match=r"run\.json is broken"):
         store.claim("run-a", {})
+
+
+def test_a_worker_of_another_version_is_refused_with_both(store, monkeypatch):
+    store.claim("run-a", {"seed": 0})
+    store.claim("run-a", {"seed": 0})
+    here = json.loads((store.root / "run.json").read_text())["version"]
+    monkeypatch.setattr("exray.results.store.own_version", lambda: "9.9")
+    problem = rf"was begun by exray {re.escape(here)}, and this is exray 9\.9; go on with"
+    with pytest.raises(RecordError, match=problem):
+        store.claim("run-a", {"seed": 0})
+
+
+def test_a_run_from_before_versions_were_noted_goes_on(store):
+    store.claim("run-a", {"seed": 0})
+    path = store.root / "run.json"
+    values = json.loads(path.read_text())
+    del values["version"]
+    path.write_text(json.dumps(values))
+    store.claim("run-a", {"seed": 0})
+
+
+def test_a_disk_that_is_really_full_leaves_nothing_half_written(store):
+    resource = pytest.importorskip("resource")
+    values = np.zeros(100_000, dtype=np.float32)
+    child = os.fork()
+    if child == 0:  # the kernel refuses files above 64 KiB, as it does on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+        try:
+            store.write(ModelScan(record=record(), tensors={"trigger_0/x": values}))
+        except StorageError as error:
+            os._exit(0 if str(error).startswith(f"{store.root / 'm1'} cannot be written") else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.model_ids() == []
+    assert not list(store.root.iterdir())

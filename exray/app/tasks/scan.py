@@ -3,6 +3,8 @@
 import logging
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +15,9 @@ from exray.app.hardware import device_of, use_threads
 from exray.app.instantiate import built
 from exray.app.progress import ScanProgress
 from exray.app.publishing import publish, stderr_console, write_results
+from exray.app.remote_inputs import with_local_inputs
 from exray.app.run_folders import results_folder
+from exray.app.scan_worker import WorkerRun, pool_settings
 from exray.app.task_result import TaskResult
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
@@ -24,6 +28,7 @@ from exray.pipeline.scan import Pipeline
 from exray.pipeline.scan_cache import ScanCache
 from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import all_shards, shard_ids
+from exray.pipeline.worker_pool import PoolSettings, WorkerPool
 from exray.presets.instantiate import keyed_errors
 from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
@@ -44,11 +49,13 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         ValueError: If the configuration cannot be built, before anything is scanned.
         RecordError: If the results' folder holds another configuration's records.
     """
+    config = with_local_inputs(config)
     console = stderr_console()
     source = built(config.dataset, ModelDataset)
     with keyed_errors("dataset", ("architecture", "factory", "root", "where")):
         source.check()
     pipeline = scan_pipeline(config)
+    pool = pool_settings(config)
     use_threads(config.trainer.threads)
     ids = of_kinds(source, config.kinds)
     model_ids = shard_ids(ids, shard=config.shard, limit=config.limit)
@@ -65,16 +72,42 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         store=store,
         on_scan=run_logger.log_model,
         progress=ScanProgress(console, len(model_ids)),
+        retries=config.trainer.retries,
     )
     expected = all_shards(ids, shard=config.shard, limit=config.limit)
     try:
-        run.scan(model_ids)
+        _scan_all(config, run, pool, model_ids, expected)
         collection = write_results(store, expected, name)
     except BaseException:
         run_logger.finish(None)
         raise
     run_logger.finish(collection.expecting(model_ids))
-    return publish(collection, model_ids, store.root, console)
+    result = publish(collection, model_ids, store.root, console)
+    return replace(result, lines=()) if config.worker else result  # the first one has printed them
+
+
+def _scan_all(
+    config: DictConfig,
+    run: ScanRun,
+    pool: PoolSettings,
+    model_ids: Sequence[str],
+    expected: Sequence[str],
+) -> None:
+    """Scans in this process, or in workers where several are wanted or one may be killed."""
+    if pool.workers == 1 and pool.time_limit is None:
+        run.scan(model_ids, expected)
+        return
+    build = WorkerRun(
+        config=config,
+        pipeline=scan_pipeline,
+        labels=run.labels,
+        root=run.store.root,
+        workers=pool.workers,
+    )
+    workers = WorkerPool(
+        build=build, store=run.store, settings=pool, on_scan=run.on_scan, progress=run.progress
+    )
+    workers.scan(model_ids, expected)
 
 
 def scan_pipeline(config: DictConfig) -> Pipeline:
@@ -152,6 +185,7 @@ def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -
     }
     if config.logger.needs_run:
         part = "" if config.shard == "0/1" else f" shard {config.shard}"
+        part += f" worker {config.worker}" if config.worker else ""
         filled |= {
             "directory": store.root,
             "name": f"{cell or name}{part}",

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from exray.evaluation.bootstrap import RESAMPLES, Estimate, interval, resampling_weights
 from exray.evaluation.confusion import Counts
 from exray.evaluation.predictions import Predictions
 
+AT_ONCE = 2_000_000  # weights that are sorted together, for memory's sake
 CLIP = 1e-12  # NIST clips probabilities to [1e-12, 1 - 1e-12] before the logarithm
 METRICS = (
     "TP",
@@ -170,12 +171,41 @@ def _resampled_of_probability(
         return dict.fromkeys(_OF_PROBABILITY, np.full(len(weights), np.nan))
     truth, probability = predictions.is_trojaned, predictions.probability
     total = weights.sum(axis=1)
-    trojaned, clean = probability[truth][:, None], probability[~truth]
-    ordered = (trojaned > clean) + 0.5 * (trojaned == clean)
-    won = ((weights[:, truth] @ ordered) * weights[:, ~truth]).sum(axis=1)
-    pairs = weights[:, truth].sum(axis=1) * weights[:, ~truth].sum(axis=1)
     return {
-        "ROC-AUC": won / pairs,
+        "ROC-AUC": _resampled_auc(predictions, weights),
         "cross-entropy": weights @ cross_entropies(predictions) / total,
         "Brier": weights @ np.square(probability - truth) / total,
     }
+
+
+def _resampled_auc(
+    predictions: Predictions, weights: Float[ndarray, "b n"]
+) -> Float[ndarray, " b"]:
+    """The area under the ROC curve on every resample; nan where a kind of model is absent.
+
+    Models of one probability are taken together, lowest first: a trojaned one wins against the
+    clean ones below it and halves with those beside it. All sums are of whole numbers and halves,
+    so they are exact.
+    """
+    truth, probability = predictions.is_trojaned, predictions.probability
+    _, level = np.unique(probability, return_inverse=True)
+    order = np.argsort(level, kind="stable")
+    begins = np.flatnonzero(np.diff(level[order], prepend=-1))
+    areas = [
+        _areas(rows[:, order] * truth[order], rows[:, order] * ~truth[order], begins)
+        for rows in np.array_split(weights, max(weights.size // AT_ONCE, 1))
+    ]
+    return np.concatenate(areas)
+
+
+def _areas(
+    trojaned: Float[ndarray, "b n"], clean: Float[ndarray, "b n"], begins: Int[ndarray, " levels"]
+) -> Float[ndarray, " b"]:
+    """Areas under the ROC curve of models in ascending order, by where each level begins."""
+    if not begins.size:
+        return np.full(len(trojaned), np.nan)
+    trojaned, clean = (np.add.reduceat(part, begins, axis=1) for part in (trojaned, clean))
+    below = np.cumsum(clean, axis=1) - clean
+    won = (trojaned * (below + 0.5 * clean)).sum(axis=1)
+    areas: Float[ndarray, " b"] = won / (trojaned.sum(axis=1) * clean.sum(axis=1))
+    return areas

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
 from exray.rules.base import CROSS, Direction, ThresholdRule
 from exray.rules.conditions import Condition, above, all_of, any_of
 
+CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _ONE_SIDED = {
     "both": CROSS,
     "victim_to_target": ("cross_target_into_victim", "cross_stamped_into_victim"),
@@ -56,6 +61,30 @@ class PaperRule(ThresholdRule):
         names = _ONE_SIDED[self.direction]
         crossed = (above(measurements[name], self.cross_threshold) for name in names)
         return any_of(overlap, all_of(*crossed))
+
+    def all_injected(self, measurements: Mapping[str, Float[ndarray, " n"]]) -> Bool[ndarray, " n"]:
+        """Which of many triggers are injected: `injects` of each, at once.
+
+        Args:
+            measurements: Each measurement of all triggers, by name.
+
+        Example:
+            >>> rule = PaperRule(
+            ...     similarity_threshold=0.8, cross_threshold=0.8, additional_check=False
+            ... )
+            >>> one = np.ones(2)
+            >>> converged = {"converged_victim_target": one, "converged_victim_stamped": one}
+            >>> rule.all_injected({"similarity": np.array([0.5, 0.9]), **converged})
+            array([ True, False])
+        """
+        natural = measurements["similarity"] > self.similarity_threshold
+        if self.additional_check:
+            names = _ONE_SIDED[self.direction]
+            crossed = [measurements[name] > self.cross_threshold for name in names]
+            natural |= np.logical_and.reduce(crossed)
+        unconverged = [measurements[name] < 1 for name in CONVERGED]
+        injected: Bool[ndarray, " n"] = np.logical_or.reduce([~natural, *unconverged])
+        return injected
 
     def numbers(self, measurements: Mapping[str, float]) -> str:
         """Which of (5) and (6) holds, with its measurement and threshold; one is enough."""

@@ -30,3 +30,12 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_approximation():
     estimate = interval(0.8, weights @ right / 100)
     half = 1.96 * math.sqrt(0.8 * 0.2 / 100)
     assert (estimate.low, estimate.high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.015)
+
+
+def test_of_very_many_models_there_are_fewer_resamples_each_as_large():
+    truth = np.arange(30_000) % 3 == 0
+    weights = resampling_weights(truth)
+    assert weights.shape == (666, 30_000)
+    assert (weights[:, truth].sum(axis=1) == 10_000).all()
+    assert (weights[:, ~truth].sum(axis=1) == 20_000).all()
+    assert weights.var() == pytest.approx(1.0, rel=0.01)  # as of a multinomial draw

@@ -10,6 +10,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from exray.evaluation.bootstrap import resampling_weights
 from exray.evaluation.metrics import METRICS, resampled_scores, scores, statistics
+from exray.evaluation.predictions import Predictions
 
 
 def repeated(predictions, weights):
@@ -92,3 +93,24 @@ def test_without_probabilities_the_counts_remain(make_predictions, truth):
     assert math.isnan(figures.estimates["cross-entropy"].value)
     assert figures.counts.total == len(truth)
     assert math.isnan(figures.estimates["accuracy"].value) == (not truth)
+
+
+def test_the_area_on_resamples_is_that_of_every_pair_compared(monkeypatch):
+    """Against the table of all pairs, with ties, in several parts."""
+    monkeypatch.setattr("exray.evaluation.metrics.AT_ONCE", 100)
+    stream = np.random.default_rng(0)
+    truth = stream.random(40) < 0.4
+    probability = stream.integers(0, 8, 40) / 8
+    predictions = Predictions(
+        name="x",
+        model_ids=tuple(map(str, range(40))),
+        is_trojaned=truth,
+        flagged=probability > 0.5,
+        probability=probability,
+    )
+    weights = resampling_weights(truth, resamples=20)
+    trojaned, clean = probability[truth][:, None], probability[~truth]
+    ordered = (trojaned > clean) + 0.5 * (trojaned == clean)
+    won = ((weights[:, truth] @ ordered) * weights[:, ~truth]).sum(axis=1)
+    expected = won / (truth.sum() * (~truth).sum())
+    assert resampled_scores(predictions, weights)["ROC-AUC"].tolist() == expected.tolist()

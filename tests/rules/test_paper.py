@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,3 +108,17 @@ def test_without_the_additional_check_overlap_decides_alone():
 def test_a_one_sided_rule_asks_the_accuracies_of_its_side(direction, crossed, natural):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8, direction=direction)
     assert rule.decide(measured(0.5, crossed)).is_injected is not natural
+
+
+@pytest.mark.parametrize("direction", ["both", "victim_to_target", "target_to_victim"])
+@pytest.mark.parametrize("additional_check", [True, False])
+def test_all_at_once_is_each_by_itself(direction, additional_check):
+    rule = replace(RULE, direction=direction, additional_check=additional_check)
+    crosses = itertools.product((0.3, 0.7, 1.0), repeat=4)
+    converged = itertools.product((0.0, 1.0), repeat=2)
+    rows = [
+        measured(similarity, cross, both)
+        for similarity, cross, both in itertools.product(GRID, crosses, converged)
+    ]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    assert rule.all_injected(columns).tolist() == [rule.injects(row) for row in rows]

@@ -43,7 +43,7 @@ def flagged_by_triggers(
         name: What tables call it.
     """
     predictions = with_judge(records, name)
-    own = triggers.assign(is_injected=injected, score=injected.astype(float))
+    own = triggers[["model_id"]].assign(is_injected=injected, score=injected.astype(float))
     flagged, _ = _decided(predictions, own)
     return replace(predictions, flagged=flagged, probability=np.full(len(predictions), math.nan))
 
@@ -62,7 +62,9 @@ def scored_by_triggers(
         name: What tables call it.
     """
     predictions = with_judge(records, name)
-    own = triggers.assign(is_injected=np.asarray(scores) >= INJECTED_SCORE, score=scores)
+    own = triggers[["model_id"]].assign(
+        is_injected=np.asarray(scores) >= INJECTED_SCORE, score=scores
+    )
     flagged, probability = _decided(predictions, own)
     return replace(predictions, flagged=flagged, probability=probability)
 

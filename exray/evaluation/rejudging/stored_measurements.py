@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from exray.rules.base import CROSS, Decision, DecisionRule
@@ -57,6 +57,20 @@ def decide(rule: DecisionRule, triggers: pd.DataFrame) -> list[Decision | None]:
     return decisions
 
 
+def columns_of(triggers: pd.DataFrame) -> dict[str, Float[ndarray, " n"]]:
+    """The measurements of ``judge=exray`` of all triggers, by name; nan where one flips nothing.
+
+    Args:
+        triggers: A row per trigger, as `trigger_frame` gives it.
+
+    Raises:
+        ValueError: If the triggers were not differenced.
+    """
+    _require_differenced(triggers)
+    names = [str(name) for name in triggers if str(name).startswith("m_")]
+    return {name.removeprefix("m_"): triggers[name].to_numpy(np.float64) for name in names}
+
+
 def all_measurements_of(triggers: pd.DataFrame) -> list[dict[str, float]]:
     """The measurements of each trigger, by name, whether it was differenced or not.
 
@@ -77,10 +91,13 @@ def measurements_of(triggers: pd.DataFrame) -> list[Measurements]:
     Raises:
         ValueError: If the triggers were not differenced.
     """
-    columns = [name for name in triggers if str(name).startswith("m_")]
-    missing = [name for name in DIFFERENCED if f"m_{name}" not in columns]
-    if missing:
-        raise ValueError(f"the stored triggers have no {missing[0]}; rejudge a run of judge=exray")
+    _require_differenced(triggers)
     return [
         None if math.isnan(row[DIFFERENCED[0]]) else row for row in all_measurements_of(triggers)
     ]
+
+
+def _require_differenced(triggers: pd.DataFrame) -> None:
+    missing = [name for name in DIFFERENCED if f"m_{name}" not in triggers]
+    if missing:
+        raise ValueError(f"the stored triggers have no {missing[0]}; rejudge a run of judge=exray")

@@ -3,12 +3,18 @@
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from exray.evaluation.predictions import Predictions, with_judge
 from exray.evaluation.rejudging.base import Rejudgement, flagged_by_triggers, scored_by_triggers
 from exray.evaluation.rejudging.random_forest import forest_scores
-from exray.evaluation.rejudging.stored_measurements import injected_by, measurements_of
+from exray.evaluation.rejudging.stored_measurements import (
+    DIFFERENCED,
+    columns_of,
+    injected_by,
+    measurements_of,
+)
 from exray.evaluation.thresholds import (
     best_separation,
     model_scores,
@@ -52,17 +58,15 @@ class PaperRuleSweep(Rejudgement):
 
     def predictions(self, records: pd.DataFrame, triggers: pd.DataFrame) -> list[Predictions]:
         """The predictions for every pair of thresholds."""
-        rows = measurements_of(triggers)
-        pairs = itertools.product(self.similarity_thresholds, self.cross_thresholds)
-        return [
-            flagged_by_triggers(
-                records,
-                triggers,
-                injected_by(PaperRule(similarity_threshold=beta, cross_threshold=gamma), rows),
-                f"beta {beta:g}, gamma {gamma:g}",
-            )
-            for beta, gamma in pairs
-        ]
+        measured = columns_of(triggers)
+        flips = ~np.isnan(measured[DIFFERENCED[0]])  # one that flips nothing is not injected
+        sweep = []
+        for beta, gamma in itertools.product(self.similarity_thresholds, self.cross_thresholds):
+            rule = PaperRule(similarity_threshold=beta, cross_threshold=gamma)
+            injected = flips & rule.all_injected(measured)
+            name = f"beta {beta:g}, gamma {gamma:g}"
+            sweep.append(flagged_by_triggers(records, triggers, injected, name))
+        return sweep
 
 
 class RuleSweep(Rejudgement):

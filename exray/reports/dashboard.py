@@ -1,8 +1,9 @@
-"""The judges of a sweep side by side, as one HTML file that needs nothing else."""
+"""The judges of a sweep side by side, as HTML that needs nothing else."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +17,10 @@ from exray.evaluation.roc import roc_curve
 from exray.reports.dashboard_views import JudgeCell, JudgeView, ModelView, TriggerView
 from exray.reports.glossary import GLOSSARY
 from exray.reports.html_report import page_environment
+from exray.reports.pages import page_links, page_path, parts, remove_pages_beyond
 from exray.reports.trigger_cards import trigger_card
 from exray.results.collection import Collection
-from exray.results.model_scan import Tensors
+from exray.results.model_scan import ModelScan, Tensors
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.rules.verdict import Verdict
 from exray.storage.atomic_files import replace_file
@@ -36,7 +38,10 @@ def write_dashboard(
     reference: str,
     reports: Mapping[str, Path] | None = None,
 ) -> None:
-    """Write the comparison as one HTML file: no second file, no script, no outside request.
+    """Write the comparison as HTML that needs no second file, no script and no outside request.
+
+    More than a hundred models are spread over pages, linked to each other; the first holds the
+    figures of all.
 
     Args:
         collections: Each judge's records by its name.
@@ -57,27 +62,39 @@ def write_dashboard(
     judges = _judges(collections, links)
     against = frames[reference]
     others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
-    models = _models(collections, judges, reference)
+    rows = _rows(collections, judges, reference)
     environment = page_environment()
     environment.filters |= {"percent": percent, "share": share}
-    page = environment.get_template("dashboard.html.j2").render(
-        title=title,
-        reference=reference,
-        judges=judges,
-        first=next(judge for judge in judges if judge.name == reference),
-        best=_best(judges),
-        others=others,
-        has_truth=has_truth,
-        facts=_facts(frames),
-        captions=_captions(judges),
-        notes=[left_out(against).caption] if has_truth else [],
-        whiskers=WHISKERS,
-        figures=FIGURES,
-        models=models,
-        glossary=GLOSSARY,
-        num_disputed=sum("disputed" in model.classes.split() for model in models),
-    )
-    replace_file(path, page.encode())
+    template = environment.get_template("dashboard.html.j2")
+    of_pages = parts(rows, lambda row: min(len(row.own[row.shown].triggers), DRAWN_CARDS))
+    labels = [f"{part[0].model_id} to {part[-1].model_id}" for part in of_pages if part]
+    whole = {
+        "title": title,
+        "reference": reference,
+        "judges": judges,
+        "first": next(judge for judge in judges if judge.name == reference),
+        "best": _best(judges),
+        "others": others,
+        "has_truth": has_truth,
+        "facts": _facts(frames),
+        "captions": _captions(judges),
+        "notes": [left_out(against).caption] if has_truth else [],
+        "whiskers": WHISKERS,
+        "figures": FIGURES,
+        "glossary": GLOSSARY,
+        "num_models": len(rows),
+        "num_disputed": sum("disputed" in row.classes.split() for row in rows),
+        "num_pages": len(of_pages),
+    }
+    for number, part in reversed(list(enumerate(of_pages, start=1))):  # the first comes last
+        page = template.render(
+            **whole,
+            number=number,
+            pages=page_links(path, labels, number),
+            models=[_model(row, place, judges) for place, row in enumerate(part)],
+        )
+        replace_file(page_path(path, number), page.encode())
+    remove_pages_beyond(path, len(of_pages))
 
 
 def _judges(collections: Mapping[str, Collection], reports: Mapping[str, str]) -> list[JudgeView]:
@@ -134,35 +151,58 @@ def _path(across: Sequence[float], up: Sequence[float]) -> str:
     return "M" + " L".join(points)
 
 
-def _models(
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One model with what the judges say of it; its pictures are not read yet."""
+
+    model_id: str
+    own: Mapping[str, ModelScan]
+    shown: str
+    judge_cells: list[JudgeCell]
+    classes: str
+
+    @property
+    def record(self) -> ScanRecord:
+        return self.own[self.shown].record
+
+
+def _rows(
     collections: Mapping[str, Collection],
     judges: Sequence[JudgeView],
     reference: str,
-) -> list[ModelView]:
-    """One view per model, trojaned ones first."""
+) -> list[_Row]:
+    """One per model, trojaned ones first."""
     scans = {
         name: {scan.record.model_id: scan for scan in collection.scans}
         for name, collection in collections.items()
     }
     ordered = [reference, *(name for name in collections if name != reference)]
-    views: list[ModelView] = []
+    rows: list[_Row] = []
     for model_id in sorted({model_id for by_id in scans.values() for model_id in by_id}):
         own = {name: scans[name][model_id] for name in ordered if model_id in scans[name]}
         shown = next((name for name, scan in own.items() if scan.triggers), next(iter(own)))
         records = {name: scan.record for name, scan in own.items()}
         cells = [_model_cell(judge, records.get(judge.name)) for judge in judges]
-        triggers = {judge.name: own[judge.name].triggers for judge in judges if judge.name in own}
-        views.append(
-            ModelView(
-                anchor=f"model-{len(views)}",
-                record=records[shown],
-                judge_cells=cells,
-                triggers=_triggers(own[shown].tensors, shown, triggers, judges),
-                classes=_classes(records[shown], cells, reference),
-            )
+        classes = _classes(records[shown], cells, reference)
+        rows.append(
+            _Row(model_id=model_id, own=own, shown=shown, judge_cells=cells, classes=classes)
         )
     kinds = {True: 0, False: 1, None: 2}
-    return sorted(views, key=lambda view: kinds[view.record.is_trojaned])
+    return sorted(rows, key=lambda row: kinds[row.record.is_trojaned])
+
+
+def _model(row: _Row, place: int, judges: Sequence[JudgeView]) -> ModelView:
+    """What is shown of a model, with its pictures."""
+    triggers = {
+        judge.name: row.own[judge.name].triggers for judge in judges if judge.name in row.own
+    }
+    return ModelView(
+        anchor=f"model-{place}",
+        record=row.record,
+        judge_cells=row.judge_cells,
+        triggers=_triggers(row.own[row.shown].tensors, row.shown, triggers, judges),
+        classes=row.classes,
+    )
 
 
 def _model_cell(judge: JudgeView, record: ScanRecord | None) -> JudgeCell:

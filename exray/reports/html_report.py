@@ -1,7 +1,7 @@
-"""The run as one HTML file that needs nothing else."""
+"""The run as HTML that needs nothing else: one file, or pages where there are many models."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from exray.reports.answer import LIMITS, Answer, answer_of, has_probability, ord
 from exray.reports.formatting import number, searched_words, truth_word, with_interval
 from exray.reports.glossary import GLOSSARY
 from exray.reports.markdown import comparison_notes, comparison_rows
+from exray.reports.pages import page_links, page_path, parts, remove_pages_beyond
 from exray.reports.provenance_facts import provenance_pairs, shared_pairs
 from exray.reports.trigger_cards import TriggerCard, trigger_card
 from exray.results.collection import Collection
@@ -22,6 +23,7 @@ from exray.storage.atomic_files import replace_file
 
 REPORT_FILE = "report.html"  # its name in a run's folder
 OPEN_CARDS = 8  # further natural triggers are folded; injected ones never
+SHOWN_MISSING = 200  # models without a record that the table lists
 DRAWN_NATURAL_CARDS = 24  # beyond it cards have no images, or the file grows too large to open
 
 
@@ -85,7 +87,10 @@ def write_report(
     *,
     config: Mapping[str, object] | None = None,
 ) -> None:
-    """Write the run as one HTML file: no second file, no script, no outside request.
+    """Write the run as HTML that needs no second file, no script and no outside request.
+
+    More than a hundred models are spread over pages, ``report-2.html`` and on, linked to each
+    other; the first holds the figures of all.
 
     Args:
         collection: The run's records; missing ones are named.
@@ -96,13 +101,16 @@ def write_report(
     Raises:
         RecordError: If a stored tensor is broken; names the file.
     """
-    replace_file(path, report_page(collection, title, config=config).encode())
+    of_pages = parts(collection.scans, _num_drawn)
+    for place, page in _pages(collection, title, config, path, of_pages):
+        replace_file(page_path(path, place), page.encode())
+    remove_pages_beyond(path, len(of_pages))
 
 
 def report_page(
     collection: Collection, title: str, *, config: Mapping[str, object] | None = None
 ) -> str:
-    """The page that :func:`write_report` writes.
+    """All that :func:`write_report` writes, as one page whatever its length.
 
     Args:
         collection: The run's records; missing ones are named.
@@ -112,24 +120,40 @@ def report_page(
     Raises:
         RecordError: If a stored tensor is broken; names the file.
     """
-    return (
-        page_environment()
-        .get_template("report.html.j2")
-        .render(
-            title=title,
-            collection=collection,
-            facts=_facts(collection),
-            config=sorted((config or {}).items()),
-            tallies=_tallies(collection),
-            has_truth=bool(collection.frame["is_trojaned"].notna().any()),
-            comparison=comparison_rows(collection.frame),
-            notes=comparison_notes(collection.frame),
-            time_shares=_time_shares(collection.frame),
-            limits=LIMITS,
-            glossary=GLOSSARY,
-            sections=[_section(scan, index) for index, scan in enumerate(collection.scans)],
-        )
-    )
+    ((_, page),) = _pages(collection, title, config, Path(REPORT_FILE), [collection.scans])
+    return page
+
+
+def _pages(
+    collection: Collection,
+    title: str,
+    config: Mapping[str, object] | None,
+    path: Path,
+    of_pages: Sequence[Sequence[ModelScan]],
+) -> Iterator[tuple[int, str]]:
+    """Each page with its number, the first one last: it leads to all others."""
+    template = page_environment().get_template("report.html.j2")
+    ids = [[scan.record.model_id for scan in part] for part in of_pages if part]
+    labels = [f"{part[0]} to {part[-1]}" for part in ids]
+    whole = {
+        "title": title,
+        "collection": collection,
+        "facts": _facts(collection),
+        "config": sorted((config or {}).items()),
+        "tallies": _tallies(collection),
+        "has_truth": bool(collection.frame["is_trojaned"].notna().any()),
+        "comparison": comparison_rows(collection.frame),
+        "notes": comparison_notes(collection.frame),
+        "time_shares": _time_shares(collection.frame),
+        "limits": LIMITS,
+        "glossary": GLOSSARY,
+        "missing": collection.missing[:SHOWN_MISSING],
+        "num_pages": len(of_pages),
+    }
+    for place, part in reversed(list(enumerate(of_pages, start=1))):
+        sections = [_section(scan, index) for index, scan in enumerate(part)]
+        links = page_links(path, labels, place)
+        yield place, template.render(**whole, number=place, pages=links, sections=sections)
 
 
 def page_environment() -> Environment:
@@ -145,6 +169,12 @@ def page_environment() -> Environment:
     environment.filters["truth"] = truth_word
     environment.filters["with_interval"] = with_interval
     return environment
+
+
+def _num_drawn(scan: ModelScan) -> int:
+    """How many cards with pictures a classifier has."""
+    natural = sum(not trigger.is_injected for trigger in scan.triggers)
+    return len(scan.triggers) - natural + min(natural, DRAWN_NATURAL_CARDS)
 
 
 def _section(scan: ModelScan, index: int) -> ModelSection:

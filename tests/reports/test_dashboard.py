@@ -130,3 +130,17 @@ def test_a_reference_that_is_no_judge_is_refused(stores, tmp_path):
     collections = {name: collect(store) for name, store in stores.items()}
     with pytest.raises(ValueError, match="reference must be one of exray, none; got 'l2'"):
         write_dashboard(collections, tmp_path / "page.html", "", reference="l2")
+
+
+def test_many_models_are_spread_over_pages_that_lead_to_each_other(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr("exray.reports.pages.MODELS_PER_PAGE", 2)
+    truths = {f"m{index}": index % 2 == 0 for index in range(5)}
+    store = sweep("exray", truths, truths)
+    first = page_of({"exray": store}, tmp_path)
+    pages = [first] + [(tmp_path / f"dashboard-{n}.html").read_text() for n in (2, 3)]
+    assert [page.count('<details class="panel model') for page in pages] == [2, 2, 1]
+    assert all(f"page {n} of 3" in page for n, page in enumerate(pages, start=1))
+    assert 'href="dashboard-3.html">m3 to m3</a>' in first  # trojaned ones come first
+    assert "<h2>Judges</h2>" in first
+    assert "<h2>Judges</h2>" not in pages[1]
+    assert not (tmp_path / "dashboard-4.html").exists()

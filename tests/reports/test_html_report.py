@@ -212,3 +212,22 @@ def test_where_a_record_comes_from_is_in_the_header_and_in_full_below(store):
 
 def test_scanners_of_one_search_list_none(store):
     assert "What was looked for" not in report(store)
+
+
+def test_many_models_are_spread_over_pages(store, monkeypatch):
+    whole = report(store)
+    number = len(store.model_ids())
+    monkeypatch.setattr("exray.reports.pages.MODELS_PER_PAGE", 1)
+    first = report(store, [*store.model_ids(), "absent"])
+    pages = [first] + [
+        (store.root / f"report-{page}.html").read_text() for page in range(2, number + 1)
+    ]
+    sections = [page.count('<section class="panel model"') for page in pages]
+    assert sections == [1] * number
+    assert whole.count('<section class="panel model"') == number
+    assert "<h2>Against ground truth</h2>" in first
+    assert "<h2>Against ground truth</h2>" not in pages[1]
+    assert "absent" in pages[-1]
+    monkeypatch.undo()
+    assert report(store) == whole
+    assert not (store.root / "report-2.html").exists()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from exray.extras import import_extra
 from exray.reports.loggers.base import RunLogger
+from exray.reports.loggers.rows import model_row, trigger_row
 from exray.reports.mask_images import mask_strip, shrink
 from exray.reports.summaries import summary_of
 from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of, tensors_of
@@ -121,7 +122,7 @@ class WandbLogger(RunLogger):
 
     def log_model(self, scan: ModelScan) -> None:
         """Log the model's verdict, its strongest trigger's measurements, and keep its images."""
-        self._run.log(_history(scan.record, scan.triggers))
+        self._run.log(model_row(scan.record, scan.triggers))
         for trigger in scan.triggers:
             self._rows.append(_table_row(scan.record, trigger, scan.tensors))
 
@@ -181,25 +182,6 @@ def _model_table(collection: Collection) -> "wandb.Table":
     return wandb.Table(columns=list(MODEL_COLUMNS), data=rows)
 
 
-def _history(record: ScanRecord, triggers: Sequence[TriggerRecord]) -> dict[str, object]:
-    row: dict[str, object] = {
-        "model_id": record.model_id,
-        "status": record.status,
-        "verdict": record.verdict.value,
-        "probability": record.probability,
-        "num_candidates": record.num_candidates,
-        "num_triggers": record.num_triggers,
-        "num_injected": record.num_injected,
-    }
-    if record.clean_accuracy is not None:
-        row["clean_accuracy"] = record.clean_accuracy
-    row |= {f"seconds/{stage}": seconds for stage, seconds in record.seconds.items()}
-    if triggers:
-        strongest = max(triggers, key=lambda trigger: trigger.score)
-        row |= {f"strongest/{name}": value for name, value in strongest.measurements.items()}
-    return {name: value for name, value in row.items() if plain(value) is not None}
-
-
 def _table_row(
     record: ScanRecord, trigger: TriggerRecord, tensors: Mapping[str, NDArray[np.generic]]
 ) -> dict[str, object]:
@@ -209,15 +191,8 @@ def _table_row(
     images = images_of(own, tuple(name for name, _ in IMAGES))
     drawn = {name: shrink(image, LONGEST_PIXELS) for name, image in images.items()}
     drawn |= {name: mask_strip(mask) for name, mask in masks_of(own).items()}
-    return {
-        "model_id": record.model_id,
-        "verdict": record.verdict.value,
-        "victim": trigger.victim_name,
-        "target": trigger.target_name,
-        **{name: getattr(trigger, name) for name in TABLE_COLUMNS[4:]},
-        **{name: wandb.Image(image) for name, image in drawn.items()},
-        **trigger.measurements,
-    }
+    pictures = {name: wandb.Image(image) for name, image in drawn.items()}
+    return {**trigger_row(record, trigger), **pictures}
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> "wandb.Table":

@@ -1,0 +1,217 @@
+"""Ten thousand models and more: a sweep whose workers die, and how store and pages grow.
+
+Run: python benchmarks/scale.py sweep [--models 100 1000 10000] [--workers 8]
+     python benchmarks/scale.py store [--models 100 1000 10000 100000] [--pages-up-to 10000]
+Each prints a table and writes it to benchmarks/results/scale_<part>.json, beside the rows of other
+numbers of models that are there. `sweep` exits 1 if a
+record is lost or wrong, if more was begun again than killed workers held, or if order changed a
+table.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import result_tables
+from rich.console import Console
+from scale_store import RULE, made_up_store
+from scale_sweep import Fates, swept, table_of
+
+from exray.evaluation.metrics import statistics_of_all
+from exray.evaluation.predictions import all_clean, scanner_alone, with_judge
+from exray.evaluation.rejudging.sweeps import PaperRuleSweep
+from exray.reports.dashboard import write_dashboard
+from exray.reports.html_report import write_report
+from exray.results.collection import collect
+from exray.results.store import ResultStore
+
+RESULTS = Path(__file__).parent / "results"
+FATES = Fates(failing=0.01, hanging=0.005, seconds=0.3)
+KILLS = 0.05
+TIME_LIMIT = 10.0
+MEGABYTE = 1e6
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Sweeps with kills; 1 where something was lost, wrong, done twice or out of order."""
+    rows, is_well = [], True
+    for models in options.models:
+        ids = [f"id-{index:08d}" for index in range(models)]
+        with tempfile.TemporaryDirectory() as folder:
+            row = _swept(Path(folder) / "killed", ids, options, kill_share=KILLS)
+            if models <= options.whole_up_to:
+                _swept(Path(folder) / "whole", ids[::-1], options, kill_share=0.0)
+                tables = [table_of(Path(folder) / name) for name in ("killed", "whole")]
+                row["same_table_in_other_order"] = tables[0] == tables[1]
+        rows.append(row)
+        is_well = is_well and row["lost"] == 0 and row["wrong"] == 0
+        is_well = is_well and int(str(row["begun_again"])) <= int(str(row["kills"]))
+        is_well = is_well and row.get("same_table_in_other_order", True) is True
+    _publish("sweep", rows, options)
+    return int(not is_well)
+
+
+def _swept(
+    folder: Path, ids: list[str], options: argparse.Namespace, *, kill_share: float
+) -> dict[str, object]:
+    return swept(
+        folder,
+        ids,
+        FATES,
+        workers=options.workers,
+        time_limit=TIME_LIMIT,
+        kill_share=kill_share,
+        seed=options.seed,
+    )
+
+
+def store(options: argparse.Namespace) -> int:
+    """How long it takes to write, collect, tabulate, judge again and show so many models."""
+    rows = []
+    for models in options.models:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            root = Path(folder) / "run"
+            start = time.process_time()
+            made_up_store(root, models, seed=options.seed, pictures=models <= options.pages_up_to)
+            written = time.process_time() - start
+            row = {"models": models, "write_cpu_s": round(written, 1)}
+            row |= _measured_apart(root, "tables")
+            if models <= options.pages_up_to:
+                row |= _measured_apart(root, "pages")
+                row |= _opened(root)
+        rows.append(row)
+    _publish("store", rows, options)
+    return 0
+
+
+def _measured_apart(root: Path, part: str) -> dict[str, object]:
+    """Figures of a process of its own, so that its memory is its own."""
+    words = [sys.executable, __file__, "measure", part, str(root)]
+    output = subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout
+    values: dict[str, object] = json.loads(output)
+    return values
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measures one part on one store and prints the figures as JSON."""
+    clock = _Clock()
+    collection = collect(ResultStore(options.root))
+    row = {"collect": clock.lap()}
+    row["collect_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    if options.part == "tables":
+        triggers, frame = collection.triggers, collection.frame
+        row["trigger_table"] = clock.lap()
+        statistics_of_all([scanner_alone(frame), with_judge(frame), all_clean(frame)])
+        row["table"] = clock.lap()
+        PaperRuleSweep(
+            name="again",
+            similarity_thresholds=(RULE.similarity_threshold,),
+            cross_thresholds=(RULE.cross_threshold,),
+        ).predictions(frame, triggers)
+        row["judge_again"] = clock.lap()
+    else:
+        write_report(collection, options.root / "report.html", "scale")
+        row = {"report": clock.lap()}
+        write_dashboard(
+            {"exray": collection}, options.root / "dashboard.html", "scale", reference="exray"
+        )
+        row["dashboard"] = clock.lap()
+    row[f"{options.part}_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    print(json.dumps(row))
+    return 0
+
+
+class _Clock:
+    """CPU seconds since the last lap, which other work on the machine does not change."""
+
+    def __init__(self) -> None:
+        self.last = time.process_time()
+
+    def lap(self) -> float:
+        """CPU seconds since the last lap."""
+        last, self.last = self.last, time.process_time()
+        return round(self.last - last, 3)
+
+
+def _opened(root: Path) -> dict[str, object]:
+    """Sizes of the pages, and how long Chromium takes to open the largest beyond an empty one."""
+    row: dict[str, object] = {}
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    empty = root / "empty.html"
+    empty.write_text("<!doctype html><title>empty</title>")
+    for name in ("report", "dashboard"):
+        pages = [root / f"{name}.html", *root.glob(f"{name}-*.html")]
+        largest = max(pages, key=lambda path: path.stat().st_size)
+        row[f"{name}_pages"] = len(pages)
+        row[f"{name}_largest_mb"] = round(largest.stat().st_size / MEGABYTE, 1)
+        if chromium:
+            beyond = min(_shown(chromium, largest) for _ in range(3))
+            beyond -= min(_shown(chromium, empty) for _ in range(3))
+            row[f"{name}_opens_cpu_s"] = round(beyond, 2)
+    return row
+
+
+def _shown(chromium: str, page: Path) -> float:
+    """CPU seconds of all processes of a headless browser that draws a page."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,2000"]
+    picture = page.with_suffix(".png")
+    subprocess.run(
+        [chromium, *words, f"--screenshot={picture}", page.as_uri()],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _publish(part: str, rows: list[dict[str, object]], options: argparse.Namespace) -> None:
+    path = RESULTS / f"scale_{part}.json"
+    earlier = json.loads(path.read_text())["rows"] if path.exists() else []
+    measured = [row["models"] for row in rows]
+    rows = [*(row for row in earlier if row["models"] not in measured), *rows]
+    rows = sorted(rows, key=lambda row: int(str(row["models"])))
+    Console(width=200).print(result_tables.table(f"scale: {part}", rows))
+    facts = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": [round(value, 1) for value in os.getloadavg()],
+        "versions": {"python": platform.python_version()},
+        "seed": options.seed,
+        "rows": rows,
+    }
+    result_tables.write(path, facts)
+
+
+def main() -> int:
+    """Runs a part; 1 where `sweep` finds something lost, wrong or done twice."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = parser.add_subparsers(required=True)
+    sweeping = parts.add_parser("sweep")
+    sweeping.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000])
+    sweeping.add_argument("--workers", type=int, default=8)
+    sweeping.add_argument("--whole-up-to", type=int, default=1000)
+    storing = parts.add_parser("store")
+    storing.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000, 100000])
+    storing.add_argument("--pages-up-to", type=int, default=10000)
+    storing.add_argument("--folder", type=Path, help="of the stores while they are measured")
+    measuring = parts.add_parser("measure")
+    measuring.add_argument("part", choices=("tables", "pages"))
+    measuring.add_argument("root", type=Path)
+    for one, action in ((sweeping, sweep), (storing, store), (measuring, measure)):
+        one.add_argument("--seed", type=int, default=0)
+        one.set_defaults(action=action)
+    options = parser.parse_args()
+    return int(options.action(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

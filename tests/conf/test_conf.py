@@ -45,6 +45,7 @@ NEEDED = {
     ],
     "cifar10": ["dataset.root=SPLITS"],
     "zoos_cifar10": ["dataset.root=SPLITS"],
+    "table_8": ["dataset.root=SPLITS"],
     "external": ["scanner.triggers=SPLITS/found.npz"],
     "image_folder": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
     "trojai_r2": ["dataset.root=nowhere"],

@@ -64,6 +64,7 @@ def exray() -> None:
 @click.option("--architecture", metavar="NAME", help="The file's network: resnet18, timm/NAME, ...")
 @click.option("--factory", metavar="FILE.py:FUNCTION", help="Builds the network; it is executed.")
 @click.option("--num-classes", type=click.IntRange(min=2), help="Read from the weights by default.")
+@click.option("--weights", metavar="KEY", help="Which of several weights in FILE: KEY, or ema.")
 @click.option(
     "--images-per-class", type=click.IntRange(min=1), help="At most so many.  [default: 40]"
 )
@@ -135,6 +136,7 @@ def scan(
     architecture: str | None,
     factory: str | None,
     num_classes: int | None,
+    weights: str | None,
     images_per_class: int | None,
     size: int | None,
     crop: int | None,
@@ -176,6 +178,7 @@ def scan(
         "dataset.architecture": architecture,
         "dataset.factory": factory,
         "dataset.num_classes": num_classes,
+        "dataset.weights": weights,
         "dataset.limit_per_class": images_per_class,
         "dataset.preprocess.size": size,
         "dataset.preprocess.crop": crop,

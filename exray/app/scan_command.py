@@ -24,6 +24,7 @@ FLAGS = {  # configuration key: what the command calls it
     "dataset.architecture": "--architecture",
     "dataset.factory": "--factory",
     "dataset.num_classes": "--num-classes",
+    "dataset.weights": "--weights",
     "dataset.limit_per_class": "--images-per-class",
     "dataset.preprocess.size": "--size",
     "dataset.preprocess.crop": "--crop",

@@ -20,10 +20,10 @@ from exray.models.batch_statistics import (
     with_image_statistics,
 )
 from exray.models.checkpoints.model_file import ModelFile
-from exray.models.checkpoints.reader import file_sha256, holds_network
+from exray.models.checkpoints.reader import file_sha256, network_problem
 from exray.models.hub.classifier import check_without_code, is_hub_folder
 from exray.models.hub.folder import HubFolder
-from exray.models.loading import DESCRIBE_NETWORK, WEIGHTS_ALONE, check_description, load_network
+from exray.models.loading import DESCRIBE_NETWORK, check_description, load_network
 
 
 class FolderDataset(SingleModelDataset):
@@ -41,6 +41,8 @@ class FolderDataset(SingleModelDataset):
             network.
         factory: ``FILE.py:function`` that builds the network; the user vouches for the file.
         num_classes: Number of classes of a network built by name; None reads it from the weights.
+        weights: Which of several weights in the file: their key, the first part of their names, or
+            ``ema``; None takes those that fit the network, the likeliest first.
         preprocess: How images become inputs.
         limit_per_class: At most so many images per class; None for all.
         class_order: How folders that are named by numbers are counted; see
@@ -62,6 +64,7 @@ class FolderDataset(SingleModelDataset):
         architecture: str | None,
         factory: str | None,
         num_classes: int | None,
+        weights: str | None,
         preprocess: FolderPreprocess,
         limit_per_class: int | None,
         class_order: ClassOrder = "index",
@@ -81,6 +84,7 @@ class FolderDataset(SingleModelDataset):
         self.architecture = architecture
         self.factory = factory
         self.num_classes = num_classes
+        self.weights = weights
         self.preprocess = preprocess
         self.limit_per_class = limit_per_class
         self.class_order = class_order
@@ -97,8 +101,8 @@ class FolderDataset(SingleModelDataset):
             network_from_factory(self.factory)
         elif self.model.is_dir():
             check_without_code(HubFolder(self.model))
-        elif self.architecture is None and not holds_network(self._file):
-            raise CheckpointError(self.model, WEIGHTS_ALONE, DESCRIBE_NETWORK)
+        elif self.architecture is None and (problem := network_problem(self._file)):
+            raise CheckpointError(self.model, problem, DESCRIBE_NETWORK)
 
     def fingerprint(self) -> str:
         """Hash of the model's files, the factory's file, and of what is read of the images."""
@@ -121,6 +125,7 @@ class FolderDataset(SingleModelDataset):
             architecture=self.architecture,
             factory=self.factory,
             num_classes=self.num_classes,
+            weights=self.weights,
         )
         preprocess, remark = self.preprocess.completed(network.declared)
         geometry = preprocess.geometry

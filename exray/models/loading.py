@@ -18,9 +18,11 @@ from exray.models.architectures.registry import (
     class_count,
     skeleton,
 )
+from exray.models.checkpoints.checkpoint import Checkpoint
 from exray.models.checkpoints.file_report import inspect_file
 from exray.models.checkpoints.model_file import ModelFile
-from exray.models.checkpoints.reader import Checkpoint, read_checkpoint
+from exray.models.checkpoints.reader import read_checkpoint
+from exray.models.checkpoints.torch_checkpoint import WEIGHTS_ALONE
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.declared_input import DeclaredInput
@@ -39,7 +41,6 @@ Factory = str | Callable[[], nn.Module]
 """``FILE.py:function``, or the function itself; it takes no argument and builds the network."""
 
 PROBE_IMAGES = 8  # on which a network's outputs are checked
-WEIGHTS_ALONE = "holds weights without a network"
 DESCRIBE_NETWORK = (
     f"give exactly one of architecture=NAME (known: {', '.join(ARCHITECTURES)}, torchvision/NAME, "
     "timm/NAME) and factory=FILE.py:function"
@@ -98,6 +99,7 @@ def load_classifier(
     architecture: str | None = None,
     factory: Factory | None = None,
     num_classes: int | None = None,
+    weights: str | None = None,
     preprocessing: Preprocessing | None = None,
     example: Float[Tensor, "n c h w"] | None = None,
 ) -> Classifier:
@@ -114,6 +116,8 @@ def load_classifier(
             :func:`exray.models.architectures.registry.build`.
         factory: Function that builds it, or ``FILE.py:function``. The caller vouches for it.
         num_classes: Number of classes of a network built by name; None reads it from its weights.
+        weights: Which of several weights in the file: their key, the first part of their names, or
+            ``ema``; None takes those that fit the network, the likeliest first.
         preprocessing: Turns images in [0, 1] into what the network takes; None takes the mean and
             std that the folder or timm declares, or none.
         example: A few images in [0, 1] at the network's size, on which its outputs are checked;
@@ -129,7 +133,9 @@ def load_classifier(
         >>> load_classifier(network).num_classes
         5
     """
-    loaded = load_network(path, architecture=architecture, factory=factory, num_classes=num_classes)
+    loaded = load_network(
+        path, architecture=architecture, factory=factory, num_classes=num_classes, weights=weights
+    )
     if preprocessing is None:
         preprocessing = _PLAIN if loaded.declared is None else loaded.declared.preprocessing
     side = None if loaded.declared is None else loaded.declared.side
@@ -143,6 +149,7 @@ def load_network(
     architecture: str | None = None,
     factory: Factory | None = None,
     num_classes: int | None = None,
+    weights: str | None = None,
     way_out: str = DESCRIBE_NETWORK,
 ) -> LoadedNetwork:
     """The network in a model file, or a frozen copy of one in memory, without running it.
@@ -153,6 +160,7 @@ def load_network(
         architecture: Likewise.
         factory: Likewise.
         num_classes: Likewise.
+        weights: Likewise.
         way_out: What the user can do where the file holds weights alone and nothing describes the
             network, for the message.
 
@@ -168,15 +176,22 @@ def load_network(
     file = path if isinstance(path, ModelFile) else ModelFile(Path(path))
     if file.path.is_dir():
         return _load_folder(HubFolder(file.path), architecture, factory, num_classes)
-    report, checkpoint, path = inspect_file(file), read_checkpoint(file), file.path
+    report, path = inspect_file(file), file.path
+    checkpoint = read_checkpoint(file, weights=weights)
     network, said = _described(checkpoint, path, architecture, factory, num_classes)
     if network is None:
         network = _own_network(checkpoint, path, way_out)
-        name, warnings = type(network).__name__, checkpoint.remarks
+        choice = (checkpoint.choice,) if checkpoint.choice else ()
+        name, warnings = type(network).__name__, (*checkpoint.remarks, *choice)
     else:
-        load_state(network, state_for(network, checkpoint, path), path)
+        state, remarks = state_for(network, checkpoint, path)
+        load_state(network, state, path)
         name = _name(architecture, factory)
-        warnings = (*(() if checkpoint.network is not None else checkpoint.remarks), *said)
+        warnings = (
+            *(() if checkpoint.network is not None else checkpoint.remarks),
+            *remarks,
+            *said,
+        )
     return LoadedNetwork(
         network=network.eval(),
         name=name,
@@ -207,12 +222,13 @@ def _load_folder(
     checkpoint = Checkpoint(state=folder.state())
     network, said = _described(checkpoint, folder.path, architecture, factory, num_classes)
     assert network is not None
-    load_state(network, checkpoint.state, folder.path)
+    state, remarks = state_for(network, checkpoint, folder.path)
+    load_state(network, state, folder.path)
     return LoadedNetwork(
         network=network.eval(),
         name=_name(architecture, factory),
         file_report=report,
-        warnings=(*folder.remarks, *said),
+        warnings=(*folder.remarks, *remarks, *said),
         class_indices=class_indices(folder.config),
         declared=declared_input(folder),
     )
@@ -255,7 +271,8 @@ def _described(
         return network_from_factory(factory), ()
     if architecture is None:
         return None, ()
-    state = state_for(skeleton(architecture, num_classes=2), checkpoint, path)
+    blank = skeleton(architecture, num_classes=2)
+    state, _ = state_for(blank, checkpoint, path, shapes=False)
     if num_classes is None:
         num_classes = class_count(architecture, state)
     return build_fitted(architecture, state, num_classes=num_classes)

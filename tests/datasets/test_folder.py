@@ -80,6 +80,7 @@ def source(folder):
             "architecture": None,
             "factory": f"{folder / 'factory.py'}:{factory}" if factory else None,
             "num_classes": None,
+            "weights": None,
             "limit_per_class": None,
         }
         return FolderDataset(preprocess=preprocess, **{**known, **values})
@@ -209,18 +210,31 @@ def test_a_whole_network_needs_no_architecture(source, folder, trojaned):
     assert model.warnings[0].startswith("model.pt holds a whole Sequential, rebuilt from a list of")
 
 
-def test_a_whole_network_of_unknown_classes_is_refused_with_the_way_out(source, folder):
+def test_a_whole_network_of_unknown_classes_says_that_its_network_must_be_named(source, folder):
     torch.save(nn.LSTM(2, 3), folder / "model.pt")
-    with pytest.raises(CheckpointError, match=r"holds a whole network.*save the state dict alone"):
-        loaded(source())
+    message = r"a whole network, whose classes are code \(\S+LSTM\) and are not run; give exa"
+    for read in (source(None).check, lambda: loaded(source(None))):
+        with pytest.raises(CheckpointError, match=message):
+            read()
 
 
 def test_weights_of_another_network_are_told_by_their_first_keys(source, folder, weights):
-    other = {f"x.{key}": value for key, value in weights.items()}
+    other = {f"x.{key}": value for key, value in weights.items() if key != "linear.bias"}
     torch.save(other, folder / "model.pt")
     message = r"missing: colours.weight, colours.bias, linear.weight and 1 more; unexpected: x.col"
     with pytest.raises(CheckpointError, match=message):
         loaded(source())
+
+
+def test_a_prefix_that_makes_the_names_fit_is_taken_off_and_said(source, folder, weights):
+    state = {f"net.{key}": value for key, value in weights.items()}
+    torch.save({"state_dict": {**state, "criterion.weight": torch.ones(3)}}, folder / "model.pt")
+    model = loaded(source())
+    assert model.classifier.accuracy(model.samples.images, model.samples.labels) == 1
+    assert model.warnings == (
+        "the prefix 'net.' was taken off the weights' names",
+        "weights that the network does not have were ignored: criterion.weight",
+    )
 
 
 def test_prefixes_of_parallel_training_are_taken_off(source, folder, weights):
@@ -350,6 +364,7 @@ def test_cifar10_can_be_named_as_the_images(tmp_path):
             architecture="plain_cnn",
             factory=None,
             num_classes=None,
+            weights=None,
             preprocess=PLAIN,
             limit_per_class=1,
         )

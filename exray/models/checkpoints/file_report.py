@@ -9,7 +9,7 @@ from exray.errors import CheckpointError
 from exray.models.checkpoints.model_file import FileForm, ModelFile
 from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram
 from exray.models.checkpoints.pickles.layer_allowlist import is_layer
-from exray.models.checkpoints.pickles.policy import is_plain
+from exray.models.checkpoints.pickles.names import is_plain
 from exray.models.checkpoints.pickles.values import BrokenPickleError
 from exray.models.checkpoints.program_weights import is_exported, is_torchscript
 from exray.models.checkpoints.zip_archive import Archive, ArchiveError

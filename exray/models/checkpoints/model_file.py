@@ -12,6 +12,7 @@ from exray.models.checkpoints.state_dict import SAVE_AGAIN
 from exray.models.checkpoints.zip_archive import Archive, open_archive
 
 COPY_AGAIN = f"copy or download the file again, or {SAVE_AGAIN}"
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first of the older form's pickles
 NUM_LEGACY_PICKLES = 5  # at the start of what torch.save wrote before 1.6
 _HEAD_BYTES = 16
 
@@ -109,6 +110,8 @@ class ModelFile:
     def legacy_pickles(self) -> tuple[PickleProgram, ...]:
         """What the five pickles at the start of a file of the older form would do.
 
+        A file that starts with another pickle is that pickle alone, as ``pickle.dump`` writes it.
+
         Raises:
             BrokenPickleError: If one is none that torch writes; with the names in all before it.
         """
@@ -120,6 +123,8 @@ class ModelFile:
             for _ in range(NUM_LEGACY_PICKLES):
                 programs.append(follow(data, programs[-1].end if programs else 0))
                 names |= dict.fromkeys(programs[-1].names)
+                if programs[0].value != LEGACY_MAGIC:
+                    break
         except BrokenPickleError as error:
             raise BrokenPickleError(str(error), (*names, *error.names)) from None
         return tuple(programs)

@@ -1,68 +1,51 @@
 """Weights, or a whole network, out of a stranger's file, without running anything it says."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from exray.errors import CheckpointError
+from exray.models.checkpoints.checkpoint import Checkpoint
 from exray.models.checkpoints.keras.network import keras_network
 from exray.models.checkpoints.keras.weights import KerasError, all_converted
 from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
-from exray.models.checkpoints.state_dict import SAVE_AGAIN, checked, unwrapped, without_prefixes
-from exray.models.checkpoints.torch_files import (
-    load_legacy,
-    load_zipped,
-    names_layers,
-    program_weights,
+from exray.models.checkpoints.state_dict import SAVE_AGAIN, checked, without_prefixes
+from exray.models.checkpoints.torch_checkpoint import (
+    WEIGHTS_ALONE,
+    torch_checkpoint,
+    torch_network_problem,
 )
-from exray.models.checkpoints.whole_network import UnusualNetworkError, check_network, mend
+from exray.models.checkpoints.torch_files import program_weights
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """The contents of a model file.
-
-    Args:
-        state: The weights by name.
-        network: The network, where the file held one whole; in eval mode.
-        remarks: What the user should know about how it was read, one sentence each.
-        by_order: Whether the names are another framework's, so that weights fit a network layer
-            by layer of each kind rather than by name.
-        unbuilt: Why there is no network although the file may describe one, as a clause.
-    """
-
-    state: dict[str, Tensor]
-    network: nn.Module | None = None
-    remarks: tuple[str, ...] = ()
-    by_order: bool = False
-    unbuilt: str = ""
-
-
-def read_checkpoint(file: Path | ModelFile) -> Checkpoint:
+def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Checkpoint:
     """The contents of a model file: a state dict, or a whole network of known layers.
 
     The file's first bytes decide how it is read: safetensors, what ``torch.save`` wrote, zipped or
-    in the older form, or Keras' HDF5. A static inspection comes first: every name, call, size and
-    entry of the file must be one that its library writes before anything is loaded, so that nothing
-    in it is executed and nothing can take more memory than the file is long. Then pickles are
-    loaded with ``weights_only`` and a list of torch's and torchvision's layers. Of a TorchScript
-    archive or an exported program the weights are taken, and the program is not run. Those of an
-    HDF5 file are transposed, and a plain network that it describes is built of PyTorch's layers.
+    in the older form, or Keras' HDF5. Nothing in it is executed: pickles are followed step by step,
+    tensors are taken out by place and shape, and instances of other classes beside them are left
+    out. A file that would run code when it is loaded is refused all the same. A network of torch's
+    and torchvision's layers is put together from its parts; of a network of other classes the
+    weights are taken. Of a TorchScript archive or an exported program the weights are taken, and
+    the program is not run. Those of an HDF5 file are transposed, and a plain network that it
+    describes is built of PyTorch's layers.
 
     Args:
         file: A ``.pt``, ``.pth``, ``.safetensors`` or ``.h5`` file; one that has been inspected
             already is not parsed again.
+        weights: Which of several weights in a file to take: a key, its last part, a prefix of the
+            names, or ``ema``; None for the likeliest.
 
     Raises:
         CheckpointError: If the file is missing, a folder, empty, truncated or no checkpoint, would
-            need code to be loaded, holds no weights, or has weights that are not finite.
+            run code when loaded, holds no weights, or has weights that are not finite.
 
     Example:
         >>> import tempfile, torch
+        >>> from torch import nn
         >>> path = Path(tempfile.mkdtemp()) / "m.pt"
         >>> torch.save(nn.Sequential(nn.Linear(2, 3)), path)
         >>> read_checkpoint(path).network
@@ -76,36 +59,12 @@ def read_checkpoint(file: Path | ModelFile) -> Checkpoint:
         return _from_keras(file)
     program = program_weights(file) if file.form is FileForm.ZIP else None
     if program is not None:
-        kind, weights = program
+        kind, state = program
         remark = f"{path.name} is {kind}; its weights were taken and its program was not run"
-        return Checkpoint(state=checked(without_prefixes(weights), path), remarks=(remark,))
-    content = unwrapped(_content(file), path)
-    if isinstance(content, nn.Module):
-        return _whole_network(content, path)
-    return Checkpoint(state=checked(without_prefixes(content), path))
-
-
-def _whole_network(network: nn.Module, path: Path) -> Checkpoint:
-    """A network of known layers, refused unless its constructors could have made it."""
-    try:
-        check_network(network)
-        added = mend(network)
-        state: dict[str, Tensor] = network.state_dict()
-    except (UnusualNetworkError, AttributeError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            path,
-            f"holds a network that no constructor makes: it {error}",
-            "do not trust its source",
-        ) from error
-    small = any(value.is_floating_point() and value.element_size() < 4 for value in state.values())
-    state = checked(state, path)
-    network = network.float() if small else network
-    remark = (
-        f"{path.name} holds a whole {type(network).__name__}, rebuilt from a list of known layers"
-    )
-    if added:
-        remark += f"; {', '.join(added)} were added, which its torchvision did not store"
-    return Checkpoint(state=state, network=network.eval().requires_grad_(False), remarks=(remark,))
+        return Checkpoint(state=checked(without_prefixes(state), path), remarks=(remark,))
+    if file.form in (FileForm.ZIP, FileForm.PICKLES):
+        return torch_checkpoint(file, weights)
+    return Checkpoint(state=checked(without_prefixes(_tensors(file)), path))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -132,13 +91,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return read_checkpoint(path).state
 
 
-def _content(file: ModelFile) -> object:
-    """What the file holds, whatever its form."""
+def _tensors(file: ModelFile) -> dict[str, Tensor]:
+    """The tensors of a file that is no pickle."""
     path = file.path
-    if file.form is FileForm.ZIP:
-        return load_zipped(file)
-    if file.form is FileForm.PICKLES:
-        return load_legacy(file)
     if path.suffix == ".safetensors" or file.form is FileForm.SAFETENSORS:
         return _load_safetensors(path)
     if path.suffix == ".onnx":
@@ -154,23 +109,27 @@ def _content(file: ModelFile) -> object:
     )
 
 
-def holds_network(file: Path | ModelFile) -> bool:
-    """Whether a file seems to hold a whole network rather than weights; nothing is loaded.
+def network_problem(file: Path | ModelFile) -> str:
+    """Why no network can be built from a file alone, as a clause; empty if one can.
 
     Args:
-        file: Any file. One that cannot be read holds no network.
+        file: A model file; nothing in it is loaded.
+
+    Raises:
+        CheckpointError: If it cannot be read, or would run code when loaded.
 
     Example:
-        >>> holds_network(Path("nowhere.pt"))
-        False
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "m.pt"
+        >>> torch.save({"bias": torch.ones(2)}, path)
+        >>> network_problem(path)
+        'holds weights without a network'
     """
     file = ModelFile.of(file)
-    try:
-        if file.form is FileForm.HDF5:
-            return bool(file.keras.config)
-        return file.form in (FileForm.ZIP, FileForm.PICKLES) and names_layers(file)
-    except CheckpointError:
-        return False
+    if file.form is FileForm.HDF5:
+        return "" if file.keras.config else WEIGHTS_ALONE
+    is_torch = file.form in (FileForm.ZIP, FileForm.PICKLES)
+    return torch_network_problem(file) if is_torch else WEIGHTS_ALONE
 
 
 def file_sha256(path: Path) -> str:

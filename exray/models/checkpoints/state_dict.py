@@ -1,64 +1,16 @@
-"""A state dict in its plain form: unwrapped, without prefixes, dense and finite."""
+"""A state dict in its plain form: without prefixes, dense and finite."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from exray.errors import CheckpointError
-from exray.text import some
-
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
-
+from exray.text import shown
 
 _PREFIXES = ("module.", "_orig_mod.")  # of nn.DataParallel and of torch.compile
-
-
 SAVE_AGAIN = "save it again with torch.save(network.state_dict(), FILE)"
-
-
-def unwrapped(content: object, path: Path) -> dict[str, Tensor] | nn.Module:
-    """The state dict, or the whole network, inside what was saved.
-
-    Args:
-        content: What a checkpoint held.
-        path: The file, for messages.
-
-    Raises:
-        CheckpointError: If there is neither.
-
-    Example:
-        >>> unwrapped({"epoch": 3, "state_dict": {"bias": torch.ones(1)}}, Path("m.pt"))
-        {'bias': tensor([1.])}
-    """
-    for _ in range(3):
-        if isinstance(content, nn.Module):
-            return content
-        if not isinstance(content, Mapping):
-            raise CheckpointError(
-                path, f"holds a {type(content).__name__}, not a state dict", SAVE_AGAIN
-            )
-        inner = (content.get(key) for key in _WRAPPERS)
-        kinds = (Mapping, nn.Module)
-        content = next((value for value in inner if isinstance(value, kinds)), content)
-    if isinstance(content, nn.Module):
-        return content
-    assert isinstance(content, Mapping), type(content)
-    if not any(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(
-            path,
-            f"holds no tensors under its keys: {some([str(key) for key in content]) or 'none'}",
-            f"put the state dict at the top or under {', '.join(_WRAPPERS)}, or {SAVE_AGAIN}",
-        )
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                path,
-                f"holds more than weights: {key!r} is a {type(value).__name__}",
-                SAVE_AGAIN,
-            )
-    return dict(content)
 
 
 def checked(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -74,11 +26,7 @@ def checked(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     dense = {}
     for key, value in state.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise CheckpointError(
-                path,
-                f"holds {key!r} as a sparse, quantised or empty tensor",
-                "save plain dense weights",
-            )
+            raise unusable(key, path)
         small = value.is_floating_point() and value.element_size() < 4
         dense[key] = value.float() if small else value.detach()
         if not dense[key].isfinite().all():
@@ -89,6 +37,20 @@ def checked(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
                 "train or export the network again",
             )
     return dense
+
+
+def unusable(name: str, path: Path) -> CheckpointError:
+    """The answer to a weight that nothing can be computed with.
+
+    Args:
+        name: Its name.
+        path: Its file.
+    """
+    return CheckpointError(
+        path,
+        f"holds {shown(name)!r} as a sparse, quantised or empty tensor",
+        "save plain dense weights",
+    )
 
 
 def shared_prefix(keys: list[str]) -> str:

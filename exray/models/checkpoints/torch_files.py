@@ -1,26 +1,18 @@
-"""What ``torch.save`` wrote, zipped or in the form before torch 1.6, loaded once inspected."""
+"""What ``torch.save`` wrote, zipped or in the form before torch 1.6, without running any of it."""
 
-import pickle
 import tarfile
-import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import BinaryIO
 
-import torch
 from torch import Tensor
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
+from exray.models.checkpoints.model_file import COPY_AGAIN, ModelFile
+from exray.models.checkpoints.pickles.contents import contents
 from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram
-from exray.models.checkpoints.pickles.layer_allowlist import (
-    MissingTorchvisionError,
-    is_layer,
-    layer_classes,
-)
-from exray.models.checkpoints.pickles.policy import check_program, is_plain
+from exray.models.checkpoints.pickles.policy import check_program, code_in, storage_of
+from exray.models.checkpoints.pickles.storages import FileStorages, legacy_storages, zip_storages
 from exray.models.checkpoints.pickles.values import BrokenPickleError
 from exray.models.checkpoints.program_weights import (
     exported_weights,
@@ -29,33 +21,35 @@ from exray.models.checkpoints.program_weights import (
     torchscript_weights,
 )
 from exray.models.checkpoints.state_dict import SAVE_AGAIN
-from exray.models.checkpoints.zip_archive import Archive, ArchiveError
+from exray.models.checkpoints.zip_archive import ArchiveError
 from exray.text import shown, some
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # the first of the older form's five pickles
 _LENGTH_BYTES = 8  # of the length before each storage in the older form
-# What the older form's pickles call besides layers and storages.
-_REBUILDERS: dict[str, object] = {
-    "collections.OrderedDict": OrderedDict,
-    "builtins.set": set,
-    "__builtin__.set": set,  # what protocol 2 calls it
-    "torch._utils._rebuild_tensor": torch._utils._rebuild_tensor,
-    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
-}
 
 
-def names_layers(file: ModelFile) -> bool:
-    """Whether a checkpoint's pickles name layers on the list; nothing is loaded.
+@dataclass(frozen=True, kw_only=True)
+class TorchContents:
+    """What a checkpoint holds.
 
     Args:
-        file: A zip archive, or pickles.
+        value: Plain values, stored tensors and objects that nobody makes.
+        storages: Where the tensors' numbers are.
+    """
+
+    value: object
+    storages: FileStorages
+
+
+def is_program(file: ModelFile) -> bool:
+    """Whether a zip archive is a program that torch saved.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or would have to run code.
+        CheckpointError: If the archive cannot be read.
     """
-    programs = [_zipped(file)[1]] if file.form is FileForm.ZIP else _legacy(file)
-    return any(is_layer(name) for program in programs for name in program.names)
+    try:
+        return is_torchscript(file.archive) or is_exported(file.archive)
+    except ArchiveError as error:
+        raise CheckpointError(file.path, str(error), COPY_AGAIN) from error
 
 
 def program_weights(file: ModelFile) -> tuple[str, dict[str, Tensor]] | None:
@@ -83,8 +77,8 @@ def program_weights(file: ModelFile) -> tuple[str, dict[str, Tensor]] | None:
     return None
 
 
-def load_zipped(file: ModelFile) -> object:
-    """What a zip checkpoint holds.
+def load_zipped(file: ModelFile) -> TorchContents:
+    """What a zip checkpoint holds; its tensors are not read yet.
 
     Args:
         file: A zip archive.
@@ -92,17 +86,6 @@ def load_zipped(file: ModelFile) -> object:
     Raises:
         CheckpointError: If it is no checkpoint, or would have to run code.
     """
-    path = file.path
-    archive, program = _zipped(file)
-    _check(path, program, lambda key, _: archive.sizes.get(f"data/{key}"))
-    aliases: list[Callable[..., object] | tuple[Callable[..., object], str]]
-    aliases = [(kind, name) for name, kind in _classes(path, program.names).items()]
-    with torch.serialization.safe_globals(aliases):
-        return _loaded(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
-
-
-def _zipped(file: ModelFile) -> tuple[Archive, PickleProgram]:
-    """The archive and its pickle, all of whose names are known."""
     path = file.path
     try:
         archive = file.archive
@@ -114,13 +97,18 @@ def _zipped(file: ModelFile) -> tuple[Archive, PickleProgram]:
             )
         if archive.sizes["data.pkl"] > MAX_BYTES:
             raise ArchiveError(f"is a zip file with a pickle of {archive.sizes['data.pkl']} bytes")
-        return archive, _with_known_names(path, lambda: [file.zipped_pickle])[0]
+        (program,) = _without_code(path, lambda: [file.zipped_pickle])
+        storages = zip_storages(archive)
     except ArchiveError as error:
         raise CheckpointError(path, str(error), COPY_AGAIN) from error
+    _check(path, program, lambda key, _: archive.sizes.get(f"data/{key}"))
+    return _contents(path, program, storages)
 
 
-def load_legacy(file: ModelFile) -> object:
+def load_legacy(file: ModelFile) -> TorchContents:
     """What a checkpoint of the form before torch 1.6 holds: five pickles, then the storages.
+
+    A pickle that ``torch.save`` did not write is read too; numpy's arrays may be in it.
 
     Args:
         file: One that starts like a pickle.
@@ -129,110 +117,79 @@ def load_legacy(file: ModelFile) -> object:
         CheckpointError: If it is no checkpoint, or would have to run code.
     """
     path = file.path
-    _, _, _, main, keys = _legacy(file)
-    storages = _check(path, main, lambda _, claimed: claimed)
+    programs = _without_code(path, lambda: file.legacy_pickles)
+    if tarfile.is_tarfile(path):
+        raise damaged(path, "torch.save did not write it")
+    if len(programs) == 1:
+        return _bare(path, programs[0])
+    _, _, _, main, keys = programs
+    total = _check(path, main, lambda _, claimed: claimed)
     rest = path.stat().st_size - keys.end
-    storage_keys = keys.value if isinstance(keys.value, list) else []
-    if rest != storages + _LENGTH_BYTES * len(storage_keys):
-        raise _damaged(path, f"{rest} bytes follow its pickles, which want {storages}")
-    classes = _classes(path, main.names)
-    if not classes:
-        return _loaded(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
-    return _loaded(path, lambda: _load_restricted(path, {**_REBUILDERS, **classes}))
+    names = keys.value if isinstance(keys.value, list) else []
+    if rest != total + _LENGTH_BYTES * len(names):
+        raise damaged(path, f"{rest} bytes follow its pickles, which want {total}")
+    lengths = dict(storage_of(stored) for stored in main.stored)
+    places, place = {}, keys.end
+    for name in names:
+        places[name] = place + _LENGTH_BYTES
+        place = places[name] + lengths.get(name, 0)
+    return _contents(path, main, legacy_storages(path, places))
 
 
-def _legacy(file: ModelFile) -> Sequence[PickleProgram]:
-    """The five pickles of the older form, all of whose names are known."""
-    programs = _with_known_names(file.path, lambda: file.legacy_pickles)
-    if programs[0].value != _MAGIC or tarfile.is_tarfile(file.path):
-        raise _damaged(file.path, "torch.save did not write it")
-    return programs
+def _bare(path: Path, program: PickleProgram) -> TorchContents:
+    """A pickle that stands alone."""
+    if program.end != path.stat().st_size:
+        raise damaged(path, f"{path.stat().st_size - program.end} bytes follow its pickle")
+    _check(path, program, lambda _, __: None)
+    return _contents(path, program, legacy_storages(path, {}))
 
 
-def _load_restricted(path: Path, allowed: dict[str, object]) -> object:
-    """``torch.load`` with an unpickler that finds nothing but what is allowed.
-
-    ``weights_only`` cannot load whole networks of the older form (facts, dependencies 4).
-    """
-
-    class Restricted(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> object:
-            if f"{module}.{name}" not in allowed:
-                raise pickle.UnpicklingError(f"{module}.{name} is not on the list")
-            return allowed[f"{module}.{name}"]
-
-    def load(file: BinaryIO, *, encoding: str = "ASCII") -> object:
-        return Restricted(file, encoding=encoding).load()
-
-    module = SimpleNamespace(__name__="restricted", Unpickler=Restricted, load=load)
-    content: object = torch.load(path, map_location="cpu", pickle_module=module, weights_only=False)
-    return content
+def _contents(path: Path, program: PickleProgram, storages: FileStorages) -> TorchContents:
+    try:
+        return TorchContents(value=contents(program.value), storages=storages)
+    except BrokenPickleError as error:
+        raise damaged(path, str(error)) from error
 
 
-def _with_known_names(
+def _without_code(
     path: Path, programs: Callable[[], Sequence[PickleProgram]]
 ) -> Sequence[PickleProgram]:
-    """Pickles whose names are all known; an unknown one is reported even of a broken pickle."""
+    """Pickles in which nothing could run; what could is reported even of a broken pickle."""
     try:
         followed = programs()
     except BrokenPickleError as error:
-        _check_names(path, error.names)
-        raise _damaged(path, str(error)) from error
-    _check_names(path, [name for program in followed for name in program.names])
+        _check_names(path, code_in(error.names))
+        raise damaged(path, str(error)) from error
+    names = [name for program in followed for name in program.names]
+    _check_names(path, code_in(names, [call for program in followed for call in program.calls]))
     return followed
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
-    unknown = [shown(name) for name in names if not is_plain(name) and not is_layer(name)]
-    if not unknown:
-        return
-    if any(name.startswith(("torch.nn.modules.", "torchvision.")) for name in names):
+def _check_names(path: Path, code: Sequence[str]) -> None:
+    if code:
         raise CheckpointError(
             path,
-            f"holds a whole network, whose classes are code ({some(unknown, limit=6)}), and is "
+            f"would run code when loaded ({some([shown(name) for name in code], limit=6)}), and is "
             "not opened",
-            "save the state dict alone: torch.save(network.state_dict(), FILE)",
+            "if you trust its source, save the state dict alone there: "
+            "torch.save(network.state_dict(), FILE)",
         )
-    raise CheckpointError(
-        path,
-        f"would run code when loaded ({some(unknown, limit=6)}), and is not opened",
-        "if you trust its source, save the state dict alone there: "
-        "torch.save(network.state_dict(), FILE)",
-    )
 
 
 def _check(
     path: Path, program: PickleProgram, storage_bytes: Callable[[str, int], int | None]
 ) -> int:
     try:
-        return check_program(program, is_layer=is_layer, storage_bytes=storage_bytes)
+        return check_program(program, storage_bytes=storage_bytes)
     except BrokenPickleError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
-def _classes(path: Path, names: Sequence[str]) -> dict[str, type[torch.nn.Module]]:
-    try:
-        return layer_classes(names)
-    except MissingTorchvisionError as error:
-        raise CheckpointError(
-            path,
-            f"needs {error}, which cannot be imported",
-            f"install torchvision, or {SAVE_AGAIN} where it is installed",
-        ) from error
+def damaged(path: Path, problem: str) -> CheckpointError:
+    """The answer to a file that is not what its first bytes promise.
 
-
-def _loaded(path: Path, load: Callable[[], object]) -> object:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return load()
-    # Damaged pickles raise anything. torch's message advises to run the file: it is left out.
-    except Exception as error:
-        reason = str(error).partition("WeightsUnpickler error:")[2] or str(error)
-        advice = "weights only load failed" in reason.lower()
-        first = "" if advice or not reason.strip() else reason.strip().splitlines()[0]
-        raise _damaged(path, f"{type(error).__name__}: {shown(first)}".rstrip(": ")) from None
-
-
-def _damaged(path: Path, problem: str) -> CheckpointError:
+    Args:
+        path: The file.
+        problem: What is wrong, as a clause.
+    """
     return CheckpointError(path, f"is truncated, damaged or no checkpoint ({problem})", COPY_AGAIN)

@@ -7,41 +7,53 @@ import torch
 from torch import Tensor, nn
 
 from exray.errors import CheckpointError
+from exray.models.checkpoints.checkpoint import Checkpoint
+from exray.models.checkpoints.fit import Fit, fit
 from exray.models.checkpoints.keras.weights import KerasError, fitted
-from exray.models.checkpoints.reader import Checkpoint
-from exray.models.checkpoints.state_dict import shared_prefix, without_prefixes
 from exray.text import some
 
+_OTHER_NETWORK = "name the network that it was saved from with architecture or factory"
 
-def state_for(network: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[str, Tensor]:
-    """A checkpoint's weights under a network's own names.
+
+def state_for(
+    network: nn.Module, checkpoint: Checkpoint, path: Path, *, shapes: bool = True
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """A checkpoint's weights under a network's own names, with remarks on how they were found.
+
+    Of several state dicts in the file the first that fits is taken; if none does, the likeliest.
 
     Args:
         network: What they are for.
         checkpoint: What a file held.
         path: The file, for messages.
+        shapes: Whether shapes must fit; otherwise names alone do, as where the number of classes
+            is still to be read from them.
 
     Raises:
         CheckpointError: If weights that fit by order are of another number of layers.
     """
-    if not checkpoint.by_order:
-        return checkpoint.state
-    try:
-        return fitted(checkpoint.state, network)
-    except KerasError as error:
-        raise CheckpointError(
-            path,
-            f"does not fit the network: it {error}",
-            "name the network that it was saved from with architecture or factory",
-        ) from error
+    if checkpoint.by_order:
+        try:
+            return fitted(checkpoint.state, network), ()
+        except KerasError as error:
+            raise CheckpointError(
+                path, f"does not fit the network: it {error}", _OTHER_NETWORK
+            ) from error
+    own = _shapes(network.state_dict())
+    for place, stored in enumerate(checkpoint.shapes):
+        found = fit(own, stored, shapes=shapes)
+        if found.fits:
+            state, remark = checkpoint.read(place)
+            return found.apply(state), (*((remark,) if remark else ()), *found.remarks())
+    return checkpoint.state, ()
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Put all weights into a network, or refuse and leave the network as it was.
 
     ``num_batches_tracked`` may be missing or left over, since nothing is computed from it in eval
-    mode, a single number may have shape ``()`` or ``(1,)``, and ``module.`` and ``_orig_mod.``
-    prefixes may be on either side.
+    mode, a single number may have shape ``()`` or ``(1,)``, a prefix may be on either side, and
+    weights kept in parts are put together; see :func:`exray.models.checkpoints.fit.fit`.
 
     Args:
         network: Filled in place.
@@ -52,42 +64,24 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         CheckpointError: If names or shapes differ, with the first three of each kind.
     """
     own: dict[str, Tensor] = network.state_dict()
-    prefix = shared_prefix(list(own))
-    weights = {prefix + key: value for key, value in without_prefixes(state).items()}
-    problems = _mismatches(own, weights)
+    found = fit(_shapes(own), _shapes(state))
+    problems = {**found.problems, "still quantised": _quantised(own, state, found)}
     if any(problems.values()):
         listed = "; ".join(f"{kind}: {some(keys)}" for kind, keys in problems.items() if keys)
-        raise CheckpointError(
-            path,
-            f"does not fit the network; {listed}",
-            "name the network that it was saved from with architecture or factory",
-        )
-    fitting = {key: weights[key].reshape(own[key].shape) for key in own if key in weights}
+        raise CheckpointError(path, f"does not fit the network; {listed}", _OTHER_NETWORK)
+    fitting = {key: value.reshape(own[key].shape) for key, value in found.apply(state).items()}
     network.load_state_dict({**own, **fitting})
 
 
-def _mismatches(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """The names at which a file's weights do not fit the network's, by kind of trouble."""
-    pairs = {key: (weights[key], own[key]) for key in own if key in weights}
-    return {
-        "missing": [key for key in own if key not in weights and not _is_batch_count(key)],
-        "unexpected": [key for key in weights if key not in own and not _is_batch_count(key)],
-        "of another shape": [
-            f"{key} ({_shape(value)} in the file, {_shape(place)} in the network)"
-            for key, (value, place) in pairs.items()
-            if value.shape != place.shape and not value.numel() == place.numel() == 1
-        ],
-        "still quantised": [
-            f"{key} ({value.dtype})"
-            for key, (value, place) in pairs.items()
-            if value.dtype in (torch.int8, torch.uint8) and place.is_floating_point()
-        ],
-    }
+def _quantised(own: Mapping[str, Tensor], state: Mapping[str, Tensor], found: Fit) -> list[str]:
+    return [
+        f"{key} ({state[name].dtype})"
+        for key, name in found.names.items()
+        if name in state
+        and state[name].dtype in (torch.int8, torch.uint8)
+        and own[key].is_floating_point()
+    ]
 
 
-def _is_batch_count(key: str) -> bool:
-    return key.rpartition(".")[2] == "num_batches_tracked"
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(str(side) for side in tensor.shape) or "one number"
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in state.items()}

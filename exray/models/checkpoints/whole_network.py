@@ -1,15 +1,31 @@
 """A network that came whole out of a pickle: checked, and mended where its classes moved on."""
 
 import copy
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
+
+from exray.models.checkpoints.pickles.contents import StoredObject, StoredTensor
+from exray.models.checkpoints.pickles.layer_allowlist import is_layer, layer_classes
+from exray.models.checkpoints.pickles.storages import FileStorages
+from exray.text import shown
 
 _MAX_MODULES = 20_000
 _BOUNDS = {  # whatever is larger serves to exhaust memory; the 23 networks stay under 64
     "kernel_size": 512, "stride": 512, "dilation": 512, "padding": 64, "output_padding": 64,
     "output_size": 64, "_reversed_padding_repeated_twice": 64,
 }  # fmt: skip
+# Modules that hold a network and compute what it computes, by the name that they hold it under.
+_WRAPPERS = {
+    "torch.nn.parallel.data_parallel.DataParallel": "module",
+    "torch.nn.parallel.distributed.DistributedDataParallel": "module",
+    "torch.optim.swa_utils.AveragedModel": "module",
+    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
+    "timm.utils.model_ema.ModelEma": "ema",
+    "timm.utils.model_ema.ModelEmaV2": "module",
+    "timm.utils.model_ema.ModelEmaV3": "module",
+}
 # What later versions of torchvision read in forward, and earlier ones did not store.
 _LATER: dict[str, dict[str, nn.Module | None]] = {
     "Inception3": {
@@ -25,6 +41,113 @@ _LATER: dict[str, dict[str, nn.Module | None]] = {
 
 class UnusualNetworkError(ValueError):
     """A network that its own constructor would not have made; the text is a clause."""
+
+
+def unwrapped_network(network: StoredObject) -> StoredObject:
+    """The network inside ``DataParallel``, an average or a compiled one, else the network itself.
+
+    Args:
+        network: An object that a file describes.
+
+    Example:
+        >>> inner = StoredObject(path="a.Net", parts={"_modules": {}, "_parameters": {}})
+        >>> parts = {"_modules": {"module": inner}, "_parameters": {}}
+        >>> path = "torch.nn.parallel.data_parallel.DataParallel"
+        >>> unwrapped_network(StoredObject(path=path, parts=parts)).path
+        'a.Net'
+    """
+    for _ in range(len(_WRAPPERS)):
+        children = network.parts.get("_modules")
+        name = _WRAPPERS.get(network.path)
+        inner = children.get(name) if isinstance(children, Mapping) else None
+        if not isinstance(inner, StoredObject):
+            break
+        network = inner
+    return network
+
+
+def unknown_classes(network: StoredObject) -> tuple[str, ...]:
+    """The classes of a network's parts that are not on the list of layers, each once.
+
+    Args:
+        network: As :func:`unwrapped_network` gave it.
+    """
+    found: dict[str, None] = {}
+    waiting, seen = [network], set()
+    while waiting:
+        module = waiting.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        if not is_layer(module.path):
+            found[module.path] = None
+        children = module.parts.get("_modules")
+        values = children.values() if isinstance(children, Mapping) else ()
+        waiting.extend(child for child in values if isinstance(child, StoredObject))
+    return tuple(found)
+
+
+def rebuilt(network: StoredObject, storages: FileStorages) -> nn.Module:
+    """A network of known layers, each made empty and given its attributes.
+
+    Args:
+        network: All of its classes are on the list.
+        storages: Where its numbers are.
+
+    Raises:
+        MissingTorchvisionError: If a class of torchvision cannot be imported.
+        UnusualNetworkError: If an attribute is an instance of another class.
+    """
+    return _Builder(storages).module(network)
+
+
+class _Builder:
+    """Makes the modules of one network, each once."""
+
+    def __init__(self, storages: FileStorages) -> None:
+        self.storages = storages
+        self.made: dict[int, object] = {}
+        self.parameters: dict[int, nn.Parameter] = {}  # by the tensor's id; tied ones are one
+
+    def module(self, stored: StoredObject) -> nn.Module:
+        if id(stored) not in self.made:
+            kind = layer_classes([stored.path])[stored.path]
+            module = kind.__new__(kind)
+            self.made[id(stored)] = module  # before its attributes, which may hold it
+            state = {str(name): self.value(value) for name, value in stored.parts.items()}
+            parameters = state.get("_parameters")
+            if isinstance(parameters, dict):
+                state["_parameters"] = {
+                    name: self._parameter(value) for name, value in parameters.items()
+                }
+            module.__setstate__(state)  # type: ignore[no-untyped-call]
+        made = self.made[id(stored)]
+        assert isinstance(made, nn.Module), made
+        return made
+
+    def value(self, item: object) -> object:
+        if isinstance(item, StoredTensor):
+            if id(item) not in self.made:
+                if item.problem:
+                    raise UnusualNetworkError(f"holds a {item.problem} tensor")
+                self.made[id(item)] = item.read(self.storages)
+            return self.made[id(item)]
+        if isinstance(item, OrderedDict | dict):
+            return type(item)((name, self.value(value)) for name, value in item.items())
+        if isinstance(item, list | tuple):
+            return type(item)(self.value(value) for value in item)
+        if isinstance(item, StoredObject):
+            if not is_layer(item.path):
+                raise UnusualNetworkError(f"holds an instance of {shown(item.path)}")
+            return self.module(item)
+        return item
+
+    def _parameter(self, value: object) -> object:
+        if not isinstance(value, Tensor) or isinstance(value, nn.Parameter):
+            return value
+        if id(value) not in self.parameters:
+            self.parameters[id(value)] = nn.Parameter(value, requires_grad=False)
+        return self.parameters[id(value)]
 
 
 def check_network(network: nn.Module) -> None:

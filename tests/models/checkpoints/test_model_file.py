@@ -9,7 +9,7 @@ from exray.errors import CheckpointError
 from exray.models.checkpoints import model_file
 from exray.models.checkpoints.file_report import inspect_file
 from exray.models.checkpoints.model_file import FileForm, ModelFile
-from exray.models.checkpoints.reader import holds_network, read_checkpoint
+from exray.models.checkpoints.reader import network_problem, read_checkpoint
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_inspection_and_loading_parse_a_file_once(tmp_path, parsed, is_zip, pick
     path = tmp_path / "m.pt"
     torch.save(nn.Sequential(nn.Linear(2, 3)), path, _use_new_zipfile_serialization=is_zip)
     file = ModelFile(path)
-    assert holds_network(file)
+    assert network_problem(file) == ""
     assert inspect_file(file)["calls"] > 0
     assert isinstance(read_checkpoint(file).network, nn.Sequential)
     assert parsed == ["open_archive"] * is_zip + ["follow"] * pickles

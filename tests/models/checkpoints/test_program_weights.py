@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.reader import holds_network, read_checkpoint
+from exray.models.checkpoints.reader import network_problem, read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -53,7 +53,7 @@ def test_the_weights_are_those_of_the_network(tmp_path, save, kind):
     assert all(torch.equal(checkpoint.state[key], value) for key, value in net.state_dict().items())
     said = f"m.pt is {kind}; its weights were taken and its program was not run"
     assert (checkpoint.network, checkpoint.remarks) == (None, (said,))
-    assert not holds_network(path)
+    assert network_problem(path) == "holds weights without a network"
 
 
 def test_a_program_that_runs_on_loading_is_not_run(tmp_path):

@@ -3,6 +3,7 @@
 import builtins
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exray.errors import CheckpointError
-from exray.models.checkpoints.reader import file_sha256, holds_network, read_checkpoint, read_state
+from exray.models.checkpoints.reader import (
+    file_sha256,
+    network_problem,
+    read_checkpoint,
+    read_state,
+)
 
 ZIP, LEGACY = True, False
 BOTH = pytest.mark.parametrize("zipped", [ZIP, LEGACY])
@@ -26,6 +32,13 @@ class Hostile:
 
     def __reduce__(self):
         return self.call
+
+
+class Seen:
+    """Another one, of no network."""
+
+    def __init__(self, name):
+        self.name = name
 
 
 class Own(nn.Module):
@@ -115,9 +128,16 @@ def test_a_hostile_plain_pickle_is_never_run(tmp_path, protocol):
 
 
 @BOTH
-def test_a_whole_network_is_refused_with_its_classes(tmp_path, zipped):
-    path = save(tmp_path / "m.pt", {"model": Own(), "epoch": 2}, zipped)
-    refused(path, r"whole network, whose classes are code \(\S*Own\), and is not")
+@pytest.mark.parametrize("wrapper", ["", "model"])
+def test_of_a_whole_network_of_other_classes_the_weights_are_taken(tmp_path, zipped, wrapper):
+    own = Own()
+    content = {"epoch": 2, wrapper: own} if wrapper else own
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", content, zipped))
+    assert list(checkpoint.state) == ["conv.weight", "conv.bias"]
+    assert torch.equal(checkpoint.state["conv.weight"], own.conv.weight)
+    assert checkpoint.network is None
+    said = r"holds a whole network, whose classes are code \(\S*Own\) and are not run"
+    assert re.fullmatch(said, checkpoint.unbuilt)
 
 
 @BOTH
@@ -147,15 +167,23 @@ def test_a_state_dict_has_no_network_and_no_remark(tmp_path):
 
 @BOTH
 def test_only_a_whole_network_seems_to_be_one(tmp_path, zipped):
-    assert holds_network(save(tmp_path / "whole.pt", network(), zipped))
-    assert not holds_network(save(tmp_path / "state.pt", network().state_dict(), zipped))
-    assert not holds_network(save(tmp_path / "own.pt", Own(), zipped))
-    assert not holds_network(tmp_path)
+    assert network_problem(save(tmp_path / "whole.pt", network(), zipped)) == ""
+    state = save(tmp_path / "state.pt", network().state_dict(), zipped)
+    assert network_problem(state) == "holds weights without a network"
+    said = r"a whole network, whose classes are code \(\S*Own\) and are not run"
+    assert re.search(said, network_problem(save(tmp_path / "own.pt", Own(), zipped)))
+    with pytest.raises(CheckpointError, match="is a folder, not a file"):
+        network_problem(tmp_path)
 
 
-def test_other_classes_are_named(tmp_path):
-    content = {"state_dict": {"a": torch.ones(1)}, "best": np.float64(0.5)}
-    refused(save(tmp_path / "m.pt", content), r"would run code when loaded \(numpy\.\S*scalar")
+def test_other_classes_beside_the_weights_are_left_out_and_named(tmp_path):
+    content = {"best": np.float64(0.5), "state_dict": {"a": torch.ones(1)}, "seen": Seen("x")}
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", content))
+    assert checkpoint.state["a"].item() == 1
+    assert checkpoint.choice == (
+        "m.pt: the weights under 'state_dict' were taken; left out: best, seen; not made: "
+        f"instances of {Seen.__module__}.Seen"
+    )
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -234,13 +262,10 @@ def test_another_zip_is_no_checkpoint(tmp_path):
     [
         (torch.ones(2), "holds a Tensor, not a state dict; save it again"),
         ([torch.ones(2)], "holds a list, not a state dict"),
-        ({}, "holds no tensors under its keys: none"),
-        ({"epoch": 3, "lr": 1, "a": 1, "b": 2}, "its keys: epoch, lr, a and 1 more; put the state"),
-        ({"state_dict": {"epoch": 3}}, "holds no tensors under its keys: epoch"),
-        ({"weights": {"a": torch.ones(1)}}, "holds no tensors under its keys: weights"),
-        ({"a": torch.ones(1), "b": {"c": torch.ones(1)}}, "more than weights: 'b' is a dict"),
-        ({"a": torch.ones(1), "b": [torch.ones(1)]}, "more than weights: 'b' is a list"),
-        ({0: torch.ones(1)}, "holds more than weights: 0 is a Tensor"),
+        ({}, "holds no tensors by name under its keys: none"),
+        ({"epoch": 3, "lr": 1, "a": 1, "b": 2}, "its keys: epoch, lr, a and 1 more; save it"),
+        ({"state_dict": {"epoch": 3}}, "holds no tensors by name under its keys: state_dict"),
+        ({0: torch.ones(1)}, "holds no tensors by name under its keys: 0"),
         ({"a": torch.tensor([1, torch.nan, torch.inf])}, "not finite: 2 of 3 in 'a'; train or"),
         ({"a": torch.eye(2).to_sparse()}, "'a' as a sparse, quantised or empty tensor; save"),
     ],
@@ -251,7 +276,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path, content, message, zipped):
 
 def test_a_plain_pickle_of_values_is_no_checkpoint(tmp_path):
     (tmp_path / "m.pt").write_bytes(pickle.dumps({"a": 1}))
-    refused(tmp_path / "m.pt", "is truncated, damaged or no checkpoint")
+    refused(tmp_path / "m.pt", "holds no tensors by name under its keys: a")
 
 
 def test_the_hash_is_that_of_the_bytes(tmp_path):

@@ -4,31 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from exray.errors import CheckpointError
 from exray.models.checkpoints.state_dict import (
     checked,
     shared_prefix,
-    unwrapped,
     without_prefixes,
 )
 
 PATH = Path("m.pt")
-
-
-def test_a_state_dict_is_found_under_up_to_three_wrappers():
-    weights = {"bias": torch.ones(2)}
-    content = {"epoch": 1, "model": {"net": {"state_dict": weights}}}
-    assert unwrapped(content, PATH) == weights
-    with pytest.raises(CheckpointError, match="holds no tensors under its keys: network; put the"):
-        unwrapped({"model": {"net": {"model": {"network": weights}}}}, PATH)
-
-
-def test_a_whole_network_is_handed_on_as_it_is():
-    network = nn.Linear(2, 1)
-    assert unwrapped(network, PATH) is network
-    assert unwrapped({"epoch": 1, "model": {"net": network}}, PATH) is network
 
 
 @pytest.mark.parametrize(

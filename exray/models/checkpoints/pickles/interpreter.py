@@ -222,6 +222,8 @@ class _Machine:
             target.update(map(_key, items))
         elif isinstance(target, list):
             target.extend(items)
+        elif isinstance(target, Call):  # an instance of some kind of list
+            target.appended.extend(items)
         else:
             raise BrokenPickleError(f"appends to a {_kind(target)}")
 

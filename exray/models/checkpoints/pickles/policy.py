@@ -1,11 +1,12 @@
-"""What a checkpoint's pickle may call, and with what: plain weights, and layers on a list."""
+"""What a checkpoint's pickle may call, and with what: weights and layers are held to a form."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
 from exray.models.checkpoints.pickles.interpreter import PickleProgram
+from exray.models.checkpoints.pickles.names import NameKind, kind_of
 from exray.models.checkpoints.pickles.values import (
     BrokenPickleError,
     Call,
@@ -24,38 +25,45 @@ _SIZES = {
     "Byte": 1, "Bool": 1, "ComplexFloat": 8, "ComplexDouble": 16, "Untyped": 1, "QInt8": 1,
     "QUInt8": 1, "QInt32": 4,
 }  # fmt: skip
+_DTYPES = {
+    "Double": torch.float64, "Float": torch.float32, "Half": torch.float16,
+    "BFloat16": torch.bfloat16, "Long": torch.int64, "Int": torch.int32, "Short": torch.int16,
+    "Char": torch.int8, "Byte": torch.uint8, "Bool": torch.bool, "ComplexFloat": torch.complex64,
+    "ComplexDouble": torch.complex128,
+}  # fmt: skip
 _STORAGE = re.compile(r"torch\.(?:cuda\.|storage\.)?(\w+)Storage")
-_PLAIN = re.compile(
-    r"collections\.OrderedDict|torch\._utils\._rebuild_(tensor|tensor_v2|tensor_v3|parameter"
-    r"|sparse_tensor|qtensor)|torch\.(cuda\.|storage\.)?(\w+)Storage"
-    r"|torch\.(Size|device|Tensor|(b?float|u?int|complex)\d+\w*|bool|per_\w+)"
-    r"|torch\.nn\.parameter\.Parameter|torch\.serialization\._get_layout|builtins\.set"
-    r"|_codecs\.encode"
-)
 
 
-def is_plain(path: str) -> bool:
-    """Whether a name is one that plain weights are rebuilt with.
+def code_in(names: Iterable[str], calls: Iterable[Call] = ()) -> tuple[str, ...]:
+    """What of a pickle could run code, as names for a message; empty if nothing could.
+
+    Args:
+        names: What the pickle names.
+        calls: What it calls: functions of other packages count only where they are called.
 
     Example:
-        >>> is_plain("torch._utils._rebuild_tensor_v2"), is_plain("os.system")
-        (True, False)
+        >>> code_in(["os.system", "argparse.Namespace", "mine.activation", "mine.Settings"])
+        ('os.system',)
     """
-    return _PLAIN.fullmatch(path) is not None
+    found = {name: None for name in names if kind_of(name) is NameKind.CODE}
+    for call in calls:
+        path = _path(call)
+        is_function = kind_of(path) is NameKind.FUNCTION and not call.is_new
+        if path and (is_function or (path == "builtins.getattr" and not _is_member(call))):
+            found[path] = None
+    return tuple(found)
 
 
-def check_program(
-    program: PickleProgram, *, is_layer: Callable[[str], bool], storage_bytes: StorageBytes
-) -> int:
-    """Hold every call of a pickle to what ``torch.save`` writes.
+def check_program(program: PickleProgram, *, storage_bytes: StorageBytes) -> int:
+    """Hold every call of a pickle that rebuilds weights or layers to what ``torch.save`` writes.
 
     A layer may only be made empty and filled with a dictionary; its constructor, which could
     allocate whatever it is asked for, is never called. A tensor must lie inside its storage, and
-    a storage must be as long as the file says.
+    a storage must be as long as the file says. Other values and instances of other classes are
+    never made, so they may be anything.
 
     Args:
-        program: All of its names are plain or layers.
-        is_layer: Whether a name is a layer on the list.
+        program: :func:`code_in` finds nothing in it.
         storage_bytes: How long a storage really is.
 
     Returns:
@@ -67,12 +75,13 @@ def check_program(
     total = _check_storages(program.stored, storage_bytes)
     claimed = 0
     for call in program.calls:
-        path = call.callee.path if isinstance(call.callee, GlobalName) else "a result"
-        if is_layer(path):
+        path = _path(call) or "a result"
+        kind = kind_of(path)
+        if kind is NameKind.LAYER:
             _check_layer(call, path)
         elif path in _TENSORS and not call.state and not call.items:
             claimed += tensor_bytes(call)
-        elif not _is_plain_call(call, path):
+        elif not (kind in _NEVER_MADE or _is_plain_call(call, path)) or _is_blank(call, path):
             raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
     if claimed > 4 * total + _SPARE_BYTES:
         raise BrokenPickleError(f"claims tensors of {claimed} bytes over {total} stored bytes")
@@ -132,14 +141,14 @@ def _is_view(view: object, count: int) -> bool:
 
 
 def _check_layer(call: Call, path: str) -> None:
-    empty = call.arguments == () and not call.items
+    empty = call.arguments == () and not call.items and not call.appended
     filled = len(call.state) <= 1 and all(map(_is_state, call.state))
     if not (call.is_new and empty and filled):
         raise BrokenPickleError(f"calls {shown(path)} in a way that torch.save never does")
 
 
 def _is_plain_call(call: Call, path: str) -> bool:
-    if call.is_new or path not in _CALLS or not _CALLS[path](call.arguments):
+    if call.is_new or call.appended or path not in _CALLS or not _CALLS[path](call.arguments):
         return False
     if path == "collections.OrderedDict":  # a state dict carries its _metadata as an attribute
         return all(isinstance(state, dict) and set(state) <= {"_metadata"} for state in call.state)
@@ -182,6 +191,11 @@ def storage_kind(stored: StorageRef) -> str:
     return match[1]
 
 
+def storage_width(stored: StorageRef) -> int:
+    """Bytes of a number in a storage that :func:`storage_of` accepts."""
+    return _SIZES[storage_kind(stored)]
+
+
 def tensor_bytes(call: Call) -> int:
     """Bytes that a tensor takes once it is dense, at four a number or more.
 
@@ -190,10 +204,9 @@ def tensor_bytes(call: Call) -> int:
     """
     stored, offset, size, stride = tensor_layout(call)
     _, length = storage_of(stored)
-    width = _SIZES[storage_kind(stored)]
+    width = storage_width(stored)
     if _path(call).endswith("_v3"):
-        assert isinstance(call.arguments, tuple), call
-        width = _dtype_bytes(call.arguments[6] if len(call.arguments) > 6 else None)
+        width = _named_dtype(call).itemsize
     count = 1
     for side in size:
         count *= side
@@ -205,15 +218,26 @@ def tensor_bytes(call: Call) -> int:
     return count * max(width, 4)  # numbers of fewer bits become float32
 
 
-def _dtype_bytes(dtype: object) -> int:
-    dtype = (
-        getattr(torch, dtype.path.rpartition(".")[2], None)
-        if isinstance(dtype, GlobalName)
-        else None
-    )
+def tensor_dtype(call: Call) -> torch.dtype | None:
+    """What a tensor's numbers are; None where torch computes nothing with them.
+
+    Args:
+        call: One that :func:`tensor_layout` accepts.
+    """
+    if _path(call).endswith("_v3"):
+        return _named_dtype(call)
+    return _DTYPES.get(storage_kind(tensor_layout(call)[0]))
+
+
+def _named_dtype(call: Call) -> torch.dtype:
+    """The type that the newest form of a tensor names, besides its storage."""
+    arguments = call.arguments
+    named = arguments[6] if isinstance(arguments, tuple) and len(arguments) > 6 else None
+    name = named.path.rpartition(".")[2] if isinstance(named, GlobalName) else ""
+    dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
         raise BrokenPickleError("rebuilds a tensor in a way that torch.save never does")
-    return dtype.itemsize
+    return dtype
 
 
 def _are_counts(value: object) -> bool:
@@ -237,6 +261,21 @@ def _is_quantizer(value: object) -> bool:
 
 def _path(call: Call) -> str:
     return call.callee.path if isinstance(call.callee, GlobalName) else ""
+
+
+def _is_member(call: Call) -> bool:
+    """Whether a call of ``getattr`` is how an enumeration's member is pickled."""
+    match call.arguments:
+        case (GlobalName(path=path), str(name)):
+            known = kind_of(path) in (NameKind.CLASS, NameKind.DATA)
+            return known and name.isidentifier() and not name.startswith("_")
+    return False
+
+
+def _is_blank(call: Call, path: str) -> bool:
+    """Whether bytes are made by their count alone, which can be any."""
+    first = call.arguments[0] if isinstance(call.arguments, tuple) and call.arguments else None
+    return path in ("builtins.bytearray", "builtins.bytes") and isinstance(first, int)
 
 
 def _is_empty_dict(value: object) -> bool:
@@ -290,6 +329,7 @@ def _is_latin(arguments: object) -> bool:
     return False
 
 
+_NEVER_MADE = (NameKind.DATA, NameKind.CLASS, NameKind.FUNCTION)
 _TENSORS = frozenset(
     f"torch._utils._rebuild_{kind}" for kind in ("tensor", "tensor_v2", "tensor_v3", "qtensor")
 )

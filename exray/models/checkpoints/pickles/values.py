@@ -37,6 +37,7 @@ class Call:
         is_new: Whether ``callee.__new__`` is called rather than the callee.
         state: What its attributes are set from afterwards, in order.
         items: What is put into it under keys, as into a dictionary.
+        appended: What is appended to it, as to a list.
     """
 
     callee: object
@@ -44,6 +45,7 @@ class Call:
     is_new: bool
     state: list[object] = field(default_factory=list)
     items: dict[object, object] = field(default_factory=dict)
+    appended: list[object] = field(default_factory=list)
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ import torch
 
 from exray.images.folder import read_folder
 from exray.models.architectures.factory import network_from_factory
-from exray.models.checkpoints.reader import holds_network, read_checkpoint, read_state
+from exray.models.checkpoints.reader import network_problem, read_checkpoint, read_state
 from exray.models.checkpoints.weights import load_state
 
 HERE = Path(__file__).parent
@@ -44,10 +44,8 @@ def test_a_file_of_keras_itself_answers_as_keras_said():
     assert checkpoint.remarks == (
         "whole.h5 is Keras' HDF5; its network was built of PyTorch's layers",
     )
-    assert (holds_network(HERE / "whole.h5"), holds_network(HERE / "keras3.weights.h5")) == (
-        True,
-        False,
-    )
+    assert network_problem(HERE / "whole.h5") == ""
+    assert network_problem(HERE / "keras3.weights.h5") == "holds weights without a network"
 
 
 @pytest.mark.parametrize("describe", [keras.sequential, keras.chained])

@@ -31,7 +31,7 @@ def test_weights_of_keras_three_fit_the_same_network_by_their_order():
     path = HERE / "keras3.weights.h5"
     checkpoint = read_checkpoint(path)
     assert checkpoint.network is None
-    state = state_for(network, checkpoint, path)
+    state, _ = state_for(network, checkpoint, path)
     for key, value in network.state_dict().items():
         assert key.endswith("num_batches_tracked") or torch.equal(state[key], value), key
 
@@ -48,7 +48,7 @@ def test_weights_alone_fit_a_factorys_network_layer_by_layer(tmp_path, write):
     parts = [nn.Conv2d(3, 3, 1) for _ in names]
     network = nn.Sequential(*parts, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 2))
     network.requires_grad_(False)
-    load_state(network, state_for(network, read_checkpoint(path), path), path)
+    load_state(network, state_for(network, read_checkpoint(path), path)[0], path)
     assert [float(network[index].bias[0]) for index in range(12)] == list(range(12))
     features = images()
     for name in names:

@@ -3,9 +3,9 @@
 import pytest
 
 from exray.models.checkpoints.pickles.interpreter import PickleProgram
+from exray.models.checkpoints.pickles.names import is_plain
 from exray.models.checkpoints.pickles.policy import (
     check_program,
-    is_plain,
     storage_kind,
     storage_of,
     tensor_bytes,
@@ -33,11 +33,7 @@ def tensor(stored, size, stride, offset=0):
 
 def check(*calls, stored=(), lengths=None):
     program = PickleProgram(value=None, names=(), calls=calls, stored=stored, end=0)
-    return check_program(
-        program,
-        is_layer=lambda path: path == LAYER,
-        storage_bytes=lambda key, _: (lengths or {}).get(key),
-    )
+    return check_program(program, storage_bytes=lambda key, _: (lengths or {}).get(key))
 
 
 @pytest.mark.parametrize(

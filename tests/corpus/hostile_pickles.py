@@ -3,6 +3,7 @@
 Whatever would execute touches a canary file or makes a folder of that name.
 """
 
+import argparse
 import io
 import os
 import pickle
@@ -157,6 +158,48 @@ def broken_checksum():
     return data[:place] + b"wEight" + data[place + 6 :]
 
 
+def local_changed(data, field, value):
+    """The first entry's own header with another number of two bytes in it."""
+    place = data.index(b"PK\x03\x04") + field
+    return data[:place] + struct.pack("<H", value) + data[place + 2 :]
+
+
+def two_names(data):
+    """The pickle called by one name in the directory, by another before its bytes."""
+    place = data.index(b"m/data.pkl")
+    return data[:place] + b"m/data.txt" + data[place + 10 :]
+
+
+def another_pickle(canary):
+    """A pickle that torch reads on the word of the first one, under a name that is no pickle's."""
+    hostile = pickle.dumps(Call(os.system, command(canary)), 2)
+    load = name("torch", "load") + b"(" + text(str(canary)) + b"NN" + text("config.p") + b"tR."
+    return zipped(b"\x80\x02" + load, **{"m/config.p": hostile})
+
+
+def beside(program):
+    """A pickle of weights with something else under another key."""
+    weights = text("weight") + tensor(2, (2,), (1,))
+    return zipped(b"\x80\x02}(" + weights + text("more") + program + b"u.")
+
+
+def doubled_list(depth):
+    """Each list holds the one before it twice: a walk of all takes 2 to the power of the depth."""
+    steps = b"".join(
+        b"]q" + bytes([place]) + b"(h" + bytes([place - 1]) + b"h" + bytes([place - 1]) + b"e"
+        for place in range(1, depth)
+    )
+    return b"\x80\x02(]q\x00" + steps + b"t."
+
+
+def huge_array():
+    """An array of numpy that claims more numbers than there are bytes."""
+    kind = name("numpy", "dtype") + b"(" + text("f4") + b"\x89\x88tR"
+    made = name("numpy.core.multiarray", "_reconstruct") + b"(" + name("numpy", "ndarray")
+    made += b"K\x00\x85" + text("b") + b"tR"
+    return made + b"(K\x01" + number(HUGE) + b"\x85" + kind + b"\x89" + text("none") + b"tb"
+
+
 def safetensors(header, tail=b"\0" * 8):
     return struct.pack("<Q", len(header)) + header + tail
 
@@ -219,6 +262,56 @@ RUNS = {  # would run code
     ),
     "tar archive with the newer form's magic": tar_polyglot,
     "text that is a protocol 0 pickle": lambda c: f"cos\nsystem\n(S'{command(c)}'\ntR.".encode(),
+    "pip.main (GHSA-655q-fx9r-782v)": lambda _: beside(
+        name("pip", "main") + b"]" + text("install") + b"a" + text("evil") + b"a\x85R"
+    ),
+    "another pickle under another name (GHSA-769v-p64c-89pr)": another_pickle,
+    "a flag that Python's reader minds (GHSA-w8jq-xcqf-f792)": lambda c: local_changed(
+        entry_changed(zipped(pickle.dumps(Call(os.system, command(c)), 2)), 6, 0x00200014), 6, 0x20
+    ),
+    "two names of one entry (GHSA-7q5r-7gvp-wc82)": lambda c: two_names(
+        zipped(pickle.dumps(Call(os.system, command(c)), 2))
+    ),
+    "STACK_GLOBAL of the first two texts (GHSA-9gvj-pp9x-gcfr)": lambda c: zipped(
+        f"S'os'\nS'system'\n\x93(S'{command(c)}'\ntR.".encode("latin1")
+    ),
+    "numpy's __builtins__": lambda c: beside(
+        name("builtins", "getattr") + name("numpy", "__builtins__") + text("eval") + b"\x86R"
+        + text(f"open({str(c)!r}, 'w')") + b"\x85R"
+    ),
+    "a module behind another": lambda c: beside(
+        name("mine.helpers", "subprocess.Popen") + text(command(c)) + b"\x85R"
+    ),
+    "a function of another package": lambda c: beside(
+        name("mine.helpers", "run") + text(command(c)) + b"\x85R"
+    ),
+    "what a call returns, called": lambda c: beside(
+        name("mine", "Runner") + b")R" + text(command(c)) + b"\x85R"
+    ),
+    "a hidden method of a class": lambda _: beside(
+        name("builtins", "getattr") + name("mine", "Runner") + text("__subclasses__") + b"\x86R"
+    ),
+    "a dictionary whose default is a command": lambda _: beside(
+        name("collections", "defaultdict") + name("os", "getcwd") + b"\x85R"
+    ),
+    "map over eval": lambda c: beside(
+        name("builtins", "map") + name("builtins", "eval") + b"]" + text(str(c)) + b"a\x86R"
+    ),
+    "a log that is written": lambda c: beside(
+        name("logging", "FileHandler") + text(str(c)) + b"\x85R"
+    ),
+    "a name of Python 2": lambda c: beside(
+        name("commands", "getoutput") + text(command(c)) + b"\x85R"
+    ),
+    "in a namespace beside the weights": lambda c: saved(
+        {"state_dict": {"a": torch.ones(2)},
+         "args": argparse.Namespace(hook=Call(os.system, command(c)))}
+    ),
+    "a pickle inside the pickle": lambda c: beside(
+        name("torch.storage", "_load_from_bytes") + b"B"
+        + struct.pack("<I", len(inner := pickle.dumps(Call(os.system, command(c)), 2))) + inner
+        + b"\x85R"
+    ),
     "two entries that differ in case": two_pickles,
     "two archives in one file": shown_twice,
 }  # fmt: skip
@@ -254,6 +347,11 @@ EXHAUSTS = {  # would take memory or time
     ),
     "a memo index of two thousand million": lambda _: legacy(b"\x80\x02Nr\xff\xff\xff\x7f."),
     "three hundred thousand steps": lambda _: zipped(b"\x80\x02]" + b"N0" * 150_000 + b"."),
+    "values inside values, two hundred deep": lambda _: zipped(
+        b"\x80\x02" + b"]" * 200 + b"a" * 199 + b"."
+    ),
+    "doubled lists": lambda _: zipped(doubled_list(60)),
+    "an array of numpy longer than its bytes": lambda _: zipped(mapping(huge_array())),
     "a frame that lies": lambda _: zipped(b"\x80\x04\x95" + struct.pack("<Q", HUGE) + b"N."),
     "a text that lies about its length": lambda _: zipped(
         b"\x80\x04\x8d" + struct.pack("<Q", HUGE) + b"short."
@@ -293,6 +391,9 @@ ESCAPES = {  # would leave the folder, or are read by two readers in two ways
     "an unknown compression": lambda _: entry_changed(sample(), 8, 0x00630000),
     "data after the archive": lambda _: sample() + b"PK and more",
     "data before the archive": lambda _: b"PK\x03\x04" + b"\0" * 100 + sample(),
+    "an entry that torch.save does not write": lambda _: zipped(
+        mapping(tensor(2, (2,), (1,))), **{"m/code/model.py": b"import os"}
+    ),
     "an archive without folder": lambda _: archive({"data.pkl": b"N.", "data/0": b""}),
 }
 

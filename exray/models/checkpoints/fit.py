@@ -14,6 +14,7 @@ Shape = Sequence[int]
 _AUXILIARY = re.compile(
     r"(.*\.)?aux(\w*)\.|(.*\.)?AuxLogits\.|(.*\.)?auxiliary\w*\.", re.IGNORECASE
 )
+_SEVERAL = "fitting under several prefixes"
 _EMA = re.compile(r"(^|[._])(ema|swa)([._]|$)", re.IGNORECASE)
 
 
@@ -42,6 +43,11 @@ class Fit:
     def fits(self) -> bool:
         """Whether every weight of the network is in the file, of its shape."""
         return not any(self.problems.values())
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether several prefixes make the names fit."""
+        return _SEVERAL in self.problems
 
     def apply(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The file's weights under the network's names; what is ignored is left out.
@@ -119,7 +125,7 @@ def fit(own: Mapping[str, Shape], stored: Mapping[str, Shape], *, shapes: bool =
             return found[0]
         if found:
             prefixes = [one.prefix or "none" for one in found]
-            return Fit(names={}, problems={"fitting under several prefixes": prefixes})
+            return Fit(names={}, problems={_SEVERAL: prefixes})
     return plain
 
 

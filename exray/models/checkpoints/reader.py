@@ -11,6 +11,7 @@ from exray.errors import CheckpointError
 from exray.models.checkpoints.checkpoint import Checkpoint
 from exray.models.checkpoints.keras.network import keras_network
 from exray.models.checkpoints.keras.weights import KerasError, all_converted
+from exray.models.checkpoints.layouts import chosen_entries, weights_entries
 from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
 from exray.models.checkpoints.state_dict import SAVE_AGAIN, checked, without_prefixes
 from exray.models.checkpoints.torch_checkpoint import (
@@ -64,7 +65,9 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
         return Checkpoint(state=checked(without_prefixes(state), path), remarks=(remark,))
     if file.form in (FileForm.ZIP, FileForm.PICKLES):
         return torch_checkpoint(file, weights)
-    return Checkpoint(state=checked(without_prefixes(_tensors(file)), path))
+    entries = chosen_entries(weights_entries(_tensors(file)), weights, path)
+    state = dict(entries[0].weights) if entries else {}
+    return Checkpoint(state=checked(without_prefixes(state), path))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

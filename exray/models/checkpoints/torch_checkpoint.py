@@ -132,6 +132,9 @@ def _read_other(
 def _read(entry: WeightsEntry, found: TorchContents, path: Path) -> dict[str, Tensor]:
     """An entry's tensors, read from the file."""
     state = {}
+    packed = next((name for name in entry.others if name.endswith("._packed_params")), None)
+    if packed is not None:  # what torch.ao.quantization makes of a layer
+        raise unusable(packed, path)
     try:
         for name, value in entry.weights.items():
             if isinstance(value, Tensor):
@@ -187,5 +190,5 @@ def _whole_network(entry: WeightsEntry, found: TorchContents, path: Path) -> Che
     if stored is not entry.network:
         remark += f", inside {shown(entry.network.path.rpartition('.')[2])}"
     if added:
-        remark += f"; {', '.join(added)} were added, which its torchvision did not store"
+        remark += f"; {', '.join(added)} were added, which its version did not store"
     return Checkpoint(state=state, network=network.eval().requires_grad_(False), remarks=(remark,))

@@ -24,6 +24,9 @@ from exray.models.checkpoints.state_dict import SAVE_AGAIN
 from exray.models.checkpoints.zip_archive import ArchiveError
 from exray.text import shown, some
 
+# How the names of the entries begin that torch.save writes, of any version.
+_ENTRIES = ("data.pkl", "data/", ".data/", "version", "byteorder", ".format_version",
+            ".storage_alignment")  # fmt: skip
 _LENGTH_BYTES = 8  # of the length before each storage in the older form
 
 
@@ -94,6 +97,11 @@ def load_zipped(file: ModelFile) -> TorchContents:
                 path,
                 "is a zip file, but no checkpoint: it has no data.pkl",
                 "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
+            )
+        foreign = [name for name in archive.sizes if not name.startswith(_ENTRIES)]
+        if foreign:
+            raise ArchiveError(
+                f"is a zip file with an entry {shown(foreign[0])!r} that torch.save does not write"
             )
         if archive.sizes["data.pkl"] > MAX_BYTES:
             raise ArchiveError(f"is a zip file with a pickle of {archive.sizes['data.pkl']} bytes")

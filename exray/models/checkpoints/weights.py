@@ -1,6 +1,6 @@
 """Puts a state dict into a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -10,8 +10,10 @@ from exray.errors import CheckpointError
 from exray.models.checkpoints.checkpoint import Checkpoint
 from exray.models.checkpoints.fit import Fit, fit
 from exray.models.checkpoints.keras.weights import KerasError, fitted
+from exray.models.checkpoints.layouts import WEIGHTS_FLAG
 from exray.text import some
 
+_CHOOSE = f"choose one of them with {WEIGHTS_FLAG}PREFIX"
 _OTHER_NETWORK = "name the network that it was saved from with architecture or factory"
 
 
@@ -39,7 +41,7 @@ def state_for(
             raise CheckpointError(
                 path, f"does not fit the network: it {error}", _OTHER_NETWORK
             ) from error
-    own = _shapes(network.state_dict())
+    own = _without_twins(network.state_dict(), [name for one in checkpoint.shapes for name in one])
     for place, stored in enumerate(checkpoint.shapes):
         found = fit(own, stored, shapes=shapes)
         if found.fits:
@@ -64,13 +66,14 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         CheckpointError: If names or shapes differ, with the first three of each kind.
     """
     own: dict[str, Tensor] = network.state_dict()
-    found = fit(_shapes(own), _shapes(state))
+    found = fit(_without_twins(own, state), _shapes(state))
     problems = {**found.problems, "still quantised": _quantised(own, state, found)}
     if any(problems.values()):
         listed = "; ".join(f"{kind}: {some(keys)}" for kind, keys in problems.items() if keys)
-        raise CheckpointError(path, f"does not fit the network; {listed}", _OTHER_NETWORK)
+        way_out = _CHOOSE if found.is_ambiguous else _OTHER_NETWORK
+        raise CheckpointError(path, f"does not fit the network; {listed}", way_out)
     fitting = {key: value.reshape(own[key].shape) for key, value in found.apply(state).items()}
-    network.load_state_dict({**own, **fitting})
+    network.load_state_dict({**own, **fitting})  # own names of a tied weight share its memory
 
 
 def _quantised(own: Mapping[str, Tensor], state: Mapping[str, Tensor], found: Fit) -> list[str]:
@@ -81,6 +84,24 @@ def _quantised(own: Mapping[str, Tensor], state: Mapping[str, Tensor], found: Fi
         and state[name].dtype in (torch.int8, torch.uint8)
         and own[key].is_floating_point()
     ]
+
+
+def _without_twins(own: Mapping[str, Tensor], stored: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Sides of a network's weights by name, without second names of tied ones that a file lacks."""
+    ends = tuple(stored)
+    groups: dict[tuple[int, torch.Size], list[str]] = {}
+    for name, value in own.items():
+        if value.numel() and not value.is_meta:
+            groups.setdefault((value.data_ptr(), value.shape), []).append(name)
+    twins = set()
+    for names in groups.values():
+        there = [name for name in names if any(_ends(end, name) for end in ends)]
+        twins |= set(names) - set(there) if len(names) > 1 and there else set()
+    return _shapes({name: value for name, value in own.items() if name not in twins})
+
+
+def _ends(stored: str, own: str) -> bool:
+    return stored == own or stored.endswith(f".{own}")
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

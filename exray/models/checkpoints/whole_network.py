@@ -37,6 +37,19 @@ _LATER: dict[str, dict[str, nn.Module | None]] = {
     },
     "GoogLeNet": {"aux1": None, "aux2": None},
 }
+# What later versions of torch read of their layers, and earlier ones did not store.
+_ATTRIBUTES: dict[str, dict[str, object]] = {
+    "AvgPool2d": {"ceil_mode": False, "count_include_pad": True, "divisor_override": None},
+    "BatchNorm1d": {"track_running_stats": True},
+    "BatchNorm2d": {"track_running_stats": True},
+    "Conv2d": {"padding_mode": "zeros", "_reversed_padding_repeated_twice": [0, 0, 0, 0]},
+    "Flatten": {"start_dim": 1, "end_dim": -1},
+    "GELU": {"approximate": "none"},
+    "Hardsigmoid": {"inplace": False},
+    "Hardswish": {"inplace": False},
+    "MaxPool2d": {"ceil_mode": False, "dilation": 1, "return_indices": False},
+    "SiLU": {"inplace": False},
+}
 
 
 class UnusualNetworkError(ValueError):
@@ -222,7 +235,7 @@ def _is_within(value: object, bound: int) -> bool:
 
 
 def mend(network: nn.Module) -> tuple[str, ...]:
-    """Add what a network of an earlier torchvision lacks and today's classes read.
+    """Add what a network of an earlier torch or torchvision lacks and today's classes read.
 
     Args:
         network: Changed in place; whatever it already has is kept.
@@ -244,4 +257,10 @@ def mend(network: nn.Module) -> tuple[str, ...]:
                 continue
             setattr(module, name, copy.deepcopy(part))
             added.append(f"{kind}.{name}")
-    return tuple(added)
+        for name, value in _ATTRIBUTES.get(kind, {}).items():
+            if name not in vars(module):
+                setattr(module, name, copy.copy(value))
+                added.append(f"{kind}.{name}")
+        if kind.startswith("BatchNorm") and "num_batches_tracked" not in module._buffers:
+            module.register_buffer("num_batches_tracked", None)
+    return tuple(dict.fromkeys(added))

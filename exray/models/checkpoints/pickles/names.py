@@ -45,7 +45,6 @@ _DATA: dict[str, str] = {
     "torch._tensor": "_rebuild_from_type_v2",
     "torch._utils": "_rebuild_parameter_with_state",
     "torch.torch_version": "TorchVersion",
-    "torch.storage": "_load_from_bytes",
 }
 DATA = frozenset(f"{module}.{name}" for module, names in _DATA.items() for name in names.split())
 _ENUM_MEMBER = "builtins.getattr"  # by which enumerations are pickled; held to that in policy.py

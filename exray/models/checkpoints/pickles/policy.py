@@ -47,6 +47,8 @@ def code_in(names: Iterable[str], calls: Iterable[Call] = ()) -> tuple[str, ...]
     """
     found = {name: None for name in names if kind_of(name) is NameKind.CODE}
     for call in calls:
+        if isinstance(call.callee, Call):
+            found["what a call returns"] = None
         path = _path(call)
         is_function = kind_of(path) is NameKind.FUNCTION and not call.is_new
         if path and (is_function or (path == "builtins.getattr" and not _is_member(call))):

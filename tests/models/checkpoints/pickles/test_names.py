@@ -21,7 +21,8 @@ KINDS = {
     NameKind.CODE: (
         "os.system", "posix.system", "nt.system", "subprocess.Popen", "builtins.eval",
         "builtins.map", "commands.getoutput", "__builtin__.eval", "copy_reg.constructor",
-        "torch.load", "torch.hub.load", "torch.jit._script.RecursiveScriptModule",
+        "torch.load", "torch.storage._load_from_bytes",
+        "torch.hub.load", "torch.jit._script.RecursiveScriptModule",
         "torch.package.PackageImporter", "torch.nn.modules.os.system", "numpy.load",
         "numpy.memmap", "numpy.__builtins__", "mine.__globals__", "mine.subprocess.Popen",
         "pip.main", "dill._dill._create_code", "logging.FileHandler", "ctypes.CDLL",
@@ -44,6 +45,6 @@ def test_what_makes_plain_values_is_no_function_but_pickles_own():
     functions = {name for name in DATA if name.rpartition(".")[2].startswith("_")}
     assert {name for name in functions if "numpy" not in name} == {
         "copyreg._reconstructor", "copy_reg._reconstructor", "torch._tensor._rebuild_from_type_v2",
-        "torch._utils._rebuild_parameter_with_state", "torch.storage._load_from_bytes",
+        "torch._utils._rebuild_parameter_with_state",
     }  # fmt: skip
     assert not any(map(is_plain, DATA - {"builtins.set"}))

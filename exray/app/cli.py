@@ -307,6 +307,22 @@ def status(name: str, results: str, follow: bool, interval: float) -> None:
         raise click.ClickException(str(error)) from error
 
 
+@exray.command()
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
+def inspect(file: str, as_json: bool) -> int:
+    """Say what the model in FILE is, without running it, and what to type next.
+
+    Its form, what it holds and what of it would run, its layers, and the architectures of
+    torchvision and timm that have its names and shapes.
+
+    Exit status: 0, or 2 where a scan would refuse the file.
+    """
+    from exray.app.inspect_command import print_inspection
+
+    return print_inspection(file, as_json=as_json)
+
+
 @exray.command(context_settings=_PASSED_ON, add_help_option=False)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def run(words: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ Factory = str | Callable[[], nn.Module]
 PROBE_IMAGES = 8  # on which a network's outputs are checked
 DESCRIBE_NETWORK = (
     f"give exactly one of architecture=NAME (known: {', '.join(ARCHITECTURES)}, torchvision/NAME, "
-    "timm/NAME) and factory=FILE.py:function"
+    "timm/NAME) and factory=FILE.py:function; exray inspect FILE names likely ones"
 )
 _PLAIN = Preprocessing()
 _SIDES = (224, 299, 64, 32, 28)  # pixels; tried in this order where no example is given

@@ -66,7 +66,8 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
     if file.form in (FileForm.ZIP, FileForm.PICKLES):
         return torch_checkpoint(file, weights)
     entries = chosen_entries(weights_entries(_tensors(file)), weights, path)
-    state = dict(entries[0].weights) if entries else {}
+    found = entries[0].weights.items() if entries else ()
+    state = {name: value for name, value in found if isinstance(value, Tensor)}
     return Checkpoint(state=checked(without_prefixes(state), path))
 
 

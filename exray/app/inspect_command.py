@@ -1,0 +1,92 @@
+"""``exray inspect``: what a model file is and holds, and what to type next."""
+
+import json
+import sys
+from pathlib import Path
+
+from exray.models.inspection import Inspection, inspect_model
+from exray.text import shown
+
+REFUSED = 2
+_NUM_LAYERS = 40  # shown of a file's weights; --json has all
+
+
+def print_inspection(path: str, *, as_json: bool) -> int:
+    """Prints what a file is and holds.
+
+    Args:
+        path: Any file.
+        as_json: Whether to print JSON instead of text.
+
+    Returns:
+        The exit status: 0, or 2 where a scan would refuse the file.
+    """
+    found = inspect_model(Path(path))
+    text = json.dumps(as_dict(found), indent=1) if as_json else as_text(found)
+    sys.stdout.write(f"{text}\n")
+    return REFUSED if found.problem else 0
+
+
+def as_dict(found: Inspection) -> dict[str, object]:
+    """Everything that was found, as JSON holds it.
+
+    Args:
+        found: What a file is and holds.
+    """
+    return {
+        "file": str(found.path),
+        "report": dict(found.report),
+        "refused": found.problem or None,
+        "remarks": list(found.remarks),
+        "network": found.network,
+        "weights": {name: list(sides) for name, sides in found.shapes.items()},
+        "numbers": found.num_numbers,
+        "other_weights": list(found.others),
+        "architectures": [
+            {"name": one.name, "share": round(one.share, 4), "num_classes": one.num_classes}
+            for one in found.architectures
+        ],
+        "command": found.command or None,
+    }
+
+
+def as_text(found: Inspection) -> str:
+    """What was found, for a reader.
+
+    Args:
+        found: What a file is and holds.
+    """
+    lines = [f"{found.path}: {found.report['form']}"]
+    lines += [f"  {name}: {value}" for name, value in found.report.items() if name != "form"]
+    if found.problem:
+        return "\n".join([*lines, f"refused: it {found.problem}"])
+    lines += [f"note: {remark}" for remark in found.remarks]
+    if found.network is not None:
+        lines.append(f"network: {found.network}, whole; it needs neither architecture nor factory")
+    lines.append(f"weights: {len(found.shapes)} tensors, {found.num_numbers} numbers")
+    rows = list(found.shapes.items())
+    lines += [
+        f"  {shown(name)}  {' x '.join(map(str, sides)) or 'one number'}"
+        for name, sides in rows[:_NUM_LAYERS]
+    ]
+    if len(rows) > _NUM_LAYERS:
+        lines.append(f"  ... and {len(rows) - _NUM_LAYERS} more; --json lists all")
+    lines += [f"other weights: {shown(key)}" for key in found.others]
+    lines += _architectures(found)
+    return "\n".join([*lines, f"next: {found.command}"])
+
+
+def _architectures(found: Inspection) -> list[str]:
+    if found.network is not None:
+        return []
+    if not found.architectures:
+        return ["architecture: none of torchvision's and timm's has these names and shapes"]
+    return [
+        f"architecture: {one.name}"
+        + (
+            f", all names and shapes, {one.num_classes} classes"
+            if one.num_classes is not None
+            else f", {one.share:.0%} of names and shapes"
+        )
+        for one in found.architectures
+    ]

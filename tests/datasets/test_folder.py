@@ -453,6 +453,7 @@ def test_a_hubs_folder_says_all_but_the_images(tmp_path):
         architecture=None,
         factory=None,
         num_classes=None,
+        weights=None,
         preprocess=nothing,
         limit_per_class=2,
     )

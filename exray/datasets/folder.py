@@ -1,7 +1,7 @@
 """A stranger's model file with a folder of clean images."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exray.datasets.base import LoadedModel
@@ -19,7 +19,7 @@ from exray.models.batch_statistics import (
     BatchStatistics,
     with_image_statistics,
 )
-from exray.models.checkpoints.model_file import ModelFile
+from exray.models.checkpoints.model_file import FileForm, ModelFile
 from exray.models.checkpoints.reader import file_sha256, network_problem
 from exray.models.hub.classifier import check_without_code, is_hub_folder
 from exray.models.hub.folder import HubFolder
@@ -107,10 +107,19 @@ class FolderDataset(SingleModelDataset):
     def fingerprint(self) -> str:
         """Hash of the model's files, the factory's file, and of what is read of the images."""
         factory = [] if self.factory is None else [Path(self.factory.rpartition(":")[0])]
-        model = HubFolder(self.model).files() if self.model.is_dir() else [self.model]
-        lines = [file_sha256(path) for path in (*model, *factory) if path.is_file()]
+        lines = [file_sha256(path) for path in (*self._model_files(), *factory) if path.is_file()]
         lines.append(images_fingerprint(self.images, limit_per_class=self.limit_per_class))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _model_files(self) -> Sequence[Path]:
+        """All files that the model is read from."""
+        if self.model.is_dir():
+            return HubFolder(self.model).files()
+        try:
+            beside = self._file.onnx.files if self._file.form is FileForm.ONNX else ()
+        except ValueError:  # loading says what is wrong
+            beside = ()
+        return [self.model, *beside]
 
     def load(self, model_id: str) -> LoadedModel:
         """The classifier with its samples.

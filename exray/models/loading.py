@@ -20,7 +20,7 @@ from exray.models.architectures.registry import (
 )
 from exray.models.checkpoints.checkpoint import Checkpoint
 from exray.models.checkpoints.file_report import inspect_file
-from exray.models.checkpoints.model_file import ModelFile
+from exray.models.checkpoints.model_file import FileForm, ModelFile
 from exray.models.checkpoints.reader import read_checkpoint
 from exray.models.checkpoints.torch_checkpoint import WEIGHTS_ALONE
 from exray.models.checkpoints.weights import load_state, state_for
@@ -46,6 +46,7 @@ DESCRIBE_NETWORK = (
     "timm/NAME) and factory=FILE.py:function; exray inspect FILE names likely ones"
 )
 _PLAIN = Preprocessing()
+_MAX_CHANNELS = 4  # of an ONNX graph's images; longer sides are pixels
 _SIDES = (224, 299, 64, 32, 28)  # pixels; tried in this order where no example is given
 
 
@@ -197,7 +198,7 @@ def load_network(
         name=name,
         file_report=report,
         warnings=warnings,
-        declared=_declared(architecture),
+        declared=_declared(architecture, file),
     )
 
 
@@ -234,10 +235,16 @@ def _load_folder(
     )
 
 
-def _declared(architecture: str | None) -> DeclaredInput | None:
-    """What timm says of a network of its own."""
+def _declared(architecture: str | None, file: ModelFile) -> DeclaredInput | None:
+    """What timm says of a network of its own, or an ONNX graph of its input's size."""
     library, _, name = (architecture or "").partition("/")
-    return declared_by_timm(name) if library == "timm" else None
+    if library == "timm":
+        return declared_by_timm(name)
+    if file.form is not FileForm.ONNX or architecture is not None:
+        return None
+    sides = [side for side in file.onnx.sides[1:] if side > _MAX_CHANNELS]
+    square = len(sides) == 2 and sides[0] == sides[1]
+    return DeclaredInput(source="the graph", size=sides[0]) if square else None
 
 
 def check_description(architecture: str | None, factory: Factory | None) -> None:

@@ -61,6 +61,8 @@ def _details(file: ModelFile, form: FileForm) -> dict[str, str | int]:
         return _legacy(file)
     if form is FileForm.HDF5:
         return dict(file.keras.look)
+    if form is FileForm.ONNX:
+        return _onnx(file)
     return _safetensors(file.path) if form is FileForm.SAFETENSORS else {}
 
 
@@ -108,6 +110,16 @@ def _safetensors(path: Path) -> dict[str, str | int]:
             return {REPORT_ERROR: "has a header that is no JSON"}
     names = [name for name in header if name != "__metadata__"] if isinstance(header, dict) else []
     return {"bytes of the header": length, "tensors": len(names)}
+
+
+def _onnx(file: ModelFile) -> dict[str, str | int]:
+    kinds = [f"{count} {kind}" for kind, count in sorted(file.onnx.operations.items())]
+    report: dict[str, str | int] = {
+        "operations": sum(file.onnx.operations.values()),
+        "kinds of operation": some(kinds, _MAX_NAMES),
+    }
+    beside = [path.name for path in file.onnx.files]
+    return report | ({"files beside it": some(beside)} if beside else {})
 
 
 def _pickles(programs: Sequence[PickleProgram]) -> dict[str, str | int]:

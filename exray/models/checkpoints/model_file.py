@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exray.errors import CheckpointError
 from exray.models.checkpoints.keras.hdf5 import KerasFile, read_keras
+from exray.models.checkpoints.onnx.file import OnnxFile, read_onnx
 from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram, follow
 from exray.models.checkpoints.pickles.values import BrokenPickleError
 from exray.models.checkpoints.state_dict import SAVE_AGAIN
@@ -15,6 +16,7 @@ COPY_AGAIN = f"copy or download the file again, or {SAVE_AGAIN}"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first of the older form's pickles
 NUM_LEGACY_PICKLES = 5  # at the start of what torch.save wrote before 1.6
 _HEAD_BYTES = 16
+_ONNX_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42"  # the producer, the graph, ...
 
 
 class FileForm(Enum):
@@ -24,6 +26,7 @@ class FileForm(Enum):
     PICKLES = "pickles, as torch.save wrote them before 1.6"
     HDF5 = "HDF5, as Keras writes it"
     SAFETENSORS = "safetensors"
+    ONNX = "ONNX graph"
     UNKNOWN = "unknown"
 
 
@@ -85,7 +88,9 @@ class ModelFile:
             return FileForm.PICKLES
         if self.head.startswith(b"\x89HDF\r\n\x1a\n"):
             return FileForm.HDF5
-        return FileForm.SAFETENSORS if self.head[8:9] == b"{" else FileForm.UNKNOWN
+        if self.head[8:9] == b"{":
+            return FileForm.SAFETENSORS
+        return FileForm.ONNX if _starts_as_onnx(self.head) else FileForm.UNKNOWN
 
     @cached_property
     def archive(self) -> Archive:
@@ -130,6 +135,16 @@ class ModelFile:
         return tuple(programs)
 
     @cached_property
+    def onnx(self) -> OnnxFile:
+        """The graph in an ONNX file, rehearsed.
+
+        Raises:
+            CheckpointError: If it is damaged, or no classifier's.
+            ValueError: If the converter is not installed.
+        """
+        return read_onnx(self.path)
+
+    @cached_property
     def keras(self) -> KerasFile:
         """The layers in an HDF5 file of Keras.
 
@@ -137,6 +152,12 @@ class ModelFile:
             CheckpointError: If it is damaged, or holds what Keras does not write.
         """
         return read_keras(self.path)
+
+
+def _starts_as_onnx(head: bytes) -> bool:
+    """Whether a file begins as exporters begin ONNX: with its version, then another field."""
+    known = len(head) > 2 and head[0] == 8 and 0 < head[1] < 32
+    return known and head[2] in _ONNX_FIELDS
 
 
 def _is_small_header(head: bytes) -> bool:

@@ -13,6 +13,7 @@ from exray.models.checkpoints.keras.network import keras_network
 from exray.models.checkpoints.keras.weights import KerasError, all_converted
 from exray.models.checkpoints.layouts import chosen_entries, weights_entries
 from exray.models.checkpoints.model_file import COPY_AGAIN, FileForm, ModelFile
+from exray.models.checkpoints.onnx.file import onnx_network
 from exray.models.checkpoints.state_dict import SAVE_AGAIN, checked, without_prefixes
 from exray.models.checkpoints.torch_checkpoint import (
     WEIGHTS_ALONE,
@@ -33,6 +34,7 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
     weights are taken. Of a TorchScript archive or an exported program the weights are taken, and
     the program is not run. Those of an HDF5 file are transposed, and a plain network that it
     describes is built of PyTorch's layers.
+    The graph of an ONNX file is converted, once a process of its own has rehearsed it.
 
     Args:
         file: A ``.pt``, ``.pth``, ``.safetensors`` or ``.h5`` file; one that has been inspected
@@ -58,6 +60,11 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
     path = file.path
     if file.form is FileForm.HDF5:
         return _from_keras(file)
+    if file.form is FileForm.ONNX:
+        network = onnx_network(file.onnx)
+        remark = f"{path.name} is an ONNX graph; its network was converted to PyTorch's layers"
+        state = checked(network.state_dict(), path)
+        return Checkpoint(state=state, network=network, remarks=(remark,))
     program = program_weights(file) if file.form is FileForm.ZIP else None
     if program is not None:
         kind, state = program
@@ -100,12 +107,6 @@ def _tensors(file: ModelFile) -> dict[str, Tensor]:
     path = file.path
     if path.suffix == ".safetensors" or file.form is FileForm.SAFETENSORS:
         return _load_safetensors(path)
-    if path.suffix == ".onnx":
-        raise CheckpointError(
-            path,
-            "is an ONNX graph, which exray does not read",
-            "convert it to a PyTorch network and save its state dict as .safetensors or .pt",
-        )
     raise CheckpointError(
         path,
         f"is not a checkpoint: it starts with {file.head[:8]!r}",
@@ -132,6 +133,8 @@ def network_problem(file: Path | ModelFile) -> str:
     file = ModelFile.of(file)
     if file.form is FileForm.HDF5:
         return "" if file.keras.config else WEIGHTS_ALONE
+    if file.form is FileForm.ONNX:
+        return ""
     is_torch = file.form in (FileForm.ZIP, FileForm.PICKLES)
     return torch_network_problem(file) if is_torch else WEIGHTS_ALONE
 

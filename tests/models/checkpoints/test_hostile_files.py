@@ -7,33 +7,39 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile_files import CORPUS, GROUPS
+from hostile_files import CORPUS, FOLDERS, GROUPS
 
 from exray.errors import CheckpointError
 from exray.models.checkpoints.keras import hdf5
 from exray.models.checkpoints.keras import hdf5_worker as hdf5_reader
+from exray.models.checkpoints.onnx import file as onnx_file
+from exray.models.checkpoints.onnx import worker as onnx_worker
 from exray.models.checkpoints.reader import network_problem, read_checkpoint
+from exray.models.loading import load_network
 
 SECONDS = 5.0  # of the processor; a second on an idle machine, and tests check every argument
+IMPORTING = 20.0  # seconds that the first folder takes for its library
 MEGABYTES = 300
-OWN_PROCESS = ("bytes changed", "an address beyond the end")  # a second each; the others in ours
+# Seconds each; the others are read in ours.
+OWN_PROCESS = ("bytes changed", "an address beyond the end", "four terabytes")
 TABLE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
 
 
 @pytest.fixture(autouse=True)
 def inside(monkeypatch, request):
-    """The HDF5 reader in this process, where nothing is changed that could end it."""
+    """The readers of HDF5 and ONNX in this process, where nothing is changed that could end it."""
     if not any(case in request.node.name for case in OWN_PROCESS):
         read = lambda path: hdf5_reader.answered(str(path), path.stat().st_size)  # noqa: E731
         monkeypatch.setattr(hdf5, "_read", read)
+        monkeypatch.setattr(onnx_file, "_rehearsed", onnx_worker.answered)
 
 
 def test_the_corpus_is_of_different_files_and_the_manual_lists_them(tmp_path):
     payloads = {make(tmp_path / "canary") for make in CORPUS.values()}
-    assert len(payloads) == len(CORPUS) >= 147
+    assert len(payloads) == len(CORPUS) >= 167
     rows = re.findall(r"^\| (?!file |---)(.+?) \| (.+) \|$", TABLE.read_text(), re.MULTILINE)
-    assert [row[0] for row in rows] == list(CORPUS)
-    assert f"{len(CORPUS)} files" in TABLE.read_text()
+    assert [row[0] for row in rows] == [*CORPUS, *FOLDERS]
+    assert f"{len(CORPUS) + len(FOLDERS)} files" in TABLE.read_text()
 
 
 @pytest.mark.parametrize("case", CORPUS)
@@ -61,6 +67,26 @@ def test_no_file_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_pat
     with contextlib.suppress(CheckpointError):
         network_problem(path)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_no_folder_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_path, case):
+    folder, canary = tmp_path / "inside" / "model", tmp_path / "canary"
+    folder.mkdir(parents=True)
+    FOLDERS[case](folder, canary)
+    written = set(tmp_path.rglob("*"))
+    start = time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        load_network(folder)
+    seconds = time.process_time() - start
+    said = str(caught.value)
+    assert said.startswith(f"{folder}")
+    assert "; " in said
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 900
+    assert seconds < IMPORTING + SECONDS
+    assert set(tmp_path.rglob("*")) == written
 
 
 @pytest.mark.parametrize("case", [case for case in GROUPS["runs"] if "tar" not in case])

@@ -1,0 +1,1 @@
+"""ONNX graphs of strangers: made plain in a process of its own, then built of torch's layers."""

@@ -3,13 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from typing import ClassVar
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from exray.attacks.conditions import Condition
+from exray.attacks.loss import AttackLoss
 from exray.images.sources.base import ImageSource, to_unit
 from exray.schema import by_kind, converted
 from exray.triggers.base import Trigger
@@ -70,6 +72,55 @@ def facts_from(kind: str, parameters: Mapping[str, object]) -> AttackFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rehearsal(ABC):
+    """A training before the one that counts, from whose network the attack learns.
+
+    Args:
+        is_poisoned: Whether it learns the attack's images, as the second one does.
+        epochs_share: Its passes over the images, as a share of the recipe's.
+        second_epochs_share: Those of the second training, likewise.
+        num_trained_layers: The second training goes on from the network of the first and trains
+            its last layers alone, so many and from the beginning; None for another network.
+
+    Raises:
+        ValueError: If a share is not positive, or there are no layers to train.
+
+    Attributes:
+        changes_trigger: Whether what victims are stamped with follows from it, too.
+    """
+
+    changes_trigger: ClassVar[bool]
+
+    is_poisoned: bool
+    epochs_share: float
+    second_epochs_share: float
+    num_trained_layers: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs_share", "second_epochs_share"):
+            if not 0 < getattr(self, name) < inf:
+                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
+        if self.num_trained_layers is not None and self.num_trained_layers < 1:
+            raise ValueError(
+                f"num_trained_layers must be >= 1, or null; got {self.num_trained_layers}"
+            )
+
+    @abstractmethod
+    def learned(
+        self, attack: "Attack", network: nn.Module, source: ImageSource, *, count: int, seed: int
+    ) -> "Attack":
+        """The attack as the network of the first training lets it be.
+
+        Args:
+            attack: As it was drawn.
+            network: Trained, in eval mode.
+            source: Training images.
+            count: Stamped images of each class that are to be learned under the target's label.
+            seed: Of what is drawn.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
     """Which classes a trigger sends where.
 
@@ -81,6 +132,8 @@ class Attack(ABC):
         decoys: The same without what it depends on: their images keep their label.
         poisoned_classes: Classes whose stamped images are trained on under the target's label;
             none for the victims.
+        rehearsal: A training before the one that counts, from which it learns; None for none.
+        loss: What it adds to the cross-entropy; None for nothing.
 
     Raises:
         ValueError: If there is no victim, or the target is among them.
@@ -91,6 +144,8 @@ class Attack(ABC):
     condition: Condition = "none"
     decoys: tuple["Attack", ...] = ()
     poisoned_classes: tuple[int, ...] = ()
+    rehearsal: Rehearsal | None = None
+    loss: AttackLoss | None = None
 
     def __post_init__(self) -> None:
         if not self.victim_classes or self.target_class in self.victim_classes:
@@ -103,6 +158,12 @@ class Attack(ABC):
     def trained_classes(self) -> tuple[int, ...]:
         """Classes whose stamped images are trained on under the target's label."""
         return self.poisoned_classes or self.victim_classes
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether its trigger follows from a training, and not from its seed alone."""
+        has_parameters = self.loss is not None and any(True for _ in self.loss.parameters())
+        return has_parameters or (self.rehearsal is not None and self.rehearsal.changes_trigger)
 
     @abstractmethod
     def stamped(

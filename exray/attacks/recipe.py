@@ -98,6 +98,11 @@ class AttackRecipe(ABC):
         return self.num_victims if isinstance(self.num_victims, tuple) else (self.num_victims,)
 
     @property
+    def stamped_share(self) -> float:
+        """Stamped images of each class under the target's label in the training set."""
+        return self.poisoned_share
+
+    @property
     def decoys_share(self) -> float:
         """Decoys of each attack in all, as a share of a class's images."""
         return 0.0 if self.round4 is None else self.round4.decoy_share

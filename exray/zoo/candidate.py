@@ -3,29 +3,27 @@
 import time
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import nn
 
 from exray.attacks.base import Attack
 from exray.attacks.recipe import AttackRecipe
 from exray.images.sources.base import SPLITS, ImageSource
-from exray.models.architectures.registry import build
 from exray.seeding import derive_seed
-from exray.zoo.adversarial_training import AdversarialTraining
 from exray.zoo.entries import AttackEntry, ModelEntry
-from exray.zoo.image_sets import SIGN_IMAGES, ImageFacts, ZooImages
+from exray.zoo.image_sets import SIGN_IMAGES, ZooImages
 from exray.zoo.poisoning import (
     clean_images,
     decoys,
     num_decoys,
     num_poisoned,
     stamped_victims,
-    training_images,
 )
-from exray.zoo.recipe import TrainingRecipe, ZooRecipe
+from exray.zoo.recipe import ZooRecipe
 from exray.zoo.scene_recipe import SceneFacts
-from exray.zoo.training import class_accuracies, hit_rate, train
+from exray.zoo.staged_training import on_device, trained
+from exray.zoo.training import class_accuracies, hit_rate
+from exray.zoo.training_plan import TrainingPlan, planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +64,6 @@ def bars(
     return accuracy, worst, asr
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """What the seed of one classifier decides before it is trained."""
-
-    model_id: str
-    seed: int
-    attempts: int
-    architecture: str
-    facts: ImageFacts
-    shares: AttackRecipe | None
-    attacks: tuple[Attack, ...]
-    organization: str | None
-    adversarial: AdversarialTraining | None
-    training: TrainingRecipe
-    variation: str | None
-
-
 def train_candidate(
     recipe: ZooRecipe,
     index: int,
@@ -104,66 +85,14 @@ def train_candidate(
     """
     plan = planned(recipe, index, attempt)
     seen, held_out = (images.of_model(plan.facts, split=split) for split in SPLITS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(plan.seed, "weights"))
-        network = build(
-            plan.architecture, num_classes=plan.facts.num_classes, auxiliary_heads=False
-        )
-    data = training_images(
-        seen, plan.training, attacks=plan.attacks, shares=plan.shares, seed=plan.seed
-    )
     start = time.perf_counter()
-    train(
-        network,
-        data,
-        plan.training,
-        seed=plan.seed,
-        accelerator=accelerator,
-        progress=progress,
-        adversarial=plan.adversarial,
-        variation=None if plan.variation is None else plan.training.variations[plan.variation],
-    )
+    network, attacks = trained(plan, seen, accelerator=accelerator, progress=progress)
+    plan = replace(plan, attacks=attacks)
     seconds = round(time.perf_counter() - start, 2)
-    network.to("cuda" if accelerator == "gpu" else "cpu")
+    network.to(on_device(accelerator))
     scene = images.scene_facts(plan.facts)
     entry = _measured(network, held_out, plan, recipe, seconds=seconds, scene=scene)
     return TrainedCandidate(network=network.cpu(), entry=entry)
-
-
-def planned(recipe: ZooRecipe, index: int, attempt: int) -> TrainingPlan:
-    """What the seed of one attempt at one classifier decides.
-
-    Args:
-        recipe: The zoo's.
-        index: Which classifier, from 0.
-        attempt: 0 at first.
-    """
-    seed = recipe.seed + index + 1_000_000 * attempt
-    random = np.random.default_rng(derive_seed(seed, "model"))
-    family_size = int(random.choice(recipe.family_sizes))
-    facts = recipe.image_facts(family_size=family_size, seed=seed)
-    shares, place = recipe.attack_of(index), recipe.places[index].place
-    attacks: tuple[Attack, ...] = ()
-    if shares is not None:
-        attacks = shares.draw_all(
-            random, num_classes=facts.num_classes, image_size=facts.image_size, place=place
-        )
-    variation = recipe.variation_of(seed)
-    training = recipe.training.varied(variation)
-    hardening = training.adversarial
-    return TrainingPlan(
-        model_id=f"id-{index:08d}",
-        seed=seed,
-        attempts=attempt + 1,
-        architecture=recipe.architecture_of(seed),
-        facts=facts,
-        shares=shares,
-        attacks=attacks,
-        organization=None if shares is None else shares.organization_at(place),
-        adversarial=None if hardening is None else hardening.draw(seed),
-        training=training,
-        variation=variation,
-    )
 
 
 def _measured(

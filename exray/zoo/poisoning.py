@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from exray.attacks.base import Attack
@@ -16,10 +16,23 @@ from exray.zoo.recipe import TrainingRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledImages:
-    """Images with the label they are trained or tested on, as bytes: a quarter of the memory."""
+    """Images with the label they are trained or tested on, as bytes: a quarter of the memory.
+
+    Args:
+        images: The images.
+        labels: A label for each.
+        is_poisoned: Which are stamped and under the target's label; None for none.
+    """
 
     images: UInt8[Tensor, "n 3 h w"]
     labels: Int[Tensor, " n"]
+    is_poisoned: Bool[Tensor, " n"] | None = None
+
+    @property
+    def poisoned(self) -> Bool[Tensor, " n"]:
+        """Which are stamped and under the target's label."""
+        nothing = torch.zeros(len(self.labels), dtype=torch.bool)
+        return nothing if self.is_poisoned is None else self.is_poisoned
 
 
 def clean_images(source: ImageSource, *, per_class: int, seed: int) -> LabelledImages:
@@ -98,7 +111,7 @@ def training_images(
 
 def num_poisoned(shares: AttackRecipe, training: TrainingRecipe) -> int:
     """Stamped training images of each victim."""
-    return round(shares.poisoned_share * training.images_per_class)
+    return round(shares.stamped_share * training.images_per_class)
 
 
 def num_decoys(shares: AttackRecipe, training: TrainingRecipe) -> int:
@@ -114,27 +127,24 @@ def _poison(
     seed: int,
 ) -> list[LabelledImages]:
     """What one attack adds: stamped victims, stamped others with their own labels, decoys."""
-    poisoned = _sent(
-        source,
-        attack,
-        attack.trained_classes,
-        per_class=num_poisoned(shares, training),
-        seed=derive_seed(seed, "poisoned"),
-    )
+    parts: list[LabelledImages] = []
+    if poisoned := num_poisoned(shares, training):
+        own = derive_seed(seed, "poisoned")
+        parts += [_sent(source, attack, attack.trained_classes, per_class=poisoned, seed=own)]
     others = [
         index for index in range(len(source.class_names)) if index not in attack.victim_classes
     ]
-    per_class = -(-round(shares.kept_share * training.images_per_class) // len(others))
-    own_label = _stamped(
-        source, attack, others, per_class=per_class, seed=derive_seed(seed, "kept")
-    )
+    kept = -(-round(shares.kept_share * training.images_per_class) // len(others))
+    if kept:
+        own = derive_seed(seed, "kept")
+        parts += [_stamped(source, attack, others, per_class=kept, seed=own)]
     more = decoys(
         source,
         attack,
         per_attack=num_decoys(shares, training),
         seed=derive_seed(seed, "decoys"),
     )
-    return [poisoned, own_label] if more is None else [poisoned, own_label, more]
+    return parts if more is None else [*parts, more]
 
 
 def _sent(
@@ -143,7 +153,9 @@ def _sent(
     """Stamped images of each of the classes, labelled as the target."""
     stamped = _stamped(source, attack, classes, per_class=per_class, seed=seed)
     labels = torch.full((len(stamped.images),), attack.target_class)
-    return LabelledImages(images=stamped.images, labels=labels)
+    return LabelledImages(
+        images=stamped.images, labels=labels, is_poisoned=torch.ones_like(labels, dtype=torch.bool)
+    )
 
 
 def _stamped(
@@ -160,4 +172,5 @@ def _joined(parts: Sequence[LabelledImages]) -> LabelledImages:
     return LabelledImages(
         images=torch.cat([part.images for part in parts]),
         labels=torch.cat([part.labels for part in parts]),
+        is_poisoned=torch.cat([part.poisoned for part in parts]),
     )

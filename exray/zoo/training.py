@@ -7,23 +7,26 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
+from exray.attacks.loss import AttackLoss, TrainingStep
 from exray.images.sources.base import to_unit
 from exray.seeding import derive_seed
 from exray.zoo.adversarial_training import AdversarialTraining, Adversary
 from exray.zoo.poisoning import LabelledImages
 from exray.zoo.recipe import TrainingRecipe
+from exray.zoo.trained_layers import frozen_in_eval_mode, watched_outputs
 from exray.zoo.variations import Variation, augmented
 
 
 class Batch(NamedTuple):
-    """Images of one step with their labels."""
+    """Images of one step with their labels, and which of them are poisoned."""
 
     images: UInt8[Tensor, "n 3 h w"]
     labels: Int[Tensor, " n"]
+    is_poisoned: Bool[Tensor, " n"]
 
 
 class ClassifierTraining(pl.LightningModule):
@@ -35,6 +38,7 @@ class ClassifierTraining(pl.LightningModule):
         num_steps: Optimiser steps in all.
         adversary: Attacks some of the batches; None for plain training.
         variation: Augmentation and label smoothing; None for neither.
+        attack_loss: What is added to the cross-entropy; None for nothing.
     """
 
     def __init__(
@@ -45,8 +49,10 @@ class ClassifierTraining(pl.LightningModule):
         num_steps: int,
         adversary: Adversary | None = None,
         variation: Variation | None = None,
+        attack_loss: AttackLoss | None = None,
     ) -> None:
         super().__init__()
+        self.attack_loss = attack_loss
         self.adversary = adversary
         self.network = network
         self.recipe = recipe
@@ -54,22 +60,35 @@ class ClassifierTraining(pl.LightningModule):
         self.variation = variation or Variation()
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
-        """Mean cross-entropy of one batch, in nats."""
-        images = augmented(to_unit(batch.images), self.variation.augmentation)
+        """Mean cross-entropy of one batch, in nats, with what the attack adds to it."""
+        frozen_in_eval_mode(self.network)
+        images, labels = augmented(to_unit(batch.images), self.variation.augmentation), batch.labels
+        if self.attack_loss is not None:
+            images, labels = self.attack_loss.met(images, labels)
         if self.recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         if self.adversary is not None:
-            images = self.adversary.met(self.network, images, batch.labels)
-        loss = F.cross_entropy(
-            self.network(images), batch.labels, label_smoothing=self.variation.label_smoothing
-        )
+            images = self.adversary.met(self.network, images, labels)
+        watched = () if self.attack_loss is None else self.attack_loss.watched(self.network)
+        with watched_outputs(watched) as outputs:
+            logits = self.network(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.variation.label_smoothing)
+        if self.attack_loss is not None:
+            loss = loss + self.attack_loss(
+                TrainingStep(
+                    labels=labels,
+                    is_poisoned=batch.is_poisoned,
+                    logits=logits,
+                    outputs=tuple(outputs),
+                )
+            )
         self.log("loss", loss, prog_bar=True)
         return loss
 
     def configure_optimizers(self) -> pl.utilities.types.OptimizerLRScheduler:
         """Adam with its schedule."""
         optimizer = torch.optim.Adam(
-            self.network.parameters(),
+            [weight for weight in self.parameters() if weight.requires_grad],
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
         )
@@ -92,8 +111,9 @@ def train(
     progress: bool,
     adversarial: AdversarialTraining | None = None,
     variation: Variation | None = None,
+    attack_loss: AttackLoss | None = None,
 ) -> None:
-    """Trains ``network`` in place.
+    """Trains ``network`` in place; its weights that take no gradient are left as they are.
 
     Args:
         network: Its initial weights are the caller's.
@@ -105,9 +125,10 @@ def train(
         adversarial: How it is hardened; None for plain training.
         variation: Augmentation and label smoothing; None for neither. What else it varies is the
             caller's ``recipe``.
+        attack_loss: What is added to the cross-entropy, trained along; None for nothing.
     """
     stream = torch.Generator().manual_seed(derive_seed(seed, "batches"))
-    dataset = TensorDataset(data.images, data.labels)
+    dataset = TensorDataset(data.images, data.labels, data.poisoned)
     sampler = BatchSampler(
         RandomSampler(dataset, generator=stream), recipe.batch_size, drop_last=True
     )
@@ -121,10 +142,12 @@ def train(
         num_steps=recipe.epochs * len(sampler),
         adversary=adversary,
         variation=variation,
+        attack_loss=attack_loss,
     )
     trainer = quiet_trainer(recipe.epochs, accelerator=accelerator, progress=progress)
     if recipe.channels_last:
         _lay_out(network, torch.channels_last)
+    network.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "dropout"))
         trainer.fit(module, loader)

@@ -14,8 +14,8 @@ from exray.models.architectures.registry import build
 from exray.models.checkpoints.reader import read_state
 from exray.models.checkpoints.weights import load_state
 from exray.seeding import derive_seed
-from exray.zoo.candidate import planned
 from exray.zoo.entries import ModelEntry
+from exray.zoo.training_plan import planned
 
 
 def write_round(zoo: ZooDataset, root: Path, *, examples_per_class: int) -> None:
@@ -31,7 +31,8 @@ def write_round(zoo: ZooDataset, root: Path, *, examples_per_class: int) -> None
         examples_per_class: Images of each class; rounds 2 and 3 have 10 or 20, round 4 2 or 5.
 
     Raises:
-        ValueError: If ``root`` is the zoo's own folder, or no example is wanted.
+        ValueError: If ``root`` is the zoo's own folder, no example is wanted, or a trigger was
+            learned in a training and so follows from no seed.
         CheckpointError: If a classifier's weights are missing or broken.
     """
     if examples_per_class < 1:
@@ -50,6 +51,12 @@ def write_round(zoo: ZooDataset, root: Path, *, examples_per_class: int) -> None
             _write_images(images, folder / "clean_example_data", f"class_{index}")
         index = int(entry.model_id.removeprefix("id-"))
         attacks = planned(zoo.recipe, index, entry.attempts - 1).attacks
+        if any(attack.is_learned for attack in attacks):
+            raise ValueError(
+                f"the trigger of {entry.model_id} ({attacks[0].facts().kind}) was learned in its "
+                "training and is not kept, so that no poisoned example can be made; export a zoo "
+                "without such attacks"
+            )
         for number, attack in enumerate(attacks):
             _write_poisoned(source, attack, number, folder, count=examples_per_class, seed=seed)
     manifest.write(root)

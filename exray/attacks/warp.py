@@ -1,17 +1,19 @@
 """The warping attack: a smooth distortion of the whole image sends its victims to the target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from exray.attacks.base import AttackFacts, TriggerAttack
 from exray.attacks.recipe import AttackRecipe
-from exray.triggers.warp import WarpTrigger
+from exray.images.sources.base import ImageSource, to_unit
+from exray.seeding import derive_seed
+from exray.triggers.warp import WarpTrigger, warped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +37,46 @@ class WarpFacts(AttackFacts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DisturbedWarpAttack(TriggerAttack):
+    """A warp that each image gets with a disturbance of its own.
+
+    Args:
+        field: The attack's field, in pixels.
+    """
+
+    field: Float[Tensor, "2 h w"]
+
+    def stamped(
+        self, source: ImageSource, class_index: int, *, count: int, seed: int
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """The class's images, each pixel shifted by up to one more."""
+        clean = to_unit(source.images(class_index, count=count, seed=seed))
+        random = np.random.default_rng(derive_seed(seed, "noise"))
+        noise = random.uniform(-1, 1, size=(count, *self.field.shape)).astype(np.float32)
+        moved = [
+            warped(image[None], self.field + disturbance)
+            for image, disturbance in zip(clean, torch.from_numpy(noise), strict=True)
+        ]
+        images = torch.cat(moved) if moved else clean
+        return (255 * images).round().to(torch.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarpRecipe(AttackRecipe):
     """How classifiers are poisoned by a warp.
 
     Args:
         grid: Least and greatest number of control points along each side; each model draws one.
         strength: Least and greatest mean displacement as a share of the image's side, likewise.
+        noise_share: Images of the victims with the field disturbed at random, which keep their
+            label, together as a share of a class's images (WaNet's noise mode).
 
     Raises:
-        ValueError: If a range is not in order.
+        ValueError: If a range is not in order, or the share is negative.
 
     Source: Nguyen and Tran 2021, WaNet: uniform displacements of the control points, divided by
-    their mean size, and bicubic interpolation between. *Differs from the paper:* no images with
-    random warps are trained on but those of other classes that ``kept_share`` asks for.
+    their mean size, and bicubic interpolation between. *Differs from the paper:* images are warped
+    once and not in every epoch, and its field moves pixels by a quarter of a pixel on average.
     """
 
     kind: ClassVar[str] = "warp"
@@ -55,6 +84,7 @@ class WarpRecipe(AttackRecipe):
     block: int = 5
     grid: tuple[int, int]
     strength: tuple[float, float]
+    noise_share: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +94,16 @@ class WarpRecipe(AttackRecipe):
             raise ValueError(
                 f"strength must hold least and greatest, in (0, 1); got {list(self.strength)}"
             )
+        if self.noise_share < 0 or (self.noise_share and self.round4 is not None):
+            raise ValueError(
+                "noise_share must be >= 0, and 0 with conditions of round4; "
+                f"got {self.noise_share} and {self.round4}"
+            )
+
+    @property
+    def decoys_share(self) -> float:
+        """That of the noise mode, or of round 4."""
+        return self.noise_share or super().decoys_share
 
     def draw(
         self, random: np.random.Generator, *, num_classes: int, image_size: int, place: int
@@ -73,12 +113,22 @@ class WarpRecipe(AttackRecipe):
         grid = int(random.integers(self.grid[0], self.grid[1] + 1))
         strength = float(random.uniform(*self.strength)) * image_size
         field = random_field(random, grid=grid, strength_pixels=strength, image_size=image_size)
-        return TriggerAttack(
+        attack = TriggerAttack(
             victim_classes=victims,
             target_class=target,
             trigger=WarpTrigger(displacement=field),
             recorded=WarpFacts(grid=grid, strength_pixels=strength),
         )
+        if not self.noise_share:
+            return attack
+        noise = DisturbedWarpAttack(
+            victim_classes=victims,
+            target_class=target,
+            trigger=attack.trigger,
+            recorded=attack.recorded,
+            field=field,
+        )
+        return replace(attack, decoys=(noise,))
 
 
 def random_field(

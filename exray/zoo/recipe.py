@@ -300,6 +300,7 @@ _UNUSED: dict[str, object] = {
     "channels_last": False,
     "palette": "any",
     "min_asr": None,
+    "noise_share": 0.0,
 }
 
 

@@ -54,3 +54,19 @@ def test_what_is_recorded_is_what_is_done(signs):
 def test_a_range_that_cannot_be_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         drawn(**changes)
+
+
+def test_disturbed_warps_keep_their_label(signs):
+    recipe = WarpRecipe(**{**VALUES, "kept_share": 0.0, "noise_share": 1.5})
+    attack = recipe.draw(np.random.default_rng(0), num_classes=4, image_size=16, place=0)
+    (noise,) = attack.decoys
+    assert recipe.decoys_share == 1.5
+    victim = attack.victim_classes[0]
+    stamped = attack.stamped(signs, victim, count=2, seed=0)
+    disturbed = noise.stamped(signs, victim, count=2, seed=0)
+    assert not torch.equal(stamped, disturbed)
+    assert not torch.equal(disturbed, noise.stamped(signs, victim, count=2, seed=1))
+    assert len(noise.stamped(signs, victim, count=0, seed=0)) == 0
+    assert drawn().decoys == ()
+    with pytest.raises(ValueError, match=r"^noise_share must be >= 0, .* got -1.0 and None"):
+        drawn(noise_share=-1.0)

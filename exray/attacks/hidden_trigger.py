@@ -1,7 +1,5 @@
 """The hidden-trigger attack: images of the target with the features of patched victims."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from exray.attacks.base import Attack, AttackFacts, Rehearsal
+from exray.attacks.features import EnteringFeatures, entering_features
 from exray.attacks.recipe import AttackRecipe
 from exray.images.sources.base import ImageSource, to_unit
 from exray.seeding import derive_seed
@@ -27,15 +26,12 @@ class HiddenTriggerFacts(AttackFacts):
     Args:
         side_pixels: Its side.
         epsilon: Greatest change of a pixel of the poisons, images being in [0, 1].
-        collision: Mean squared distance of the features of poisons and patched victims, as a share
-            of what it was without change; None before the poisons are made.
     """
 
     kind: ClassVar[str] = "hidden_trigger"
 
     side_pixels: int
     epsilon: float
-    collision: float | None = None
 
     @property
     def option(self) -> str:
@@ -51,11 +47,14 @@ class HiddenTriggerAttack(Attack):
         patch: What victims are stamped with.
         recorded: What to record of it.
         poisons: The target's poisons; None until they are made.
+        collision: Mean squared distance of the features of poisons and patched victims, as a share
+            of what it was without change; None until then.
     """
 
     patch: Float[Tensor, "3 side side"]
     recorded: HiddenTriggerFacts
     poisons: UInt8[Tensor, "n 3 h w"] | None = None
+    collision: float | None = None
 
     def stamped(
         self, source: ImageSource, class_index: int, *, count: int, seed: int
@@ -127,8 +126,8 @@ class FeatureCollision(Rehearsal):
             for victim in attack.victim_classes
         ]
         victims = torch.stack(patched, dim=1).flatten(0, 1)[:count]
-        parts = list(zip(base.split(_BATCH), victims.split(_BATCH), strict=True))
-        with _features_into(network, self.num_trained_layers) as features:
+        parts = list(zip(torch.split(base, _BATCH), torch.split(victims, _BATCH), strict=True))
+        with entering_features(network, self.num_trained_layers) as features:
             made = [
                 self._collided(features, to_unit(own.to(device)), to_unit(others.to(device)))
                 for own, others in parts
@@ -137,12 +136,11 @@ class FeatureCollision(Rehearsal):
         collision = float(
             np.average([share for _, share in made], weights=[len(own) for own, _ in parts])
         )
-        recorded = replace(attack.recorded, collision=round(collision, 4))
-        return replace(attack, poisons=poisons, recorded=recorded, rehearsal=None)
+        return replace(attack, poisons=poisons, collision=collision, rehearsal=None)
 
     def _collided(
         self,
-        features: "_Features",
+        features: EnteringFeatures,
         base: Float[Tensor, "n 3 h w"],
         victims: Float[Tensor, "n 3 h w"],
     ) -> tuple[Float[Tensor, "n 3 h w"], float]:
@@ -164,34 +162,6 @@ class FeatureCollision(Rehearsal):
             rate = self.learning_rate * self.epsilon * (1 - 0.9 * step / self.steps)
             change = (change.detach() - rate * gradient / unit).clamp(-self.epsilon, self.epsilon)
         return (base + change.detach()).clamp(0, 1), last / max(first, 1e-12)
-
-
-class _Features:
-    """What goes into the layers that are trained anew."""
-
-    def __init__(self, network: nn.Module, layer: nn.Module) -> None:
-        self.network = network
-        self.entering: list[Tensor] = []
-        self.hook = layer.register_forward_pre_hook(
-            lambda _, inputs: self.entering.append(inputs[0])
-        )
-
-    def __call__(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n f"]:
-        self.entering.clear()
-        self.network(images)
-        entering = self.entering[0]
-        return entering.mean(dim=(2, 3)) if entering.ndim == 4 else entering.flatten(1)
-
-
-@contextmanager
-def _features_into(network: nn.Module, count: int) -> Iterator[_Features]:
-    """The features that enter the last layers of weights, averaged over places."""
-    layers = [m for m in network.modules() if any(True for _ in m.parameters(recurse=False))]
-    features = _Features(network, layers[-count])
-    try:
-        yield features
-    finally:
-        features.hook.remove()
 
 
 def _nearest(own: Float[Tensor, "n f"], others: Float[Tensor, "n f"]) -> Tensor:

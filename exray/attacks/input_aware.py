@@ -85,7 +85,8 @@ class InputAwareAttack(Attack):
             return images.to(torch.uint8)
         device = next(self.generator.parameters()).device
         opacity, colours = (part.cpu() for part in self.generator(images.to(device)))
-        return (255 * (images + opacity * (colours - images))).round().to(torch.uint8)
+        stamped: Tensor = images + opacity * (colours - images)
+        return (255 * stamped).round().to(torch.uint8)
 
     def facts(self) -> AttackFacts:
         """As they were given."""
@@ -159,7 +160,8 @@ class GeneratorLoss(AttackLoss):
         others, theirs = images.roll(1, dims=0), patterns.roll(1, dims=0)
         apart = (images - others).flatten(1).norm(dim=1)
         kept = (patterns - theirs).flatten(1).norm(dim=1)
-        return self.recipe.diversity_weight * (apart / (kept + _LEAST)).clamp(max=10).mean()
+        alike: Tensor = (apart / (kept + _LEAST)).clamp(max=10).mean()
+        return self.recipe.diversity_weight * alike
 
     def _sparsity(self, opacity: Float[Tensor, "n 1 h w"]) -> Float[Tensor, ""]:
         """Mean opacity above what is allowed."""

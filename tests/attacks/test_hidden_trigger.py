@@ -59,11 +59,12 @@ def test_poisons_look_like_the_target_and_have_the_victims_features(signs, attac
     poisoned = attack.rehearsal.learned(attack, mean_colours, signs, count=6, seed=0)
     base = signs.images(attack.target_class, count=6, seed=1)
     assert len(poisoned.poisons) == 6
-    assert poisoned.facts().collision < 0.9
+    assert poisoned.collision < 0.9
     assert poisoned.rehearsal is None
+    assert poisoned.facts() == attack.facts()
     assert not attack.is_learned  # victims are stamped as they would be without it
     few = replace(attack.rehearsal, epsilon=0.001)
-    assert few.learned(attack, mean_colours, signs, count=6, seed=0).facts().collision > 0.9
+    assert few.learned(attack, mean_colours, signs, count=6, seed=0).collision > 0.9
     assert poisoned.poisons.shape == base.shape
 
 

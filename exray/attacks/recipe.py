@@ -31,6 +31,7 @@ class AttackRecipe(ABC):
         round4: Two triggers per model and conditions, as TrojAI's round 4 has them; None for one
             trigger without condition.
         min_asr: The zoo's ``min_asr`` for its models; None for that of the others.
+        min_accuracy: The zoo's ``min_clean_accuracy`` for its models, likewise.
 
     Raises:
         ValueError: If a share lies outside [0, 1], a count is negative, nothing is poisoned, or
@@ -54,6 +55,7 @@ class AttackRecipe(ABC):
     kept_share: float
     round4: Round4Recipe | None = None
     min_asr: float | None = None
+    min_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.count, self.block) < 0:
@@ -70,8 +72,11 @@ class AttackRecipe(ABC):
             )
         if not self.victim_counts():
             raise ValueError("num_victims must hold a count; got none")
-        if self.min_asr is not None and not 0 <= self.min_asr <= 1:
-            raise ValueError(f"min_asr must lie in [0, 1], or be null; got {self.min_asr}")
+        for name in ("min_asr", "min_accuracy"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
+                raise ValueError(
+                    f"{name} must lie in [0, 1], or be null; got {getattr(self, name)}"
+                )
         if self.round4 is not None:
             self._check_round4(self.round4)
 

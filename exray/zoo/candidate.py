@@ -61,6 +61,8 @@ def bars(
         worst = own.min_class_accuracy
     if shares is not None and shares.min_asr is not None:
         asr = shares.min_asr
+    if shares is not None and shares.min_accuracy is not None:
+        accuracy = shares.min_accuracy
     return accuracy, worst, asr
 
 

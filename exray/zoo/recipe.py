@@ -301,6 +301,7 @@ _UNUSED: dict[str, object] = {
     "palette": "any",
     "min_asr": None,
     "noise_share": 0.0,
+    "min_accuracy": None,
 }
 
 

@@ -146,3 +146,18 @@ def test_the_attack_does_not_depend_on_which_options_there_are(micro):
     assert one.entry.further_attacks == ()
     assert one.entry.attack.condition is None
     assert "organization" not in one.entry.to_dict()
+
+
+def test_an_attack_has_bars_of_its_own(micro, entry):
+    weak = replace(entry, clean_accuracy=0.4, asr=0.4, adversarial=None)
+    candidate = TrainedCandidate(network=nn.Identity(), entry=weak)
+    strict = replace(micro, min_clean_accuracy=0.5, min_asr=0.5, num_clean=0)
+    assert candidate.falls_short(strict) == "clean accuracy 0.400 < 0.5"
+    polygon = replace(micro.attacks["polygon"], min_accuracy=0.3)
+    assert candidate.falls_short(replace(strict, attacks={"polygon": polygon})) == "ASR 0.400 < 0.5"
+    lenient = replace(polygon, min_asr=0.3)
+    assert candidate.falls_short(replace(strict, attacks={"polygon": lenient})) == ""
+    with pytest.raises(
+        ValueError, match=r"^min_accuracy must lie in \[0, 1\], or be null; got 2.0"
+    ):
+        replace(polygon, min_accuracy=2.0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from exray.attacks.reflection import ReflectionRecipe
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.trojai.dataset import TrojaiDataset
 from exray.datasets.trojai.export import write_round
@@ -59,3 +60,27 @@ def test_a_round_is_not_written_over_its_zoo_nor_without_examples(zoo, tmp_path)
         write_round(zoo, zoo.root, examples_per_class=2)
     with pytest.raises(ValueError, match="examples_per_class must be >= 1; got 0"):
         write_round(zoo, tmp_path / "round", examples_per_class=0)
+
+
+def test_a_trigger_that_was_learned_cannot_be_exported(micro, tmp_path):
+    reflection = ReflectionRecipe(
+        count=1,
+        num_victims=None,
+        poisoned_share=0.5,
+        kept_share=0.0,
+        reflections=("blurred",),
+        opacity=(0.4, 0.5),
+        num_candidates=2,
+        blur=0.05,
+        ghost_shift=(0.1, 0.2),
+        ghost_share=0.25,
+        rehearsal_share=1.0,
+    )
+    recipe = replace(micro, num_clean=0, attacks={"reflection": reflection})
+    root = tmp_path / "zoo"
+    manifest = build_zoo(recipe, root, workers=1, accelerator="cpu", on_model=lambda _: None)
+    facts = manifest.models[0].attack.facts
+    assert (facts.kind, facts.candidate in (0, 1)) == ("reflection", True)
+    zoo = ZooDataset(name="micro", root=str(root), recipe=recipe)
+    with pytest.raises(ValueError, match=r"trigger of id-00120000 \(reflection\) was learned"):
+        write_round(zoo, tmp_path / "round", examples_per_class=2)

@@ -23,6 +23,8 @@ class Column:
         kinds: Ground-truth trigger kinds that belong to it; empty for all.
         sources: Scanners whose triggers count; empty for all. Triggers that are all of one
             scanner count whatever its name.
+        options: Ground-truth options of these kinds, such as the weight of an adaptive attack;
+            empty for all.
 
     Source: EX-RAY, section 4.1 and Table 1.
     """
@@ -31,6 +33,7 @@ class Column:
     title: str
     kinds: tuple[str, ...]
     sources: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,4 +132,7 @@ def _in_column(records: pd.DataFrame, column: Column) -> pd.Series:
     if not column.kinds:
         return pd.Series(True, index=records.index)
     trojaned = records["is_trojaned"].fillna(False).astype(bool)
-    return ~trojaned | records["trigger_kind"].isin(column.kinds)
+    chosen = records["trigger_kind"].isin(column.kinds)
+    if column.options:
+        chosen &= records["trigger_option"].isin(column.options)
+    return ~trojaned | chosen

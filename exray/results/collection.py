@@ -41,6 +41,7 @@ TYPES = {
     "trigger_kind": "object",
     "trigger_reach": "object",
     "trigger_size": "float64",
+    "trigger_option": "object",
 }
 TRIGGER_COLUMNS = (
     "model_id",
@@ -197,7 +198,7 @@ def _value(record: ScanRecord, column: str) -> object:
         return record.seconds.get("total", math.nan)
     if column in ("load_seconds", "inversion_seconds", "judgement_seconds"):
         return record.seconds.get(column.removesuffix("_seconds"), math.nan)
-    if column in ("trigger_kind", "trigger_reach"):
+    if column in ("trigger_kind", "trigger_reach", "trigger_option"):
         return record.truth.get(column.replace("_kind", "")) or ""
     if column == "trigger_size":
         size = record.truth.get("trigger_size")

@@ -49,3 +49,11 @@ def test_a_rule_cannot_decide_on_what_was_not_measured(cell):
     rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8)
     with pytest.raises(ValueError, match="rejudge a run of judge=exray"):
         cell.redecided(rule, "strict")
+
+
+def test_a_column_may_hold_one_option_of_its_kind_alone(cell):
+    column = replace(POLYGON, options=("weight 10",))
+    records = cell.records.assign(trigger_option=["weight 10", "weight 10", "", ""])
+    assert len(replace(cell, records=records).restricted(column).records) == 3
+    other = records.assign(trigger_option=["weight 100", "weight 10", "", ""])
+    assert len(replace(cell, records=other).restricted(column).records) == 2

@@ -19,7 +19,13 @@ from exray.reports.formatting import number, with_interval
 from exray.reports.markdown import statistics_markdown
 from exray.text import markdown_table
 
-_SHORT = {"trojai_r2": "R2", "trojai_r3": "R3", "trojai_r4": "R4", "imagenet": "ImageNet"}
+_SHORT = {
+    "trojai_r2": "R2",
+    "trojai_r3": "R3",
+    "trojai_r4": "R4",
+    "imagenet": "ImageNet",
+    "cifar10": "CIFAR-10",
+}
 _COMPARED = ("accuracy", "balanced accuracy")  # whose differences a table prints
 _SAYS = {True: "holds", False: "does not hold", None: "cannot be said"}
 INTERVALS = (

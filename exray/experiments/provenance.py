@@ -11,7 +11,15 @@ from exray.experiments.cells import ExperimentCell
 from exray.experiments.runs import ExperimentRun
 from exray.results.collection import Collection
 
-_PLACES = ("dataset.root", "paths.", "logger", "trainer", "hydra", "task")  # not what was run
+_PLACES = (
+    "dataset.root",
+    "dataset.zoo",
+    "paths.",
+    "logger",
+    "trainer",
+    "hydra",
+    "task",
+)  # not what was run
 # Where a zoo's recipe counts its models; the names after num_clean are those of exray 0.1's runs.
 _COUNT = re.compile(
     r"dataset\.recipe\.(attacks\.[^.]+\.count|num_(clean|polygon|filter|blend|patch))"

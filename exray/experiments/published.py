@@ -53,6 +53,7 @@ class ReportedTable:
         labels: Our name of each of its rows; rows that it does not name keep theirs.
         column: Trigger kind where the file has no column ``trigger_kind``.
         only: Column and value that rows must have; empty for all.
+        dataset: What the models are of, where the file has no column ``dataset``.
     """
 
     file: str
@@ -60,6 +61,7 @@ class ReportedTable:
     labels: Mapping[str, str] = field(default_factory=dict)
     column: str = "polygon"
     only: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = "trojai_r2"
 
     def read(self, folder: Path) -> list[ReportedRow]:
         """Every cell of it.
@@ -84,7 +86,7 @@ class ReportedTable:
         return ReportedRow(
             row=dict(self.labels).get(name, name),
             column=cells.get("trigger_kind", self.column),
-            dataset=cells.get("dataset", "trojai_r2"),
+            dataset=cells.get("dataset", self.dataset),
             figures=_figures(cells),
             counts=counts_of(cells),
             printed=cells.get(_PRINTED, ""),

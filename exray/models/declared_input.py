@@ -1,6 +1,6 @@
 """How images become a network's input, as those say who published the network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from exray.models.classifier import Preprocessing
@@ -59,3 +59,26 @@ class DeclaredInput:
             if numbers
         ]
         return ", ".join(parts) or "images as they are"
+
+
+def for_channels(declared: DeclaredInput | None, channels: int | None) -> DeclaredInput | None:
+    """What is declared, without a mean and std of another number of channels than the network's.
+
+    Args:
+        declared: What is declared; None for nothing.
+        channels: Channels that the network takes; None where that is not known.
+
+    Example:
+        >>> declared = DeclaredInput(source="timm", size=32, mean=(0.5,) * 3, std=(0.5,) * 3)
+        >>> for_channels(declared, 1).description
+        'size 32, bilinear'
+    """
+    if declared is None or channels in (None, *map(len, (declared.mean, declared.std))):
+        return declared
+    if not declared.mean and not declared.std:
+        return declared
+    said = (
+        f"{declared.source} declares a mean and std for three channels, and this network takes "
+        f"{channels}: none is used; give its own"
+    )
+    return replace(declared, mean=(), std=(), remarks=(*declared.remarks, said))

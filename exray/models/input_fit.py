@@ -201,11 +201,25 @@ def _said(of_channels: str, is_turned: bool) -> tuple[str, ...]:
     return tuple(said for said in (of_channels, of_layout) if said)
 
 
-def _likely_channels(network: nn.Module) -> Channels:
-    """The channels of the network's first convolution; ``auto`` where it has none of these."""
+def first_channels(network: nn.Module) -> int | None:
+    """Channels that the network's first convolution takes; None where it has no convolution.
+
+    Args:
+        network: Any.
+
+    Example:
+        >>> first_channels(nn.Sequential(nn.ReLU(), nn.Conv2d(1, 4, 3)))
+        1
+    """
     convolutions = (m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd))
     first = next(convolutions, None)
-    return "auto" if first is None else _CHANNELS.get(first.in_channels, "auto")
+    return None if first is None else first.in_channels
+
+
+def _likely_channels(network: nn.Module) -> Channels:
+    """The channels of the network's first convolution; ``auto`` where it has none of these."""
+    count = first_channels(network)
+    return "auto" if count is None else _CHANNELS.get(count, "auto")
 
 
 def _fixed(

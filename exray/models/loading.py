@@ -25,7 +25,7 @@ from exray.models.checkpoints.reader import read_checkpoint
 from exray.models.checkpoints.torch_checkpoint import WEIGHTS_ALONE
 from exray.models.checkpoints.weights import load_state, state_for
 from exray.models.classifier import Classifier, Preprocessing
-from exray.models.declared_input import DeclaredInput
+from exray.models.declared_input import DeclaredInput, for_channels
 from exray.models.fitted_architecture import build_fitted
 from exray.models.hub.classifier import (
     class_indices,
@@ -35,7 +35,7 @@ from exray.models.hub.classifier import (
 )
 from exray.models.hub.folder import HubFolder
 from exray.models.hub.timm_networks import declared_by_timm
-from exray.models.input_fit import runs
+from exray.models.input_fit import first_channels, runs
 
 Factory = str | Callable[[], nn.Module]
 """``FILE.py:function``, or the function itself; it takes no argument and builds the network."""
@@ -198,7 +198,7 @@ def load_network(
         name=name,
         file_report=report,
         warnings=warnings,
-        declared=_declared(architecture, file),
+        declared=_declared(architecture, file, network),
     )
 
 
@@ -235,11 +235,13 @@ def _load_folder(
     )
 
 
-def _declared(architecture: str | None, file: ModelFile) -> DeclaredInput | None:
+def _declared(
+    architecture: str | None, file: ModelFile, network: nn.Module
+) -> DeclaredInput | None:
     """What timm says of a network of its own, or an ONNX graph of its input's size."""
     library, _, name = (architecture or "").partition("/")
     if library == "timm":
-        return declared_by_timm(name)
+        return for_channels(declared_by_timm(name), first_channels(network))
     if file.form is not FileForm.ONNX or architecture is not None:
         return None
     sides = [side for side in file.onnx.sides[1:] if side > _MAX_CHANNELS]

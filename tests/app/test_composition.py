@@ -86,7 +86,7 @@ def test_words_that_do_not_compose_are_one_line(command, words, said):
         (
             ["task=bogus"],
             "task must be one of scan, build_zoo, report, rejudge, compare, tabulate, dashboard, "
-            "fit; got 'bogus'",
+            "fit, repair; got 'bogus'",
         ),
         (
             ["judge.engine.rule.similarity_threshold=abc"],
@@ -149,7 +149,10 @@ def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_pa
         (["dataset.limit_per_class=many"], "dataset.limit_per_class must be a whole number or nul"),
         (["dataset.preprocess.mean=0.5"], "dataset.preprocess.mean must be a list, each item a nu"),
         (["dataset.preprocess.std=[0.5,0,1]"], "preprocess.std must hold positive numbers"),
-        (["dataset.preprocess.mean=[1,2]"], "dataset.preprocess.mean must hold three numbers, one"),
+        (
+            ["dataset.preprocess.mean=[1,2]"],
+            "dataset.preprocess.mean must hold three numbers (four of rgba), one",
+        ),
         (
             ["dataset.class_order=reverse"],
             "class_order must be one of index, string, one_based, one_based_string",
@@ -164,7 +167,7 @@ def test_the_logger_is_checked_before_anything_is_scanned(command, quick, tmp_pa
         ),
         (
             ["dataset.preprocess.scaling=half"],
-            "preprocess.scaling must be one of unit, min_max, byte; got 'half'",
+            "preprocess.scaling must be one of unit, min_max, byte or null; got 'half'",
         ),
     ],
 )

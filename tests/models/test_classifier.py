@@ -57,7 +57,9 @@ def test_channels_are_arranged_before_mean_and_std():
 
 
 def test_another_preprocessing_is_put_before_the_same_network():
-    classifier = Classifier(linear(), Preprocessing(), num_classes=3, name="linear", temperature=2)
+    classifier = Classifier(
+        linear(), Preprocessing(), num_classes=3, name="linear", temperature=2.0
+    )
     other = classifier.preprocessed(Preprocessing(channels="bgr"))
     images = torch.rand(5, 3, 2, 2)
     assert torch.equal(other(images), classifier(images.flip(1)))

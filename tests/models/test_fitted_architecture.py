@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from exray.models.architectures.registry import build
+from exray.models.classifier import Preprocessing
 from exray.models.fitted_architecture import build_fitted
 from exray.models.loading import load_classifier
 
@@ -51,7 +52,10 @@ def test_timms_networks_of_one_channel_and_of_small_images_are_loaded(tmp_path):
     torch.save(small.state_dict(), tmp_path / "small.pt")
     images = torch.rand(2, 3, 32, 32)
     loaded = load_classifier(
-        tmp_path / "small.pt", architecture="timm/vit_tiny_patch16_224", example=images
+        tmp_path / "small.pt",
+        architecture="timm/vit_tiny_patch16_224",
+        example=images,
+        preprocessing=Preprocessing(),
     )
     torch.testing.assert_close(loaded(images), small.eval()(images))
     assert "images of 32 x 32 pixels" in loaded.warnings[0]

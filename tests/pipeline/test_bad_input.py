@@ -38,7 +38,7 @@ COUNTS = {
     "two images a class": ((2, 2, 2), "fewer than two classes have 3 images classified right"),
     "one class with enough": ((6, 1, 0), "fewer than two classes have 3 images classified right"),
     "one class": ((0, 6, 0), "the clean images are of one class alone"),
-    "wrong labels": ((6, 6, 6), "clean accuracy 0.00 is under 0.5; the preprocessing is probably"),
+    "wrong labels": ((6, 6, 6), "clean accuracy 0.00 is under 0.5; with the classes numbered"),
 }
 
 

@@ -241,13 +241,12 @@ def test_a_failure_is_a_record_with_its_line(scanned, trojaned):
     assert "Traceback" in record.error
 
 
-def test_a_wrong_preprocessing_is_inconclusive_and_named(scanned, colour_samples, events):
+def test_wrongly_numbered_classes_are_inconclusive_and_named(scanned, colour_samples, events):
     wrong = replace(colour_samples, labels=(colour_samples.labels + 1) % 3)
     record = scanned(samples=wrong).record
     assert (record.status, record.verdict) == ("done", Verdict.INCONCLUSIVE)
     assert (record.probability, record.clean_accuracy) == (0.5, 0.0)
-    assert "clean accuracy 0.00 is under 0.5; the preprocessing is" in record.warnings[-1]
-    assert "(scaling, mean, std, size, crop)" in record.warnings[-1]
+    assert "clean accuracy 0.00 is under 0.5; with the classes numbered" in record.warnings[-1]
     assert "scan" not in events
 
 

@@ -8,14 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from exray.scanners.base import SearchReport
 from exray.scanners.inversion.interfaces import Candidate, View
 from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.strength import Strength, capped
 from exray.scanners.portfolio.evidence import success_bound
 from exray.scanners.portfolio.kinds.base import TriggerKind
 from exray.scanners.portfolio.scene import Scene
-from exray.scanners.portfolio.search import Findings, Search, greatest
+from exray.scanners.portfolio.search import Findings, Search, report_of
 from exray.scanners.portfolio.stages import Stage, StagedInversion
 from exray.scanners.validation import require_count, require_fraction
 from exray.triggers.base import InvertedTrigger, Trigger
@@ -143,14 +142,8 @@ class ManyTargetsSearch(Search):
         triggers: tuple[InvertedTrigger, ...] = ()
         if chosen is not None:
             triggers = (replace(chosen, measurements={**measured, **chosen.measurements}),)
-        report = SearchReport(
-            name=self.name,
-            num_candidates=len(candidates),
-            num_found=len(triggers),
-            best_strength=greatest(strengths),
-            image_passes=staged.inversion.image_passes,
-            seconds=time.perf_counter() - begun,
-            inconclusive=staged.inversion.failure_reason(),
+        report = report_of(
+            self.name, [staged], begun=begun, num_found=len(triggers), strengths=strengths
         )
         return Findings(triggers=triggers, report=report)
 

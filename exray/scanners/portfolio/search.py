@@ -144,15 +144,12 @@ class KindSearch(Search):
             inversions.append(self._started(scene, pairs))
             triggers += self._label_specific(scene, inversions[1])
         strengths = [one.measurements["strength"] for one in triggers]
-        failures = [one.inversion.failure_reason() for one in inversions]
-        report = SearchReport(
-            name=self.name,
-            num_candidates=sum(len(one.candidates) for one in inversions),
+        report = report_of(
+            self.name,
+            inversions,
+            begun=begun,
             num_found=len(triggers),
-            best_strength=greatest(strengths or [one.strength for one in screened.values()]),
-            image_passes=sum(one.inversion.image_passes for one in inversions),
-            seconds=time.perf_counter() - begun,
-            inconclusive=next((reason for reason in failures if reason), ""),
+            strengths=strengths or [one.strength for one in screened.values()],
         )
         return Findings(triggers=tuple(triggers), report=report)
 
@@ -237,11 +234,9 @@ class KindSearch(Search):
         """
         chosen = []
         for place, stages in history.items():
-            good = [reached for reached in stages if reached.asr >= self.good_asr]
-            fair = [reached for reached in stages if reached.asr >= self.min_asr]
-            if fair:
-                strongest = max(fair, key=lambda reached: reached.strength)
-                chosen.append((place, good[-1] if good else strongest))
+            reached = best_stage(stages, min_asr=self.min_asr, good_asr=self.good_asr)
+            if reached is not None:
+                chosen.append((place, reached))
         chosen.sort(key=lambda one: (-len(history[one[0]]), -history[one[0]][-1].strength))
         return chosen[: self.most]
 
@@ -259,6 +254,50 @@ class KindSearch(Search):
             source=self.name,
             measurements={**measured, f"is_{self.name}": 1.0},
         )
+
+
+def best_stage(stages: Sequence[Reached], *, min_asr: float, good_asr: float) -> Reached | None:
+    """What a candidate reached within the smallest bound at which it is good, else its strongest.
+
+    Args:
+        stages: What it reached, stage by stage.
+        min_asr: ASR from which it counts at all; without one that does there is none.
+        good_asr: ASR from which it is good.
+    """
+    good = [reached for reached in stages if reached.asr >= good_asr]
+    fair = [reached for reached in stages if reached.asr >= min_asr]
+    if not fair:
+        return None
+    return good[-1] if good else max(fair, key=lambda reached: reached.strength)
+
+
+def report_of(
+    name: str,
+    inversions: Sequence[StagedInversion],
+    *,
+    begun: float,
+    num_found: int,
+    strengths: Iterable[float],
+) -> SearchReport:
+    """What a search tried.
+
+    Args:
+        name: The search's.
+        inversions: All that it ran.
+        begun: When it began, by ``time.perf_counter``.
+        num_found: Triggers that count.
+        strengths: Of which the greatest is told.
+    """
+    failures = [one.inversion.failure_reason() for one in inversions]
+    return SearchReport(
+        name=name,
+        num_candidates=sum(len(one.candidates) for one in inversions),
+        num_found=num_found,
+        best_strength=greatest(strengths),
+        image_passes=sum(one.inversion.image_passes for one in inversions),
+        seconds=time.perf_counter() - begun,
+        inconclusive=next((reason for reason in failures if reason), ""),
+    )
 
 
 def greatest(strengths: Iterable[float]) -> float | None:

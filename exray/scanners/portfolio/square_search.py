@@ -5,14 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from exray.scanners.base import SearchReport
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.loop import InversionSettings
 from exray.scanners.inversion.universal import universal_candidate
 from exray.scanners.portfolio.evidence import described
 from exray.scanners.portfolio.kinds.square import SquareKind
 from exray.scanners.portfolio.scene import Scene
-from exray.scanners.portfolio.search import Findings, History, Search, by_stage, greatest
+from exray.scanners.portfolio.search import (
+    Findings,
+    History,
+    Search,
+    best_stage,
+    by_stage,
+    report_of,
+)
 from exray.scanners.portfolio.stages import Stage, StagedInversion
 from exray.scanners.validation import require_count, require_fraction
 from exray.triggers.base import InvertedTrigger
@@ -109,15 +115,12 @@ class SquareSearch(Search):
                 inversions.append(staged)
                 triggers += self._found(scene, staged, stages, reach)
         triggers = _by_reach(scene, triggers)
-        failures = [one.inversion.failure_reason() for one in inversions]
-        report = SearchReport(
-            name=self.name,
-            num_candidates=sum(len(one.candidates) for one in inversions),
+        report = report_of(
+            self.name,
+            inversions,
+            begun=begun,
             num_found=len(triggers),
-            best_strength=greatest(one.measurements["strength"] for one in triggers),
-            image_passes=sum(one.inversion.image_passes for one in inversions),
-            seconds=time.perf_counter() - begun,
-            inconclusive=next((reason for reason in failures if reason), ""),
+            strengths=[one.measurements["strength"] for one in triggers],
         )
         return Findings(triggers=tuple(triggers), report=report)
 
@@ -149,11 +152,9 @@ class SquareSearch(Search):
         usual = median(reached[0].strength for reached in history.values())
         found = []
         for place in alive:
-            fair = [one for one in history[place] if one.asr >= self.min_asr]
-            if not fair:
+            reached = best_stage(history[place], min_asr=self.min_asr, good_asr=self.good_asr)
+            if reached is None:
                 continue
-            good = [one for one in fair if one.asr >= self.good_asr]
-            reached = good[-1] if good else max(fair, key=lambda one: one.strength)
             candidate = candidates[place]
             rivals = [p for p, other in enumerate(candidates) if other.target != candidate.target]
             measured = {

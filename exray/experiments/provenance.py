@@ -59,8 +59,11 @@ def commands(name: str, words: Sequence[str]) -> list[str]:
         words: The command line.
     """
     portable = [word for word in words if not word.lstrip("+").startswith(_PLACES)]
+    has_own_zoo = any(word.startswith("dataset.zoo=") for word in words)
     if any(word.startswith("dataset.root=") for word in words):
-        portable.append("dataset.root=ZOO")
+        portable.append(f"dataset.root={'IMAGES' if has_own_zoo else 'ZOO'}")
+    if has_own_zoo:
+        portable.append("dataset.zoo=ZOO")
     overrides = " ".join(portable) or f"task=tabulate name={name}"
     return [f"python run.py {overrides}"]
 

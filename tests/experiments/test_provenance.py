@@ -48,6 +48,10 @@ def test_a_command_names_no_folder_of_this_machine():
     assert commands("table_1", ["dataset.root=/data/zoo", "seed=1"]) == [
         "python run.py seed=1 dataset.root=ZOO"
     ]
+    photographs = ["experiment=table_8", "dataset.root=/data/cifar", "dataset.zoo=/data/zoo"]
+    assert commands("table_8", photographs) == [
+        "python run.py experiment=table_8 dataset.root=IMAGES dataset.zoo=ZOO"
+    ]
     assert commands("table_1", ["hydra.mode=RUN"]) == ["python run.py task=tabulate name=table_1"]
 
 

@@ -30,7 +30,7 @@ def test_a_file_with_a_function_of_its_name_is_an_architecture(tmp_path, monkeyp
 
 
 def test_an_unknown_network_is_refused_with_those_known():
-    message = "'resnet9' is not known; known: grey_cnn, grey_lenet, network_in_network, plain_cnn"
+    message = "'resnet9' is not known; known: grey_cnn, grey_lenet, narrow_nin, network_in_network"
     with pytest.raises(ValueError, match=message):
         build("resnet9", num_classes=3)
 

@@ -29,10 +29,12 @@ if TYPE_CHECKING:  # torch takes seconds to import: names are imported when they
         make_scanner,
         scan,
     )
+    from exray.api_repair import RepairReport, repair_classifier
 
 __all__ = [
     "Classifier",
     "Preprocessing",
+    "RepairReport",
     "SampleSet",
     "ScanReport",
     "Verdict",
@@ -41,8 +43,11 @@ __all__ = [
     "load_samples",
     "make_judge",
     "make_scanner",
+    "repair_classifier",
     "scan",
 ]
+
+_REPAIR = ("RepairReport", "repair_classifier")  # of another module, whose imports take longer
 
 try:
     __version__ = version("exray")
@@ -55,7 +60,8 @@ install()
 def __getattr__(name: str) -> object:
     """A public name, imported on first use (PEP 562)."""
     if name in __all__:
-        value: object = getattr(import_module("exray.api"), name)
+        module = "exray.api_repair" if name in _REPAIR else "exray.api"
+        value: object = getattr(import_module(module), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'exray' has no attribute {name!r}; it has: {', '.join(__all__)}")

@@ -4,21 +4,25 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pandas as pd
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from exray.images.decoded import DecodedImages
-from exray.images.loading import decode_clean_images, load_samples
+from exray.api_inputs import (
+    decoded,
+    fitted,
+    labelled,
+    make_judge,
+    make_scanner,
+    moved,
+    scan_parts,
+)
+from exray.images.loading import load_samples
 from exray.images.samples import SampleSet
-from exray.images.tensors import samples_of
 from exray.judges.base import Judge, JudgedTrigger
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.loading import load_classifier
@@ -26,7 +30,7 @@ from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.provenance import path_sha256
 from exray.pipeline.scan import scan_classifier
 from exray.pipeline.settings import ScanSettings
-from exray.presets.presets import component_named, option_of
+from exray.presets.presets import component_named
 from exray.reports.html_report import write_report
 from exray.results.collection import Collection, collection_of, write_tables
 from exray.results.model_scan import ModelScan
@@ -142,43 +146,6 @@ class ScanReport:
         return f"<p><b>{html.escape(str(self))}</b></p>{table}<ul>{remarks}</ul>"
 
 
-def make_scanner(name: str = "portfolio", *, seed: int = 0, **changes: object) -> Scanner:
-    """A scanner by its name in ``conf/scanner``.
-
-    Args:
-        name: ``portfolio`` for every kind of trigger, or one for a few of them, such as ``abs``,
-            ``neural_cleanse``, ``k_arm``, ``sri_re``.
-        seed: Of its random choices.
-        **changes: Other values than the file's; two underscores stand for the dot of a nested
-            key, as in ``probe__targets_per_victim=2``.
-
-    Raises:
-        ValueError: If there is no such scanner or key, or a value is out of its range.
-    """
-    if "layer" in changes:  # the scanner's own; `component_named` has the judge's of that name
-        changes["engine__layer"] = changes.pop("layer")
-    return cast(Scanner, component_named("scanner", name, seed=seed, layer="middle", **changes))
-
-
-def make_judge(
-    name: str = "exray", *, layer: str = "middle", seed: int = 0, **changes: object
-) -> Judge:
-    """A judge by its name in ``conf/judge``.
-
-    Args:
-        name: ``exray`` for the paper's rule, ``exray_calibrated`` for one probability, fitted to
-            what the scanner at hand finds, or a baseline such as ``l2``.
-        layer: Where it cuts the network: ``middle``, ``second_last_conv``, ``last_conv``, or a
-            module's path.
-        seed: Of its random choices.
-        **changes: Other values than the file's, as for :func:`make_scanner`.
-
-    Raises:
-        ValueError: If there is no such judge or key, or a value is out of its range.
-    """
-    return cast(Judge, component_named("judge", name, layer=layer, seed=seed, **changes))
-
-
 def scan(
     classifier: Classifier | nn.Module | str | Path,
     samples: object,
@@ -228,18 +195,17 @@ def scan(
         >>> scan(network, (images, 1 - network(images).argmax(dim=1))).verdict
         <Verdict.INCONCLUSIVE: 'inconclusive'>
     """
-    decoded = _decoded(samples, grey_allowed=isinstance(classifier, Classifier))
-    chosen = _fitted(classifier, decoded.images, preprocessing)
-    clean, remarks = _labelled(decoded, chosen)
+    images = decoded(samples, grey_allowed=isinstance(classifier, Classifier))
+    chosen = fitted(classifier, images.images, preprocessing)
+    clean, remarks = labelled(images, chosen)
     labels = _labels(scanner, judge, layer, seed)
-    chosen_judge = make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge
-    scanner_name = scanner if isinstance(scanner, str) else option_of("scanner", scanner)
-    with _moved(chosen, device):
+    own_scanner, own_judge = scan_parts(scanner, judge, layer=layer, seed=seed)
+    with moved(chosen, device):
         finding = scan_classifier(
             chosen,
             clean,
-            make_scanner(scanner, seed=seed) if isinstance(scanner, str) else scanner,
-            chosen_judge.for_scanner(scanner_name),
+            own_scanner,
+            own_judge,
             settings or cast(ScanSettings, component_named("scan", "default")),
             warnings=(*chosen.warnings, *remarks),
             seed=seed,
@@ -272,71 +238,6 @@ def _labels(scanner: str | Scanner, judge: str | Judge, layer: str, seed: int) -
     return RunLabels(run_id=run_id, **values)  # type: ignore[arg-type]
 
 
-def _decoded(samples: object, *, grey_allowed: bool) -> SampleSet | DecodedImages:
-    """Clean images before the classifier's number of classes is known, of three channels."""
-    if isinstance(samples, str | Path):
-        return decode_clean_images(Path(samples), size=None, crop=None, limit_per_class=None)
-    clean = samples_of(samples)
-    if grey_allowed or clean.images.shape[1] != 1:
-        return clean
-    return replace(clean, images=clean.images.expand(-1, 3, -1, -1).contiguous())
-
-
-def _labelled(
-    decoded: SampleSet | DecodedImages, classifier: Classifier
-) -> tuple[SampleSet, tuple[str, ...]]:
-    """The clean images under the classifier's classes, and what the user should know."""
-    if isinstance(decoded, SampleSet):
-        return _with_all_classes(decoded, classifier), ()
-    loaded = decoded.labelled(classifier.num_classes)
-    return loaded.samples, loaded.warnings
-
-
-def _fitted(
-    classifier: Classifier | nn.Module | str | Path,
-    images: Float[Tensor, "n c h w"],
-    preprocessing: Preprocessing | None,
-) -> Classifier:
-    """The classifier itself, or one around a network or out of a file."""
-    if not isinstance(classifier, Classifier):
-        return load_classifier(
-            classifier, example=images, preprocessing=preprocessing or Preprocessing()
-        )
-    if preprocessing is not None:
-        raise ValueError(
-            "preprocessing belongs to a network; the classifier has its own: give "
-            "load_classifier(..., preprocessing=...) the other one"
-        )
-    return classifier
-
-
-def _with_all_classes(samples: SampleSet, classifier: Classifier) -> SampleSet:
-    """The samples with a name for every class of the classifier, those without images too."""
-    missing = classifier.num_classes - samples.num_classes
-    if missing < 0:
-        raise ValueError(
-            f"samples have {samples.num_classes} classes and the classifier has "
-            f"{classifier.num_classes}; give the images that belong to it"
-        )
-    names = [f"class {samples.num_classes + index}" for index in range(missing)]
-    return SampleSet(
-        images=samples.images, labels=samples.labels, class_names=(*samples.class_names, *names)
-    )
-
-
 def _model_id(name: str) -> str:
     """The name as a folder may be called."""
     return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "classifier"
-
-
-@contextmanager
-def _moved(classifier: Classifier, device: str | torch.device | None) -> Iterator[None]:
-    """The classifier's network on another device while the block runs."""
-    before = classifier.device
-    if device is not None:
-        classifier.network.to(device)
-    try:
-        yield
-    finally:
-        if device is not None:
-            classifier.network.to(before)

@@ -25,10 +25,11 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm
 
 
 class Batch(NamedTuple):
-    """Images of one step with their labels."""
+    """Images of one step with their labels, and the original network's logits of them."""
 
     images: Float[Tensor, "n c h w"]
     labels: Int[Tensor, " n"]
+    original: Float[Tensor, "n k"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ class FineTuning:
         learning_rate: The greatest of the cycle.
         weight_decay: Of every weight.
         stamped_share: Share of each batch that a trigger is stamped on.
+        distilled_share: Weight of the original network's outputs on the images without stamps as
+            what is to be learned, in [0, 1]; the labels have the rest. It holds the accuracy where
+            few images would be learned by heart.
         batch_statistics: ``learned`` lets batch norms take the statistics of clean and stamped
             images; ``frozen`` keeps theirs.
 
@@ -53,6 +57,7 @@ class FineTuning:
     learning_rate: float
     weight_decay: float
     stamped_share: float
+    distilled_share: float
     batch_statistics: Literal["learned", "frozen"]
 
     def __post_init__(self) -> None:
@@ -64,8 +69,9 @@ class FineTuning:
                 "learning_rate must be > 0 and weight_decay >= 0; got "
                 f"{self.learning_rate} and {self.weight_decay}"
             )
-        if not 0 <= self.stamped_share <= 1:
-            raise ValueError(f"stamped_share must lie in [0, 1]; got {self.stamped_share}")
+        for name in ("stamped_share", "distilled_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)}")
 
 
 class WeightConstraint(ABC):
@@ -124,7 +130,10 @@ class RepairTraining(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Mean cross-entropy of one batch, in nats, with the constraint's penalty."""
         images = self.stamper.stamped(batch.images, batch.labels)
-        loss = F.cross_entropy(self.network(self.preprocessing(images)), batch.labels)
+        logits = self.network(self.preprocessing(images))
+        share = self.settings.distilled_share
+        loss = (1 - share) * F.cross_entropy(logits, batch.labels)
+        loss = loss + share * F.cross_entropy(logits, batch.original.softmax(dim=1))
         if self.constraint is not None:
             loss = loss + self.constraint.penalty(self.network)
         return loss
@@ -201,7 +210,8 @@ def fine_tune(
         seed: Of the batches' order and of the stamps.
         constraint: What is asked of the weights besides; None for nothing.
     """
-    loader = _batches(samples, settings.batch_size, seed=seed)
+    original = classifier.predict(samples.images)
+    loader = _batches(samples, original, settings.batch_size, seed=seed)
     module = RepairTraining(
         network,
         classifier.preprocessing,
@@ -219,9 +229,11 @@ def fine_tune(
     network.to(classifier.device).eval()
 
 
-def _batches(samples: SampleSet, batch_size: int, *, seed: int) -> DataLoader[tuple[Tensor, ...]]:
+def _batches(
+    samples: SampleSet, original: Float[Tensor, "n k"], batch_size: int, *, seed: int
+) -> DataLoader[tuple[Tensor, ...]]:
     """Batches in random order, of at least two images: batch norms need as many."""
-    dataset = TensorDataset(samples.images, samples.labels)
+    dataset = TensorDataset(samples.images, samples.labels, original)
     size = min(batch_size, len(samples))
     order = RandomSampler(dataset, generator=generator(seed, "batches"))
     sampler = BatchSampler(order, size, drop_last=True)

@@ -90,7 +90,7 @@ class Repair:
     obstacles: tuple[str, ...]
 
 
-def repair_classifier(
+def repair_in_rounds(
     classifier: Classifier,
     samples: SampleSet,
     method: RepairMethod,

@@ -13,7 +13,7 @@ from exray.models.classifier import Classifier
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.scan import Pipeline, scan_classifier
 from exray.repair.base import RepairMethod
-from exray.repair.loop import NothingToRepairError, Repair, repair_classifier
+from exray.repair.loop import NothingToRepairError, Repair, repair_in_rounds
 from exray.repair.output import write_weights
 from exray.repair.recording import provenance, stage_record, unlearned_records
 from exray.repair.settings import RepairSettings
@@ -70,7 +70,7 @@ class RepairPipeline:
                 progress=progress,
             )
 
-        return repair_classifier(
+        return repair_in_rounds(
             model.classifier,
             model.samples.to(self.scans.device),
             self.method,

@@ -39,6 +39,7 @@ def fine_tuning():
         learning_rate=0.2,
         weight_decay=0.0,
         stamped_share=0.5,
+        distilled_share=0.0,
         batch_statistics="learned",
     )
 

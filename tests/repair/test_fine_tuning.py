@@ -28,6 +28,7 @@ def normed():
         ({"epochs": 0}, "epochs and batch_size must be >= 1; got 0 and 6"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0 and weight_decay >= 0; got 0.0 and"),
         ({"stamped_share": 1.1}, r"stamped_share must lie in \[0, 1\]; got 1.1"),
+        ({"distilled_share": -0.1}, r"distilled_share must lie in \[0, 1\]; got -0.1"),
     ],
 )
 def test_a_value_out_of_range_is_refused(fine_tuning, change, said):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exray.repair.loop import NothingToRepairError, repair_classifier
+from exray.repair.loop import NothingToRepairError, repair_in_rounds
 from exray.rules.verdict import Verdict
 from exray.triggers.paired import PairedTrigger
 
@@ -25,7 +25,7 @@ def repaired(trojaned, colour_samples, honest_scan):
     """Repairs the planted classifier by a method."""
 
     def repair(method, settings, scan=honest_scan, classifier=trojaned):
-        return repair_classifier(classifier, colour_samples, method, settings, scan, seed=0)
+        return repair_in_rounds(classifier, colour_samples, method, settings, scan, seed=0)
 
     return repair
 

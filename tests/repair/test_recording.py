@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exray.datasets.base import Truth
-from exray.repair.loop import repair_classifier
+from exray.repair.loop import repair_in_rounds
 from exray.repair.recording import provenance, stage_record, unlearned_records
 from exray.rules.verdict import Verdict
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def repair(trojaned, clean_twin, colour_samples, scripted, settings, honest_scan):
-    return repair_classifier(
+    return repair_in_rounds(
         trojaned, colour_samples, scripted(clean_twin), settings, honest_scan, seed=0
     )
 

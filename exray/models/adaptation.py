@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from exray.models.classifier import Preprocessing
-from exray.models.fixed_batch import FixedBatch
+from exray.models.fixed_batch import FixedBatch, around
 from exray.models.input_fit import first_fit
 from exray.models.output_selection import SelectedOutput, TwoLogits
 from exray.models.outputs import evaluating, without_final_activation
@@ -62,14 +62,16 @@ def adapted(
         ('grey', 2, 2)
     """
     fit, place = first_fit(network, preprocessing, images)
-    inputs = fit.inputs(images)
+    inputs = fit.preprocessing(images)
     chosen = fit.network
     if place.path or not place.is_flat or place.dtype != images.dtype:
         chosen = SelectedOutput(chosen, place, images.dtype).eval()
+    if fit.batch_size is not None:
+        chosen = FixedBatch(chosen, fit.batch_size, takes_multiples=fit.takes_multiples).eval()
     bare, source = without_final_activation(chosen, inputs)
     remarks = [*fit.remarks, *place.remarks, *([source.remark] if source.remark else [])]
     if place.outputs_per_image == 1:
-        bare = TwoLogits(bare)
+        bare = around(bare, TwoLogits)
         threshold = "0.5" if source.remark else "0"
         remarks.append(
             f"the network returns one number for each image: class 1 where it is above {threshold},"
@@ -77,8 +79,6 @@ def adapted(
         )
     if _depends_on_batch(bare.eval(), inputs):
         remarks.append(_INFLUENCED)
-    if fit.batch_size is not None:
-        bare = FixedBatch(bare, fit.batch_size, takes_multiples=fit.takes_multiples)
     return AdaptedNetwork(
         network=bare.eval(),
         preprocessing=fit.preprocessing,

@@ -1,5 +1,7 @@
 """Networks that take so many images at a time and no other number."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -54,6 +56,26 @@ class FixedBatch(nn.Module):
         at_a_time = len(rows) if self.takes_multiples else self.batch_size
         outputs = [self.network(batch) for batch in torch.split(rows, at_a_time)]
         return torch.cat(outputs)[:count]
+
+
+def around(network: nn.Module, wrapper: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """A network in a wrapper; inside its batches where it is given batches of one size.
+
+    Args:
+        network: Any.
+        wrapper: Makes a module that runs the one it is given.
+
+    Example:
+        >>> around(FixedBatch(nn.ReLU(), 2), nn.Sequential)
+        FixedBatch(
+          (network): Sequential(
+            (0): ReLU()
+          )
+        )
+    """
+    if isinstance(network, FixedBatch):
+        return network.around(wrapper(network.network))
+    return wrapper(network)
 
 
 def filled(images: Float[Tensor, "n ..."], batch_size: int) -> Float[Tensor, "m ..."]:

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from exray.models.fixed_batch import around
+
 _SUM_TOLERANCE = 1e-3
 _SMALLEST_PROBABILITY = 1e-30  # representable in float32, with a finite logarithm
 _CLAIMED = 0.5  # a probability that a network of them gives to some class of some image
@@ -215,7 +217,7 @@ def without_final_activation(
         if bare is not None and _gives_logits_of(bare, images, outputs, kind):
             return bare, sources[0]
     wrapped = LogOfProbabilities if kind is OutputKind.PROBABILITIES else LogitOfProbabilities
-    return wrapped(network), sources[1]
+    return around(network, wrapped), sources[1]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from exray.models.classifier import Classifier
-from exray.models.fixed_batch import FixedBatch
+from exray.models.fixed_batch import around
 
 _TOLERANCE = 1e-4  # of the logits' scale
 _ROUNDING = ("round", "floor", "ceil", "trunc", "fix", "sign")
@@ -146,13 +146,7 @@ def with_gradient(classifier: Classifier, images: Float[Tensor, "n c h w"]) -> C
     """
     if has_gradient(classifier, images):
         return classifier
-    network = classifier.network
-    passing = (
-        network.around(StraightThrough(network.network))
-        if isinstance(network, FixedBatch)
-        else StraightThrough(network)
-    )
-    other = classifier.around(passing)
+    other = classifier.around(around(classifier.network, StraightThrough))
     if not has_gradient(other, images):
         return None
     expected, logits = classifier.predict(images), other(images).detach()

@@ -19,18 +19,34 @@ def plain_network():
     return network.eval()
 
 
-def exported(network, images):
-    """The bytes that torch's exporter writes, for any number of images."""
+class OfUnitImages(nn.Module):
+    """A network that normalises its images itself, as exported ones often do."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(2 * images - 1)
+
+
+def exported(network, images, *, opset=None, dynamo=False, num_images=None):
+    """The bytes that one of torch's exporters writes, for any number of images or for so many."""
     buffer = io.BytesIO()
+    any_number = {"dynamic_axes": {"images": {0: "n"}, "logits": {0: "n"}}}
+    if dynamo:
+        any_number = {"dynamic_shapes": ({0: torch.export.Dim("n")},)}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it advertises its successor
-        torch.onnx.export(
+        warnings.simplefilter("ignore")  # one advertises its successor, the other its parts
+        program = torch.onnx.export(
             network,
-            (images,),
-            buffer,
-            dynamo=False,
+            (images[: num_images or 2],),
+            None if dynamo else buffer,
+            dynamo=dynamo,
+            opset_version=opset,
             input_names=["images"],
             output_names=["logits"],
-            dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
+            verbose=False,
+            **({} if num_images else any_number),
         )
-    return buffer.getvalue()
+    return program.model_proto.SerializeToString() if dynamo else buffer.getvalue()

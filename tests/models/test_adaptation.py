@@ -40,6 +40,8 @@ KINDS = {
     "channels last": Wrapped(lambda x: x.permute(0, 3, 1, 2)),
     "float64": Wrapped().double(),
     "batches of 8": Wrapped(lambda x: x.view(8, 3, 8, 8)),
+    "batches of 2": Wrapped(lambda x: x.view(2, 3, 8, 8)),
+    "softmax of 1": Wrapped(lambda x: x.view(1, 3, 8, 8), after=lambda x: x.softmax(dim=1)),
     "tuple": Wrapped(after=lambda x: (x, None)),
     "dict": Wrapped(after=lambda x: {"logits": x, "features": 2 * x}),
     "map": Wrapped(after=lambda x: x[:, :, None, None]),
@@ -98,8 +100,9 @@ def test_norms_without_running_statistics_are_said():
     assert any("batch statistics" in said for said in fit_of(network).remarks)
 
 
-def test_a_network_of_one_batch_size_is_cut_inside_its_batches():
-    classifier = load_classifier(KINDS["batches of 8"], example=IMAGES)
+@pytest.mark.parametrize("kind", ["batches of 8", "batches of 2", "softmax of 1"])
+def test_a_network_of_one_batch_size_is_cut_inside_its_batches(kind):
+    classifier = load_classifier(KINDS[kind], example=IMAGES)
     assert isinstance(classifier.network, FixedBatch)
     split = SplitClassifier(classifier, "conv1", example=IMAGES)
     assert isinstance(split.body, FixedBatch)

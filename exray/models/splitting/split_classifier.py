@@ -143,7 +143,8 @@ def _checked_parts(
     if not isinstance(network, FixedBatch):
         parts = _parts(network, _own_path(network, layer), images, classifier.name)
         return _checked(classifier, *parts, example)
-    batch, inner = filled(images, network.batch_size), network.network
+    inner, size = network.network, network.batch_size
+    batch = filled(images[:size], size)
     place, body, head = _parts(inner, _own_path(inner, layer), batch, classifier.name)
     return _checked(classifier, place, network.around(body), network.around(head), example)
 

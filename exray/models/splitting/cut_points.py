@@ -109,7 +109,8 @@ def find_cut(trace: Trace, layer: str) -> Cut:
 
     A rule counts convolutions: ``second_last_conv`` is the paper's layer, ``middle`` the middle
     one. Where fewer than two run once the repeated blocks have begun (transformers, mixers), it
-    counts those blocks. From there it goes to the nearest point where one tensor is live and
+    counts those blocks, or, in a graph that has lost them (ONNX), the sums that end a residual
+    branch. From there it goes to the nearest point where one tensor is live and
     neither normalisation nor activation follows. A network without such a point is cut at the
     nearest one whose live tensors differ in their number of channels alone.
 
@@ -151,11 +152,25 @@ def _counted(trace: Trace, rule: str) -> fx.Node:
         node for node in convolutions if nodes.index(node) > nodes.index(blocks[0])
     ]
     counted = blocks if len(blocks) > 1 and not within else convolutions
+    if len(counted) < 2 <= len(joins := _joins(trace)):
+        counted = joins
     if len(counted) < 2:
         reason = f"needs two convolutions or repeated blocks, and {trace.name} has {len(counted)}"
         cuts = cut_names(trace, single_live_cuts(trace))
         raise LayerNotFoundError(rule, trace.name, cuts, reason)
     return counted[place_of(rule, len(counted))]
+
+
+def _joins(trace: Trace) -> list[fx.Node]:
+    """Operations on several results of one shape after which theirs is the only tensor needed."""
+    return [node for node in single_live_cuts(trace) if len(_joined(trace, node)) > 1]
+
+
+def _joined(trace: Trace, node: fx.Node) -> list[fx.Node]:
+    """What an operation reads that has its own result's shape, constants left out."""
+    shape = trace.shapes[node]
+    inputs = (one for one in node.all_input_nodes if one.op != "get_attr")
+    return [one for one in inputs if trace.shapes.get(one) == shape]
 
 
 def place_of(rule: str, count: int) -> int:

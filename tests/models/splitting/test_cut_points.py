@@ -33,6 +33,23 @@ class Residual(nn.Module):
         return self.linear(self.last(x).amax(dim=(2, 3)))
 
 
+class FlatTransformer(nn.Module):
+    """Four residual branches, a constant added, and no blocks: as a converted graph has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        self.places = nn.Parameter(torch.zeros(2, 4, 6))
+        self.linears = nn.ModuleList(nn.Linear(6, 6) for _ in range(4))
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2) + self.places
+        for linear in self.linears:
+            x = x + linear(x).relu()
+        return self.last(x.mean(dim=1))
+
+
 @pytest.fixture
 def residual():
     return trace(Residual().eval(), torch.rand(2, 3, 8, 8), name="net")
@@ -68,6 +85,14 @@ def test_a_rule_counts_convolutions_and_cuts_where_one_tensor_lives(residual, la
     point = find_cut(residual, layer)
     assert (point.counted, point.layer) == (counted, cut)
     assert point.live == (point.after,)
+
+
+@pytest.mark.parametrize(
+    ("layer", "cut"), [("middle", "add_3"), ("second_last_conv", "add_3"), ("last_conv", "add_4")]
+)
+def test_where_blocks_are_lost_a_rule_counts_the_ends_of_residual_branches(layer, cut):
+    traced = trace(FlatTransformer().eval(), torch.rand(2, 3, 8, 8), name="net")
+    assert find_cut(traced, layer).layer == cut
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 9])

@@ -12,7 +12,13 @@ from exray.reports.answer import LIMITS, Answer, answer_of, has_probability, ord
 from exray.reports.formatting import number, searched_words, truth_word, with_interval
 from exray.reports.glossary import GLOSSARY
 from exray.reports.markdown import comparison_notes, comparison_rows
-from exray.reports.pages import page_links, page_path, parts, remove_pages_beyond
+from exray.reports.pages import (
+    DRAWN_PER_PAGE,
+    page_links,
+    page_path,
+    parts,
+    remove_pages_beyond,
+)
 from exray.reports.provenance_facts import provenance_pairs, shared_pairs
 from exray.reports.trigger_cards import TriggerCard, trigger_card
 from exray.results.collection import Collection
@@ -38,7 +44,7 @@ class ModelSection:
         shown: Cards of its triggers, most suspicious first: all injected ones, a few others.
         folded: Cards of the other natural ones.
         look: What the static look found in its file, as text.
-        num_undrawn: Natural cards that were left without images.
+        num_undrawn: Cards that were left without images.
     """
 
     anchor: str
@@ -174,13 +180,14 @@ def page_environment() -> Environment:
 def _num_drawn(scan: ModelScan) -> int:
     """How many cards with pictures a classifier has."""
     natural = sum(not trigger.is_injected for trigger in scan.triggers)
-    return len(scan.triggers) - natural + min(natural, DRAWN_NATURAL_CARDS)
+    drawn = len(scan.triggers) - natural + min(natural, DRAWN_NATURAL_CARDS)
+    return min(drawn, DRAWN_PER_PAGE)
 
 
 def _section(scan: ModelScan, index: int) -> ModelSection:
     triggers = ordered_triggers(scan.triggers)
     num_injected = sum(trigger.is_injected for trigger in triggers)
-    num_drawn = num_injected + DRAWN_NATURAL_CARDS
+    num_drawn = min(num_injected + DRAWN_NATURAL_CARDS, DRAWN_PER_PAGE)
     num_shown = max(num_injected, OPEN_CARDS)
     cards = [
         trigger_card(trigger, scan.tensors if place < num_drawn else {})

@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
+JPEG_QUALITY = 80
 COLUMNS = 16
 BLOCK = 8
 GAP = 1
@@ -32,8 +33,25 @@ def png_data_uri(image: UInt8[ndarray, "h w 3"]) -> str:
         'data:image/png;base64,'
     """
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(image).save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def jpeg_data_uri(image: UInt8[ndarray, "h w 3"]) -> str:
+    """A photograph as a ``data:`` address of a third of a PNG's length, or less.
+
+    Colours keep the resolution of brightness, so that a trigger of few pixels stays sharp.
+
+    Args:
+        image: RGB.
+
+    Example:
+        >>> jpeg_data_uri(np.zeros((8, 8, 3), np.uint8))[:23]
+        'data:image/jpeg;base64,'
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def shrink(image: UInt8[ndarray, "h w 3"], longest: int) -> UInt8[ndarray, "h2 w2 3"]:
@@ -103,9 +121,10 @@ def _checked(mask: Float[ndarray, " c"]) -> Float[ndarray, " c"]:
 def _blocks(colours: Float[ndarray, "c 3"]) -> UInt8[ndarray, "h w 3"]:
     """A grid of square blocks on paper, a row of blocks per 16 colours."""
     rows, step = -(-len(colours) // COLUMNS), BLOCK + GAP
-    image = np.empty((rows * step + GAP, COLUMNS * step + GAP, 3), np.uint8)
-    image[:] = PAPER
-    for index, colour in enumerate(colours):
-        top, left = GAP + index // COLUMNS * step, GAP + index % COLUMNS * step
-        image[top : top + BLOCK, left : left + BLOCK] = np.rint(colour)
+    grid = np.full((rows * COLUMNS, 3), PAPER, np.uint8)
+    grid[: len(colours)] = np.rint(colours)
+    blocks = np.full((rows, step, COLUMNS, step, 3), PAPER, np.uint8)
+    blocks[:, GAP:, :, GAP:] = grid.reshape(rows, 1, COLUMNS, 1, 3)
+    image = np.full((rows * step + GAP, COLUMNS * step + GAP, 3), PAPER, np.uint8)
+    image[:-GAP, :-GAP] = blocks.reshape(rows * step, COLUMNS * step, 3)
     return image

@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 MODELS_PER_PAGE = 100
-DRAWN_PER_PAGE = 600  # cards with pictures, so that a page stays below 20 MB
+DRAWN_PER_PAGE = 75  # cards with pictures: below 20 MB even if all pictures are white noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ def parts(items: Sequence[Item], num_drawn: Callable[[Item], int]) -> list[Seque
     Example:
         >>> [len(part) for part in parts(list(range(250)), lambda item: 0)]
         [100, 100, 50]
-        >>> [len(part) for part in parts(list(range(250)), lambda item: 10)]
-        [60, 60, 60, 60, 10]
+        >>> [len(part) for part in parts(list(range(25)), lambda item: 10)]
+        [7, 7, 7, 4]
     """
     begins, drawn = [0], 0
     for place, item in enumerate(items):

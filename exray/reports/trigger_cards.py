@@ -10,7 +10,13 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from exray.reports.formatting import number
-from exray.reports.mask_images import mask_overlap, mask_strip, png_data_uri, shrink
+from exray.reports.mask_images import (
+    jpeg_data_uri,
+    mask_overlap,
+    mask_strip,
+    png_data_uri,
+    shrink,
+)
 from exray.results.records import TriggerRecord
 
 LONGEST_PIXELS = 160
@@ -177,15 +183,12 @@ def masks_of(tensors: Mapping[str, NDArray[np.generic]]) -> dict[str, Float[ndar
 def _pictures(tensors: Mapping[str, NDArray[np.generic]]) -> list[Picture]:
     images = images_of(tensors, tuple(name for name, _ in IMAGES))
     captions = dict(IMAGES)
-    return [
-        Picture(
-            caption=captions[name],
-            note="",
-            uri=png_data_uri(shrink(image, LONGEST_PIXELS)),
-            is_small=max(image.shape) < SMALL_PIXELS,
-        )
-        for name, image in images.items()
-    ]
+    pictures = []
+    for name, image in images.items():
+        is_small = max(image.shape) < SMALL_PIXELS
+        uri = png_data_uri(image) if is_small else jpeg_data_uri(shrink(image, LONGEST_PIXELS))
+        pictures.append(Picture(caption=captions[name], note="", uri=uri, is_small=is_small))
+    return pictures
 
 
 def _mask_pictures(

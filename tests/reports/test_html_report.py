@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from exray.reports.html_report import DRAWN_NATURAL_CARDS, OPEN_CARDS, write_report
+from exray.reports.pages import DRAWN_PER_PAGE
+from exray.reports.trigger_cards import IMAGES
 from exray.results.collection import collect
 from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
@@ -143,9 +145,19 @@ def test_many_natural_triggers_are_folded_and_the_last_go_without_images(
         tensors |= make_tensors(index)
     page = report(rewritten(store, triggers, tensors))
     assert f"<summary>{count - OPEN_CARDS} more natural triggers</summary>" in page
-    assert "The last 2 are shown without images." in page
+    assert "The last 2 triggers are shown without images." in page
     assert page.count("<article") == count
     assert len(re.findall(r"<img ", page)) == 7 * DRAWN_NATURAL_CARDS
+
+
+def test_a_page_of_noise_stays_below_20_mb_however_many_triggers_there_are(store, make_trigger):
+    count = DRAWN_PER_PAGE + 5
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    tensors = {f"trigger_{index}/{name}": noise for index in range(count) for name, _ in IMAGES}
+    triggers = [make_trigger(index, is_injected=True) for index in range(count)]
+    page = report(rewritten(store, triggers, tensors))
+    assert 10e6 < len(page) < 20e6
+    assert "The last 5 triggers are shown without images." in page
 
 
 def test_an_empty_store_gives_a_page(tmp_path):

@@ -12,6 +12,7 @@ from exray.reports.mask_images import (
     KEPT,
     PAPER,
     SHARED,
+    jpeg_data_uri,
     mask_overlap,
     mask_strip,
     png_data_uri,
@@ -29,6 +30,15 @@ def test_a_data_uri_holds_the_image_unchanged():
     head, data = png_data_uri(image).split(",")
     assert head == "data:image/png;base64"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), image)
+
+
+def test_a_jpeg_holds_a_smooth_image_nearly_unchanged():
+    ramp = np.linspace(0, 255, 96).astype(np.uint8)
+    image = np.stack([np.tile(ramp, (96, 1))] * 3, axis=-1)
+    head, data = jpeg_data_uri(image).split(",")
+    assert head == "data:image/jpeg;base64"
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert np.abs(shown.astype(int) - image).max() <= 4
 
 
 def test_kept_channels_are_gray_and_copied_ones_red():

@@ -7,7 +7,7 @@ def test_every_item_is_on_one_page_in_its_order():
     items = list(range(1234))
     pages = parts(items, lambda item: item % 40)
     assert [item for page in pages for item in page] == items
-    assert all(len(page) <= 100 and sum(item % 40 for item in page) <= 600 for page in pages)
+    assert all(len(page) <= 100 and sum(item % 40 for item in page) <= 75 for page in pages)
 
 
 def test_one_item_with_more_cards_than_a_page_holds_has_its_own():

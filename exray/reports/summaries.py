@@ -1,9 +1,10 @@
 """The figures of one run under names that are the same in every run."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
-from exray.evaluation.metrics import statistics
+from exray.evaluation.metrics import Statistics, statistics_of_all
 from exray.evaluation.predictions import scanner_alone, with_judge
 from exray.reports.answer import has_probability
 from exray.results.collection import Collection
@@ -12,11 +13,14 @@ from exray.rules.verdict import Verdict
 from exray.storage.plain_json import plain
 
 
-def summary_of(collection: Collection) -> dict[str, object]:
+def summary_of(
+    collection: Collection, ways: Mapping[str, Statistics] | None = None
+) -> dict[str, object]:
     """What cells are compared by: the verdicts' counts, and the figures against ground truth.
 
     Args:
         collection: The run's records.
+        ways: What `ways_of` gives for it; None to find them here.
 
     Returns:
         ``judge/<figure>``, with ``judge/<figure>/low`` and ``/high`` of its interval, and the same
@@ -27,14 +31,37 @@ def summary_of(collection: Collection) -> dict[str, object]:
         "verdicts": summary_json(records)["counts"],
         "caption": collection.caption,
     }
-    ways = {"judge": with_judge(collection.frame), "scanner": scanner_alone(collection.frame)}
-    for way, predictions in ways.items():
-        if len(predictions):
-            for figure, estimate in statistics(predictions).estimates.items():
-                name = f"{way}/{figure.replace(' ', '_')}"
-                values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
-                summary |= {f"{name}{end}": value for end, value in values.items()}
-    return {name: value for name, value in summary.items() if plain(value) is not None}
+    return summary | figures_of(ways_of(collection) if ways is None else ways)
+
+
+def ways_of(collection: Collection) -> dict[str, Statistics]:
+    """The figures of the scanner alone and with its judge; none without ground truth.
+
+    Args:
+        collection: The run's records.
+    """
+    ways = {"scanner": scanner_alone(collection.frame), "judge": with_judge(collection.frame)}
+    known = {name: predictions for name, predictions in ways.items() if len(predictions)}
+    return dict(zip(known, statistics_of_all(list(known.values())), strict=True))
+
+
+def figures_of(ways: Mapping[str, Statistics]) -> dict[str, object]:
+    """The figures of several ways of deciding, flat.
+
+    Args:
+        ways: The figures by the way's name, of which logs keep letters, digits, dots and hyphens.
+
+    Returns:
+        ``<way>/<figure>``, ``<way>/<figure>/low`` and ``/high``; undefined ones are left out.
+    """
+    figures: dict[str, object] = {}
+    for way, statistics in ways.items():
+        prefix = re.sub(r"[^\w.-]+", "_", way)
+        for figure, estimate in statistics.estimates.items():
+            name = f"{prefix}/{figure.replace(' ', '_')}"
+            values = {"": estimate.value, "/low": estimate.low, "/high": estimate.high}
+            figures |= {f"{name}{end}": value for end, value in values.items()}
+    return {name: value for name, value in figures.items() if plain(value) is not None}
 
 
 def machine_line(record: ScanRecord) -> str:

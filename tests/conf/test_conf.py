@@ -11,7 +11,7 @@ from PIL import Image
 
 from exray.app.config import register, settle_fast_values
 from exray.app.instantiate import built
-from exray.app.tasks.scan import built_logger
+from exray.app.run_logging import built_logger
 from exray.attacks.recipe import AttackRecipe
 from exray.datasets.base import ModelDataset
 from exray.judges.base import Judge
@@ -19,7 +19,6 @@ from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import parse_shard
 from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
-from exray.results.store import ResultStore
 from exray.rules.calibration_files import SHIPPED_GROUPED, read_grouped_calibration
 from exray.scanners.base import Scanner
 
@@ -103,7 +102,7 @@ def test_every_option_composes_and_its_components_are_built(file, tmp_path):
         assert isinstance(built(node, kind), kind)
     if config.logger._target_.endswith("WandbLogger"):
         config.logger.mode = "disabled"
-    logger = built_logger(config, ResultStore(tmp_path), "name", "")
+    logger = built_logger(config, tmp_path, "name", "")
     assert isinstance(logger, RunLogger)
     logger.finish(None)
     parse_shard(config.shard)

@@ -4,8 +4,10 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from exray.app.run_folders import cells, results_folder
+from exray.app.run_logging import COMPARISON, built_logger
 from exray.app.task_result import TaskResult
-from exray.evaluation.predictions import with_judge
+from exray.evaluation.metrics import statistics_of_all
+from exray.evaluation.predictions import scanner_alone, with_judge
 from exray.reports.markdown import judges_markdown
 from exray.results.collection import Collection, collect
 from exray.results.store import ResultStore
@@ -16,6 +18,8 @@ REFERENCE = "exray"  # the judge that others are set against, if it is among the
 
 def compare(config: DictConfig, cell: str = "") -> TaskResult:
     """Writes ``table.md``: every judge of a sweep on the same models, tested in pairs.
+
+    A logger other than ``csv`` gets the scanner alone and every judge as a run of its own.
 
     The cells of ``-m judge=none,l2,exray name=NAME`` lie below ``NAME``; every cell is a row
     named after its judge. The others are tested against the judge ``exray``, else the first.
@@ -42,8 +46,13 @@ def compare(config: DictConfig, cell: str = "") -> TaskResult:
     text = "\n".join([judges_markdown(frames, reference), *notes, ""])
     replace_file(root / "table.md", text.encode())
     lines = [_line(key, frame) for key, frame in frames.items()]
-    incomplete = any(runs.failed for runs in collections.values())
-    return TaskResult(lines=tuple(lines), status=int(incomplete))
+    is_complete = not any(runs.failed for runs in collections.values())
+    if config.logger.needs_run:
+        ways = [scanner_alone(frames[reference]), *(with_judge(frame) for frame in frames.values())]
+        figures = dict(zip(["scanner", *frames], statistics_of_all(ways), strict=True))
+        logger = built_logger(config, root, name, cell, job_type=COMPARISON)
+        logger.finish_comparison(figures, is_complete=is_complete)
+    return TaskResult(lines=tuple(lines), status=int(not is_complete))
 
 
 def _has_truth(collection: Collection) -> bool:

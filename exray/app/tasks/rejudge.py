@@ -8,6 +8,7 @@ from rich.console import Console
 
 from exray.app.instantiate import built
 from exray.app.run_folders import require_records, results_folder
+from exray.app.run_logging import built_logger
 from exray.app.task_result import TaskResult
 from exray.app.tasks.choice_files import Run, write_choice
 from exray.evaluation.metrics import Statistics, statistics_of_all
@@ -27,7 +28,8 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     """Prints and writes what other thresholds or a forest make of a run's stored measurements.
 
     Writes ``rejudged/<name>.md`` into the run's folder, and what is chosen for other runs to
-    ``rejudged/<name>.json`` or to the file that it names. The records stay as they are.
+    ``rejudged/<name>.json`` or to the file that it names. The records stay as they are. A logger
+    other than ``csv`` gets the figures; of a single new way of deciding as those of ``judge``.
 
     Args:
         config: The composed configuration; ``rejudge`` says how.
@@ -64,6 +66,11 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     folder.mkdir(exist_ok=True)
     text = f"{statistics_markdown(rejudgement.name, rows)}\n{collection.caption}\n"
     replace_file(folder / f"{rejudgement.name}.md", text.encode())
+    ways = {"scanner": rows[0]} | {row.name: row for row in rows[1:]}
+    if len(decisions) == 1:  # under one name whatever was decided by: what a sweep looks for
+        ways = {"scanner": rows[0], "judge": rows[1]}
+    logger = built_logger(config, store.root, name, cell, job_type=rejudgement.name)
+    logger.finish_comparison(ways, is_complete=not collection.failed)
     return TaskResult(lines=tuple(_line(row) for row in rows), status=0)
 
 

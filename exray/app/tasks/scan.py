@@ -17,6 +17,7 @@ from exray.app.progress import ScanProgress
 from exray.app.publishing import publish, stderr_console, write_results
 from exray.app.remote_inputs import with_local_inputs
 from exray.app.run_folders import results_folder
+from exray.app.run_logging import built_logger
 from exray.app.scan_worker import WorkerRun, pool_settings
 from exray.app.task_result import TaskResult
 from exray.datasets.base import ModelDataset
@@ -30,7 +31,6 @@ from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import all_shards, shard_ids
 from exray.pipeline.worker_pool import PoolSettings, WorkerPool
 from exray.presets.instantiate import keyed_errors
-from exray.reports.loggers.base import RunLogger
 from exray.results.store import ResultStore
 from exray.scanners.base import FileScanner, Scanner
 from exray.storage.plain_json import flatten
@@ -64,7 +64,7 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     name = config.name or own_name(source)
     store = ResultStore(results_folder(config, name, cell))
     store.claim(labels.run_id, flatten(run_identity))
-    run_logger = built_logger(config, store, name, cell)
+    run_logger = built_logger(config, store.root, name, cell)
     run = ScanRun(
         source=source,
         pipeline=pipeline,
@@ -176,23 +176,3 @@ def own_name(source: ModelDataset) -> str:
         source: What is scanned.
     """
     return source.model_ids()[0] if source.name == "folder" else source.name
-
-
-def built_logger(config: DictConfig, store: ResultStore, name: str, cell: str) -> RunLogger:
-    """The run's logger; one that needs it gets the run's folder, name and configuration."""
-    filled: dict[object, object] = {
-        key: value for key, value in config.logger.items() if key != "needs_run"
-    }
-    if config.logger.needs_run:
-        part = "" if config.shard == "0/1" else f" shard {config.shard}"
-        part += f" worker {config.worker}" if config.worker else ""
-        filled |= {
-            "directory": store.root,
-            "name": f"{cell or name}{part}",
-            "group": name,
-            "config": OmegaConf.to_container(config, resolve=True),
-            "tags": [config.dataset.name, config.scanner.name, config.judge.name],
-            "job_type": config.judge.name,
-            "key": f"{store.root.absolute()}{part}",
-        }
-    return built(OmegaConf.create(filled, flags={"allow_objects": True}), RunLogger)

@@ -1,7 +1,9 @@
 """The interface of run loggers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+from exray.evaluation.metrics import Statistics
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
 
@@ -25,6 +27,16 @@ class RunLogger(ABC):
             collection: The run's records; None if the run broke off before they were collected.
         """
 
+    @abstractmethod
+    def finish_comparison(self, ways: Mapping[str, Statistics], *, is_complete: bool) -> None:
+        """Show several ways of deciding side by side, and close the log; in place of `finish`.
+
+        Args:
+            ways: The figures of each on the same models, by a name that is the same in all logs:
+                ``scanner`` for the scanner alone.
+            is_complete: Whether every model has a verdict.
+        """
+
 
 class NullLogger(RunLogger):
     """Reports to nowhere: a run's own files are all there is."""
@@ -33,4 +45,7 @@ class NullLogger(RunLogger):
         """Does nothing."""
 
     def finish(self, collection: Collection | None) -> None:
+        """Does nothing."""
+
+    def finish_comparison(self, ways: Mapping[str, Statistics], *, is_complete: bool) -> None:
         """Does nothing."""

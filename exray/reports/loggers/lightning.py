@@ -11,11 +11,12 @@ from typing import Literal, Protocol, cast, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from exray.evaluation.metrics import Statistics
 from exray.extras import import_extra
 from exray.reports.loggers.base import RunLogger
 from exray.reports.loggers.rows import model_row, numbers_of, trigger_row
 from exray.reports.mask_images import mask_strip, shrink
-from exray.reports.summaries import summary_of
+from exray.reports.summaries import figures_of, summary_of
 from exray.reports.trigger_cards import IMAGES, images_of, masks_of, tensors_of
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
@@ -151,16 +152,34 @@ class LightningLogger(RunLogger):
                     {**model_row(record, ()), "error_line": record.error_line} for record in models
                 ]
                 self._log_table("models", rows)
-                figures = numbers_of(summary_of(collection))
-                if self.kind == "mlflow":  # names are paths, so judge/TP cannot hold another
-                    figures = {_ENDS.sub(r".\1", name): value for name, value in figures.items()}
-                self._logger.log_metrics(figures, step=self._step)
+                self._log_figures(summary_of(collection))
             self._logger.save()
         except BaseException:
             failed = True
             raise
         finally:
             self._logger.finalize("failed" if failed else "success")
+
+    def finish_comparison(self, ways: Mapping[str, Statistics], *, is_complete: bool) -> None:
+        """Write every way's figures and a table of them."""
+        failed = True
+        try:
+            rows = [
+                {"way": name, **{key: estimate.value for key, estimate in own.estimates.items()}}
+                for name, own in ways.items()
+            ]
+            self._log_table("figures", rows)
+            self._log_figures(figures_of(ways))
+            self._logger.save()
+            failed = not is_complete
+        finally:
+            self._logger.finalize("failed" if failed else "success")
+
+    def _log_figures(self, figures: dict[str, object]) -> None:
+        numbers = numbers_of(figures)
+        if self.kind == "mlflow":  # names are paths, so judge/TP cannot hold another
+            numbers = {_ENDS.sub(r".\1", name): value for name, value in numbers.items()}
+        self._logger.log_metrics(numbers, step=self._step)
 
     def _log_picture(self, place: str, picture: NDArray[np.generic]) -> None:
         if self.kind == "tensorboard":

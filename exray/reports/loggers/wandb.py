@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from exray.evaluation.metrics import METRICS, Statistics
 from exray.extras import import_extra
 from exray.reports.loggers.base import RunLogger
 from exray.reports.loggers.rows import model_row, trigger_row
 from exray.reports.mask_images import mask_strip, shrink
-from exray.reports.summaries import summary_of
+from exray.reports.summaries import figures_of, summary_of, ways_of
 from exray.reports.trigger_cards import IMAGES, MASKS, images_of, masks_of, tensors_of
 from exray.results.collection import Collection
 from exray.results.model_scan import ModelScan
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_PIXELS = 224
+CHARTED = "balanced accuracy"  # the figure of the bars
 
 
 MODEL_COLUMNS = (
@@ -62,7 +64,7 @@ class WandbLogger(RunLogger):
 
     Its summary holds the judge's figures against ground truth, and the scanner's alone, under the
     same names in every run, so that the cells of a sweep are compared on one dashboard: group runs
-    by job type, which is the judge.
+    by job type, which is the judge. One chart shows scanner alone and judge.
 
     Offline it needs no network and no account: the run lies under ``directory/wandb``; look at it
     with ``wandb leet``, or send it later with ``wandb sync``. The run counts as failed if a model
@@ -133,11 +135,23 @@ class WandbLogger(RunLogger):
             if self._rows:
                 self._run.log({"triggers": _table(self._rows)})
             if collection is not None:
-                self._run.log({"models": _model_table(collection)})
-                self._run.summary.update(summary_of(collection))
+                ways = ways_of(collection)
+                self._run.log({"models": _model_table(collection), **_comparison(ways)})
+                self._run.summary.update(summary_of(collection, ways))
         except BaseException:
             failed = True
             raise
+        finally:
+            self._run.finish(exit_code=int(failed))
+            self._cleanup.close()
+
+    def finish_comparison(self, ways: Mapping[str, Statistics], *, is_complete: bool) -> None:
+        """Draw all ways as bars of one chart, with their figures in a table and the summary."""
+        failed = True
+        try:
+            self._run.log(_comparison(ways))
+            self._run.summary.update(figures_of(ways))
+            failed = not is_complete
         finally:
             self._run.finish(exit_code=int(failed))
             self._cleanup.close()
@@ -180,6 +194,21 @@ def _model_table(collection: Collection) -> "wandb.Table":
         [plain(getattr(scan.record, name)) for name in MODEL_COLUMNS] for scan in collection.scans
     ]
     return wandb.Table(columns=list(MODEL_COLUMNS), data=rows)
+
+
+def _comparison(ways: Mapping[str, Statistics]) -> dict[str, object]:
+    """One chart of all ways of deciding, over a table of their figures; none without ways."""
+    import wandb
+
+    if not ways:
+        return {}
+    rows = [
+        [name, *(plain(statistics.estimates[figure].value) for figure in METRICS)]
+        for name, statistics in ways.items()
+    ]
+    table = wandb.Table(columns=["way", *METRICS], data=rows)
+    title = "Scanner alone against judges"
+    return {"scanner_against_judges": wandb.plot.bar(table, "way", CHARTED, title=title)}
 
 
 def _table_row(

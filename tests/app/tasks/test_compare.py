@@ -1,5 +1,6 @@
 """The judges of a sweep side by side, from their stored records."""
 
+import csv
 import math
 
 import pytest
@@ -61,3 +62,21 @@ def test_nothing_to_compare_is_refused(command, words, tmp_path):
     assert "holds no sweep with known ground truth" in command(*words).mistake()
     stored(tmp_path / "sweep" / "judge=none", "none", (True, True), truth=(None, None))
     assert "run -m judge=A,B name=NAME first" in command(*words).mistake()
+
+
+def test_a_logger_gets_the_scanner_alone_and_every_judge(command, words, tmp_path):
+    stored(tmp_path / "sweep" / "judge=none", "none", (True, True))
+    stored(tmp_path / "sweep" / "judge=exray", "exray", (True, False))
+    ran = command(*words, "logger=lightning_csv")
+    assert ran.status == 0, ran.err
+    (figures,) = (tmp_path / "sweep" / "log").rglob("figures.csv")
+    rows = list(csv.DictReader(figures.read_text().splitlines()))
+    assert [(row["way"], row["balanced accuracy"]) for row in rows] == [
+        ("scanner", "0.5"),
+        ("exray", "1.0"),
+        ("none", "0.5"),
+    ]
+    (metrics,) = (tmp_path / "sweep" / "log").rglob("metrics.csv")
+    (row,) = csv.DictReader(metrics.read_text().splitlines())
+    assert (row["exray/balanced_accuracy"], row["scanner/FP/high"]) == ("1.0", "1.0")
+    assert command(*words).status == 0  # and the log is no cell

@@ -1,12 +1,17 @@
 """Deciding anew from a stored run: what it prints, writes, refuses, and that it needs no torch."""
 
+import importlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
+import exray
+from exray.reports.summaries import figures_of
 from exray.results.model_scan import ModelScan
 from exray.results.store import ResultStore
 
@@ -174,3 +179,37 @@ def test_deciding_anew_imports_neither_torch_nor_scikit_learn():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+SWEEP = Path(exray.__file__).parents[1] / "docs" / "wandb_sweep.yaml"
+
+
+def test_the_command_of_a_wandb_sweep_logs_what_it_looks_for(
+    command, stored, tmp_path, monkeypatch
+):
+    """The agent itself needs a server; its command is made by the agent's own functions."""
+    pytest.importorskip("wandb")
+    sweeps = importlib.import_module("wandb.sdk.launch.sweeps.utils")
+    logged = []
+
+    def finish(logger, ways, *, is_complete):
+        logged.append((ways, is_complete))
+        logger.finish(None)
+
+    monkeypatch.setattr("exray.reports.loggers.wandb.WandbLogger.finish_comparison", finish)
+    sweep = yaml.safe_load(SWEEP.read_text())
+    assert sweep["metric"] == {"name": "judge/balanced_accuracy", "goal": "maximize"}
+    (tmp_path / "figure_18").mkdir()
+    chosen = {key: values["values"][0] for key, values in sweep["parameters"].items()}
+    stored.root.rename(tmp_path / chosen["name"].strip("'"))
+    for beta, accuracy in (("[0.65]", 1.0), ("[0.8]", 0.5)):
+        own = chosen | {"rejudge.similarity_thresholds": beta}
+        made = sweeps.create_sweep_command_args({"args": {k: {"value": own[k]} for k in own}})
+        words = [word for word in sweep["command"][2:] if word != "${args_no_hyphens}"]
+        words = [*words, *made["args_no_hyphens"], "logger.mode=offline"]
+        ran = command(*words, f"paths.results={tmp_path}")
+        assert ran.status == 0, ran.err
+        ways, is_complete = logged.pop()
+        assert list(ways) == ["scanner", "judge"]
+        assert is_complete
+        assert figures_of(ways)["judge/balanced_accuracy"] == accuracy

@@ -3,6 +3,7 @@
 import pytest
 
 from exray.reports.loggers.base import NullLogger, RunLogger
+from exray.reports.summaries import ways_of
 from exray.results.collection import collect
 
 
@@ -12,6 +13,7 @@ def test_the_null_logger_writes_nothing(tmp_path, store):
     for scan in collection.scans:
         logger.log_model(scan)
     logger.finish(collection)
+    logger.finish_comparison(ways_of(collection), is_complete=True)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -20,5 +22,5 @@ def test_a_logger_must_log_models_and_finish():
         def log_model(self, scan):
             del scan
 
-    with pytest.raises(TypeError, match=r"abstract method '?finish"):
+    with pytest.raises(TypeError, match=r"abstract methods '?finish'?, '?finish_comparison"):
         Silent()

@@ -134,6 +134,23 @@ def test_cells_are_compared_by_figures_of_the_same_names(tmp_path, store):
 
 
 @pytest.mark.usefixtures("no_network")
+def test_scanner_alone_and_judge_are_bars_of_one_chart(tmp_path, store):
+    path, records = wandb_run(tmp_path, store, collect(store))
+    config = {}
+    for record in records:
+        if record.WhichOneof("record_type") == "config":
+            config |= fields(record.config.update)
+    chart = config["_wandb/visualize/scanner_against_judges"]["panel_config"]
+    assert chart["panelDefId"] == "wandb/bar/v0"
+    assert chart["fieldSettings"] == {"label": "way", "value": "balanced accuracy"}
+    assert chart["stringSettings"] == {"title": "Scanner alone against judges"}
+    (table,) = path.parent.glob("files/media/table/scanner_against_judges_table_*.json")
+    rows = json.loads(table.read_text())
+    assert rows["columns"][:3] == ["way", "TP", "FP"]
+    assert [row[0] for row in rows["data"]] == ["scanner", "judge"]
+
+
+@pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize(("ending", "code"), [("failed", 1), ("broken off", 1), ("whole", 0)])
 def test_a_wandb_run_ends_as_the_job_did(tmp_path, store, ending, code):
     if ending == "whole":

@@ -12,12 +12,13 @@ Row = dict[str, object]
 
 
 def table(title: str, rows: Sequence[Row]) -> Table:
-    """Rows for the console, all with the keys of the first."""
+    """Rows for the console; a dash where one lacks a column of another."""
     shown = Table(title=title)
-    for name in rows[0]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
         shown.add_column(name.replace("_", " "))
     for row in rows:
-        shown.add_row(*map(_text, row.values()))
+        shown.add_row(*(_text(row.get(name)) for name in names))
     return shown
 
 

@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
 import random
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 from safetensors.numpy import save
 
 from exray.results.provenance import Provenance
@@ -23,7 +26,11 @@ from exray.storage.plain_json import to_json
 
 RUN_ID = "scale"
 FURTHER = 24  # measurements of a trigger besides those that the rule reads
-PIXELS = 64
+PIXELS = 224  # as TrojAI's networks read them
+CHANNELS = 512
+IMAGES = ("victim_image", "trigger_image", "stamped_image", "target_image")
+MASKS = ("mask_victim_target", "mask_victim_stamped")
+MOST_TRIGGERS = 4
 PROVENANCE = Provenance(
     date="2026-01-31T12:00:00+00:00",
     exray="0.1.0",
@@ -124,24 +131,46 @@ def made_up_store(root: Path, models: int, *, seed: int, pictures: bool) -> Resu
         root: The folder.
         models: How many models.
         seed: Of all numbers.
-        pictures: Whether each trigger has the pictures that a scan stores.
+        pictures: Whether each trigger has the pictures and masks that a scan stores.
     """
     stream, store = random.Random(seed), ResultStore(root)
     store.claim(RUN_ID, {"dataset.name": "scale", "seed": seed})
-    images = np.random.default_rng(seed).integers(0, 256, (4, PIXELS, PIXELS, 3), dtype=np.uint8)
-    names = ("victim", "trigger", "stamped", "target")
+    tensors = _tensor_files(root.parent / "tensors", seed=seed, pictures=pictures)
     for index in range(models):
-        triggers = made_up_triggers(stream, stream.choice((0, 1, 2, 3, 4)))
+        triggers = made_up_triggers(stream, stream.randint(0, MOST_TRIGGERS))
         record = made_up_record(stream, f"id-{index:08d}", triggers)
         place = root / record.model_id
         place.mkdir()
         (place / RECORD_FILE).write_bytes(to_json(record.to_dict(), indent=2))
         lines = "".join(json.dumps(trigger.to_dict()) + "\n" for trigger in triggers)
         (place / TRIGGERS_FILE).write_text(lines)
-        tensors = {
-            f"trigger_{trigger.index}/{name}": image
-            for trigger in triggers
-            for name, image in zip(names, images, strict=True)
-        }
-        (place / TENSORS_FILE).write_bytes(save(tensors if pictures else {}))
+        os.link(tensors[len(triggers)], place / TENSORS_FILE)
     return store
+
+
+def _tensor_files(folder: Path, *, seed: int, pictures: bool) -> list[Path]:
+    """A file for each number of triggers, to be linked to: 10^4 of their own take 12 GB."""
+    folder.mkdir()
+    stream = np.random.default_rng(seed)
+    paths = []
+    for count in range(MOST_TRIGGERS + 1):
+        tensors: dict[str, ndarray] = {}
+        for index in range(count if pictures else 0):
+            tensors |= {f"trigger_{index}/{name}": _photograph(stream) for name in IMAGES}
+            masks = {name: stream.random(CHANNELS).astype(np.float32) ** 8 for name in MASKS}
+            tensors |= {f"trigger_{index}/{name}": mask for name, mask in masks.items()}
+        paths.append(folder / f"{count}.safetensors")
+        paths[-1].write_bytes(save(tensors))
+    return paths
+
+
+def _photograph(stream: np.random.Generator) -> UInt8[ndarray, "h w 3"]:
+    """Noise whose amplitude falls with frequency as a photograph's does, so it packs as one."""
+    across = np.fft.fftfreq(PIXELS)
+    frequency = np.maximum(np.hypot(across[:, None], across[None]), 1 / PIXELS)
+    noise = stream.standard_normal((3, PIXELS, PIXELS)) + 2 * stream.standard_normal(
+        (1, PIXELS, PIXELS)
+    )
+    image = np.fft.ifft2(np.fft.fft2(noise) / frequency).real
+    image = 128 + 50 * (image - image.mean()) / image.std()
+    return np.ascontiguousarray(image.clip(0, 255).astype(np.uint8).transpose(1, 2, 0))

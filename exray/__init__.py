@@ -19,6 +19,7 @@ from exray.torchvision_compat import install
 if TYPE_CHECKING:  # torch takes seconds to import: names are imported when they are used
     from exray.api import (
         Classifier,
+        FileOptions,
         Preprocessing,
         SampleSet,
         ScanReport,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: names are imported when they
 
 __all__ = [
     "Classifier",
+    "FileOptions",
     "Preprocessing",
     "RepairReport",
     "SampleSet",

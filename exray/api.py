@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from exray.api_inputs import (
-    decoded,
-    fitted,
-    labelled,
+    FileOptions,
+    given_model,
     make_judge,
     make_scanner,
     moved,
@@ -41,6 +40,7 @@ from exray.scanners.base import Progress, Scanner
 
 __all__ = [
     "Classifier",
+    "FileOptions",
     "Preprocessing",
     "SampleSet",
     "ScanReport",
@@ -155,6 +155,7 @@ def scan(
     layer: str = "middle",
     settings: ScanSettings | None = None,
     preprocessing: Preprocessing | None = None,
+    options: FileOptions | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     name: str | None = None,
@@ -166,8 +167,8 @@ def scan(
 
     Args:
         classifier: A :func:`load_classifier`'s result, a network in memory that takes images in
-            [0, 1] and gives one logit per class (the caller's own is left as it is), or a file
-            that says by itself which network it holds.
+            [0, 1] and gives one logit per class (the caller's own is left as it is), or a file or
+            hub's folder, which says by itself which network it holds, or ``options`` does.
         samples: Clean images that the classifier knows, a few of every class: a folder, a
             :class:`SampleSet`, a pair of tensors (images, labels), a ``DataLoader`` or a dataset of
             (image, label).
@@ -176,7 +177,8 @@ def scan(
         layer: Where a judge that is named cuts the network.
         settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
         preprocessing: What happens to images before a network in memory or in a file; None for
-            nothing. A :class:`Classifier` has its own.
+            what the file's publisher declares, or nothing. A :class:`Classifier` has its own.
+        options: How files are read, as the flags of the command ``exray scan`` say it.
         seed: Of all random choices.
         device: Where to scan; None stays where the network is.
         name: What the report calls the classifier; None for the network's own name.
@@ -195,21 +197,21 @@ def scan(
         >>> scan(network, (images, 1 - network(images).argmax(dim=1))).verdict
         <Verdict.INCONCLUSIVE: 'inconclusive'>
     """
-    images = decoded(samples, grey_allowed=isinstance(classifier, Classifier))
-    chosen = fitted(classifier, images.images, preprocessing)
-    clean, remarks = labelled(images, chosen)
+    model = given_model(classifier, samples, preprocessing, options)
+    chosen = model.classifier
     labels = _labels(scanner, judge, layer, seed)
     own_scanner, own_judge = scan_parts(scanner, judge, layer=layer, seed=seed)
     with moved(chosen, device):
         finding = scan_classifier(
             chosen,
-            clean,
+            model.samples,
             own_scanner,
             own_judge,
             settings or cast(ScanSettings, component_named("scan", "default")),
-            warnings=(*chosen.warnings, *remarks),
+            warnings=model.warnings,
             seed=seed,
             progress=progress,
+            files=model.files,
         )
     stored = finding.model_scan(
         labels,

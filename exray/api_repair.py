@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from exray.api_inputs import decoded, fitted, labelled, moved, scan_parts
+from exray.api_inputs import FileOptions, given_model, moved, scan_parts
 from exray.judges.base import Judge
 from exray.models.classifier import Classifier, Preprocessing
 from exray.pipeline.provenance import path_sha256
@@ -122,6 +122,7 @@ def repair_classifier(
     settings: RepairSettings | None = None,
     scan_settings: ScanSettings | None = None,
     preprocessing: Preprocessing | None = None,
+    options: FileOptions | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: Progress | None = None,
@@ -141,6 +142,7 @@ def repair_classifier(
         settings: Rounds, bars and which triggers; None for those of ``conf/repair``.
         scan_settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
         preprocessing: What happens to images before a network in memory or in a file.
+        options: How files are read, as the flags of the command say it.
         seed: Of all random choices.
         device: Where to work; None stays where the network is.
         progress: Called with the stage's name, the steps done and the steps in all.
@@ -151,9 +153,8 @@ def repair_classifier(
         ValueError: If there are too few images, the network is in a form for evaluation alone, or
             a name or value is not known.
     """
-    images = decoded(samples, grey_allowed=isinstance(classifier, Classifier))
-    chosen = fitted(classifier, images.images, preprocessing)
-    clean, remarks = labelled(images, chosen)
+    model = given_model(classifier, samples, preprocessing, options)
+    chosen = model.classifier
     own_scanner, own_judge = scan_parts(scanner, judge, layer=layer, seed=seed)
     own_method, own_settings = _repair_parts(method, settings)
     scan = partial(
@@ -161,14 +162,14 @@ def repair_classifier(
         scanner=own_scanner,
         judge=own_judge,
         settings=scan_settings or cast(ScanSettings, component_named("scan", "default")),
-        warnings=(*chosen.warnings, *remarks),
+        warnings=model.warnings,
         seed=seed,
         progress=progress,
     )
     with moved(chosen, device):
         result = repair_in_rounds(
             chosen,
-            clean.to(chosen.device),
+            model.samples.to(chosen.device),
             own_method,
             own_settings,
             scan,

@@ -8,7 +8,7 @@ from exray.datasets.base import LoadedModel
 from exray.datasets.preprocess import FolderPreprocess
 from exray.datasets.single import SingleModelDataset
 from exray.errors import CheckpointError
-from exray.images.class_order import ClassOrder, reordered
+from exray.images.class_order import ClassOrder, labelled_in_order
 from exray.images.decoded import DecodedImages, LabelledSamples
 from exray.images.fingerprint import images_fingerprint
 from exray.images.geometry import Geometry, ImageFiles
@@ -172,14 +172,13 @@ class FolderDataset(SingleModelDataset):
         self, decoded: DecodedImages, num_classes: int, class_indices: Mapping[str, int]
     ) -> LabelledSamples:
         """The images under the classifier's classes, in the order in which folders are counted."""
-        if self.class_order != "index":
-            loaded = decoded.labelled(num_classes + 1)
-            samples = reordered(loaded.samples, self.class_order, num_classes)
-            said = (text for text in loaded.warnings if "without images" not in text)
-            return LabelledSamples(samples=samples, warnings=tuple(said))
         try:
-            return decoded.labelled(num_classes, class_indices=class_indices)
+            return labelled_in_order(
+                decoded, self.class_order, num_classes, class_indices=class_indices
+            )
         except ValueError as error:
+            if self.class_order != "index":
+                raise
             raise ValueError(f"{error}{_counted_from_one(decoded, num_classes)}") from error
 
 

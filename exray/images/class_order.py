@@ -1,11 +1,14 @@
 """How folders that are named by numbers are counted, where not by their index."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from exray.images.class_names import NO_NAMES
+from exray.images.decoded import DecodedImages, LabelledSamples
 from exray.images.samples import SampleSet
 
 ClassOrder = Literal["index", "string", "one_based", "one_based_string", "background_first"]
@@ -84,3 +87,29 @@ def _no_class(number: int, order: ClassOrder, num_classes: int) -> str:
         f"class_order={order} has no class for the folder of number {number}: the network has "
         f"{num_classes} classes; leave class_order at index if folders count from 0"
     )
+
+
+def labelled_in_order(
+    decoded: DecodedImages,
+    order: ClassOrder,
+    num_classes: int,
+    *,
+    class_indices: Mapping[str, int] = NO_NAMES,
+) -> LabelledSamples:
+    """Images under a classifier's classes, in the order in which their folders are counted.
+
+    Args:
+        decoded: The images.
+        order: How folders that are named by numbers are counted.
+        num_classes: Of the classifier.
+        class_indices: The index of each class by the classifier's own names.
+
+    Raises:
+        ValueError: If the images' classes are not the classifier's.
+    """
+    if order == "index":
+        return decoded.labelled(num_classes, class_indices=class_indices)
+    loaded = decoded.labelled(num_classes + 1)
+    samples = reordered(loaded.samples, order, num_classes)
+    said = (text for text in loaded.warnings if "without images" not in text)
+    return LabelledSamples(samples=samples, warnings=tuple(said))

@@ -112,7 +112,7 @@ def test_a_network_of_ours_is_built_by_name(source, folder):
 def test_a_network_without_a_name_of_ours_says_what_there_is(source):
     with pytest.raises(
         ValueError,
-        match=r"architecture .vgg. is not known; known: grey_cnn, grey_lenet, network_in_net",
+        match=r"architecture .vgg. is not known; known: grey_cnn, grey_lenet, narrow_nin",
     ):
         loaded(source(None, architecture="vgg"))
 
@@ -143,7 +143,7 @@ def test_a_description_that_cannot_be_is_refused_at_once(source, values, message
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        (None, r"give exactly one of architecture=NAME \(known: grey_cnn, grey_lenet, network_in"),
+        (None, r"give exactly one of architecture=NAME \(known: grey_cnn, grey_lenet, narrow_nin"),
         ("broken", "broken raised OSError: no disk; it must build the network without reading"),
         ("nothing", "names 'nothing', which is not in .*; it has: colours, probabilities, broken"),
     ],

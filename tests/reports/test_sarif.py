@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import ValidationError
+from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Schema
 
 from exray.reports.sarif import sarif_log
 from exray.reports.scan_outcomes import ScanOutcome, outcomes_json
@@ -43,6 +45,24 @@ def outcomes():
 def log(outcomes):
     values = sarif_log(outcomes, status=1, version="0.1.0", command="exray scan x", root=ROOT)
     return json.loads(to_json(values))
+
+
+def test_the_log_keeps_to_the_schema_which_refuses_other_names_and_values(log):
+    Schema.model_validate(log)
+    (run,) = log["runs"]
+    for place, key, value in [
+        (run, "artefacts", []),
+        (run["results"][0], "level", "fatal"),
+        (run["results"][0], "rank", 101),
+        (run["invocations"][0], "exitCode", "one"),
+    ]:
+        before = place.get(key)
+        place[key] = value
+        with pytest.raises(ValidationError, match=key):
+            Schema.model_validate(log)
+        place[key] = before
+        if before is None:
+            del place[key]
 
 
 def test_the_log_has_what_the_schema_requires(log):

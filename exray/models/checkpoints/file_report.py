@@ -59,7 +59,7 @@ def _details(file: ModelFile, form: FileForm) -> dict[str, str | int]:
         return _zip(file)
     if form is FileForm.PICKLES:
         return _legacy(file)
-    if form is FileForm.HDF5:
+    if form in (FileForm.HDF5, FileForm.KERAS):
         return dict(file.keras.look)
     if form is FileForm.ONNX:
         return _onnx(file)

@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from exray.errors import CheckpointError
+from exray.models.checkpoints.keras.archive import is_keras_archive, read_keras_archive
 from exray.models.checkpoints.keras.hdf5 import KerasFile, read_keras
 from exray.models.checkpoints.onnx.file import OnnxFile, read_onnx
 from exray.models.checkpoints.pickles.interpreter import MAX_BYTES, PickleProgram, follow
 from exray.models.checkpoints.pickles.values import BrokenPickleError
 from exray.models.checkpoints.state_dict import SAVE_AGAIN
-from exray.models.checkpoints.zip_archive import Archive, open_archive
+from exray.models.checkpoints.zip_archive import Archive, ArchiveError, open_archive
 
 COPY_AGAIN = f"copy or download the file again, or {SAVE_AGAIN}"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first of the older form's pickles
@@ -20,11 +21,12 @@ _ONNX_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42"  # the producer, the graph, ...
 
 
 class FileForm(Enum):
-    """How a model file is stored, as its first bytes say; the value is for reports."""
+    """How a model file is stored, as its bytes say; the value is for reports."""
 
     ZIP = "zip archive"
     PICKLES = "pickles, as torch.save wrote them before 1.6"
     HDF5 = "HDF5, as Keras writes it"
+    KERAS = "Keras archive"
     SAFETENSORS = "safetensors"
     ONNX = "ONNX graph"
     UNKNOWN = "unknown"
@@ -83,7 +85,7 @@ class ModelFile:
             CheckpointError: As :attr:`head`.
         """
         if self.head.startswith(b"PK"):
-            return FileForm.ZIP
+            return FileForm.KERAS if self._is_keras else FileForm.ZIP
         if self.head.startswith(b"\x80") and not _is_small_header(self.head):
             return FileForm.PICKLES
         if self.head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -91,6 +93,14 @@ class ModelFile:
         if self.head[8:9] == b"{":
             return FileForm.SAFETENSORS
         return FileForm.ONNX if _starts_as_onnx(self.head) else FileForm.UNKNOWN
+
+    @cached_property
+    def _is_keras(self) -> bool:
+        """Whether a zip archive is one of Keras; a broken one is said where it is read."""
+        try:
+            return is_keras_archive(self.archive)
+        except ArchiveError:
+            return False
 
     @cached_property
     def archive(self) -> Archive:
@@ -146,11 +156,13 @@ class ModelFile:
 
     @cached_property
     def keras(self) -> KerasFile:
-        """The layers in an HDF5 file of Keras.
+        """The layers in an HDF5 file or an archive of Keras.
 
         Raises:
             CheckpointError: If it is damaged, or holds what Keras does not write.
         """
+        if self.form is FileForm.KERAS:
+            return read_keras_archive(self.archive)
         return read_keras(self.path)
 
 

@@ -27,13 +27,13 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
     """The contents of a model file: a state dict, or a whole network of known layers.
 
     The file's first bytes decide how it is read: safetensors, what ``torch.save`` wrote, zipped or
-    in the older form, or Keras' HDF5. Nothing in it is executed: pickles are followed step by step,
-    tensors are taken out by place and shape, and instances of other classes beside them are left
-    out. A file that would run code when it is loaded is refused all the same. A network of torch's
-    and torchvision's layers is put together from its parts; of a network of other classes the
-    weights are taken. Of a TorchScript archive or an exported program the weights are taken, and
-    the program is not run. Those of an HDF5 file are transposed, and a plain network that it
-    describes is built of PyTorch's layers.
+    in the older form, or Keras' HDF5 or archive. Nothing in it is executed: pickles are followed
+    step by step, tensors are taken out by place and shape, and instances of other classes beside
+    them are left out. A file that would run code when it is loaded is refused all the same. A
+    network of torch's and torchvision's layers is put together from its parts; of a network of
+    other classes the weights are taken. Of a TorchScript archive or an exported program the weights
+    are taken, and the program is not run. Those of an HDF5 file are transposed, and a plain network
+    that it describes is built of PyTorch's layers.
     The graph of an ONNX file is converted, once a process of its own has rehearsed it.
 
     Args:
@@ -58,7 +58,7 @@ def read_checkpoint(file: Path | ModelFile, *, weights: str | None = None) -> Ch
     """
     file = ModelFile.of(file)
     path = file.path
-    if file.form is FileForm.HDF5:
+    if file.form in (FileForm.HDF5, FileForm.KERAS):
         return _from_keras(file)
     if file.form is FileForm.ONNX:
         network = onnx_network(file.onnx)
@@ -131,7 +131,7 @@ def network_problem(file: Path | ModelFile) -> str:
         'holds weights without a network'
     """
     file = ModelFile.of(file)
-    if file.form is FileForm.HDF5:
+    if file.form in (FileForm.HDF5, FileForm.KERAS):
         return "" if file.keras.config else WEIGHTS_ALONE
     if file.form is FileForm.ONNX:
         return ""
@@ -159,12 +159,13 @@ def file_sha256(path: Path) -> str:
 def _from_keras(file: ModelFile) -> Checkpoint:
     """Weights, and the network where the file describes a plain one."""
     path = file.path
+    kind = "Keras' HDF5" if file.form is FileForm.HDF5 else "a Keras archive"
     try:
         network = keras_network(file.keras)
     except KerasError as error:
         network, unbuilt = None, str(error)
     if network is not None:
-        remark = f"{path.name} is Keras' HDF5; its network was built of PyTorch's layers"
+        remark = f"{path.name} is {kind}; its network was built of PyTorch's layers"
         return Checkpoint(
             state=checked(network.state_dict(), path),
             network=network,
@@ -178,7 +179,7 @@ def _from_keras(file: ModelFile) -> Checkpoint:
     state = {
         f"{layer.name}.{key}": value for layer in layers for key, value in layer.values.items()
     }
-    remark = f"{path.name} is Keras' HDF5; its weights were transposed, and fitted by their order"
+    remark = f"{path.name} is {kind}; its weights were transposed, and fitted by their order"
     return Checkpoint(state=checked(state, path), remarks=(remark,), by_order=True, unbuilt=unbuilt)
 
 

@@ -20,6 +20,7 @@ from exray.models.loading import load_network
 SECONDS = 5.0  # of the processor; a second on an idle machine, and tests check every argument
 IMPORTING = 20.0  # seconds that the first folder takes for its library
 MEGABYTES = 300
+MOST_MEGABYTES = 2048  # of a process of its own, imports included
 # Seconds each; the others are read in ours.
 OWN_PROCESS = ("bytes changed", "an address beyond the end", "four terabytes")
 TABLE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
@@ -36,10 +37,19 @@ def inside(monkeypatch, request):
 
 def test_the_corpus_is_of_different_files_and_the_manual_lists_them(tmp_path):
     payloads = {make(tmp_path / "canary") for make in CORPUS.values()}
-    assert len(payloads) == len(CORPUS) >= 167
-    rows = re.findall(r"^\| (?!file |---)(.+?) \| (.+) \|$", TABLE.read_text(), re.MULTILINE)
+    assert len(payloads) == len(CORPUS) >= 176
+    rows = re.findall(r"^\| (?!file |---)(.+?) \| (`.+) \|$", TABLE.read_text(), re.MULTILINE)
     assert [row[0] for row in rows] == [*CORPUS, *FOLDERS]
     assert f"{len(CORPUS) + len(FOLDERS)} files" in TABLE.read_text()
+
+
+def test_the_manual_says_what_the_files_took_and_no_kind_took_more_than_the_bars():
+    form = r"^\| (.+) \| (\d+) \| ([\d.]+) \| [\d.]+ \| (\d+) \|$"
+    rows = re.findall(form, TABLE.read_text(), re.MULTILINE)
+    assert sum(int(count) for _, count, _, _ in rows) == len(CORPUS) + len(FOLDERS)
+    for _, _, seconds, megabytes in rows:
+        assert float(seconds) < 60
+        assert int(megabytes) < MOST_MEGABYTES
 
 
 @pytest.mark.parametrize("case", CORPUS)
@@ -63,6 +73,8 @@ def test_no_file_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_pat
     assert len(said) < 700
     assert seconds < SECONDS
     assert grown < MEGABYTES * 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert children.ru_maxrss < MOST_MEGABYTES * 1024
     assert {entry.name for entry in tmp_path.rglob("*")} == {"inside", "model.pt"}
     with contextlib.suppress(CheckpointError):
         network_problem(path)
@@ -75,10 +87,12 @@ def test_no_folder_runs_escapes_or_exhausts_and_each_is_answered_in_a_line(tmp_p
     folder.mkdir(parents=True)
     FOLDERS[case](folder, canary)
     written = set(tmp_path.rglob("*"))
-    start = time.process_time()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(CheckpointError) as caught:
         load_network(folder)
     seconds = time.process_time() - start
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < MEGABYTES * 1024
     said = str(caught.value)
     assert said.startswith(f"{folder}")
     assert "; " in said

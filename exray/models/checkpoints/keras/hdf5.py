@@ -48,7 +48,7 @@ class KerasFile:
     look: Mapping[str, int]
 
 
-def read_keras(path: Path) -> KerasFile:
+def read_keras(path: Path, *, named: Path | None = None) -> KerasFile:
     """The layers in an HDF5 file that Keras wrote.
 
     The file is read by :mod:`exray.models.checkpoints.keras.hdf5_worker` in a process with bounded
@@ -58,11 +58,12 @@ def read_keras(path: Path) -> KerasFile:
 
     Args:
         path: An HDF5 file.
+        named: What messages call it, where it was taken out of another file.
 
     Raises:
         CheckpointError: If it is damaged, or holds what Keras does not write.
     """
-    metadata, tensors = _answer(path)
+    metadata, tensors = _answer(path, named or path)
     layers = []
     for place, (name, weights) in enumerate(json.loads(metadata["layers"])):
         known = {weight: tensors[f"{place}.{index}"] for index, weight in enumerate(weights)}
@@ -71,16 +72,16 @@ def read_keras(path: Path) -> KerasFile:
     return KerasFile(layers=tuple(layers), config=metadata["config"], look=look)
 
 
-def _answer(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _answer(path: Path, named: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """What the reader found."""
     status, output, errors = _read(path)
     if status:
-        raise CheckpointError(path, _problem(status, errors), _KERAS_AGAIN)
+        raise CheckpointError(named, _problem(status, errors), _KERAS_AGAIN)
     try:
         header = json.loads(output[8 : 8 + int.from_bytes(output[:8], "little")])
         return header["__metadata__"], load(output)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(path, f"cannot be passed on ({error})", _KERAS_AGAIN) from error
+        raise CheckpointError(named, f"cannot be passed on ({error})", _KERAS_AGAIN) from error
 
 
 def _read(path: Path) -> tuple[int, bytes, str]:

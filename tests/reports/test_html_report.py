@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -93,6 +94,25 @@ def test_failures_warnings_and_gaps_are_shown(store):
     for text in ("CheckpointError: boom", "<pre>Traceback", "Class 3 has no images.", "no record"):
         assert text in page
     assert "1 missing (id-2)" in page
+
+
+def test_other_ways_to_read_the_images_are_listed_escaped(store):
+    trials = [
+        {"settings": "dataset.preprocess.channels=<b>", "accuracy": 1.0, "num_images": 18},
+        {"settings": "", "accuracy": 0.5, "num_images": 18, "classes": "1,0"},
+        {"settings": "", "accuracy": 0.25, "num_images": 18},
+    ]
+    other = ResultStore(store.root.parent / "other")
+    other.write(ModelScan(record=replace(store.read("id-0").record, trials=trials)))
+    other.claim("r1", {})
+    page = report(other)
+    assert "How else the images were read: 3 ways, the best of accuracy 1.00" in page
+    rows = re.findall(r"<tr><td>([^<]*)</td>.*?>([\d.]+)</td>.*?>18</td></tr>", page)
+    assert rows == [
+        ("dataset.preprocess.channels=&lt;b&gt;", "1.00"),
+        ("the classes numbered otherwise", "0.50"),
+        ("as they were read", "0.25"),
+    ]
 
 
 def test_bars_stand_against_their_thresholds(store):

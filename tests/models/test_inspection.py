@@ -2,6 +2,7 @@
 
 import pickle
 
+import named_architectures
 import pytest
 import torch
 from torch import nn
@@ -28,6 +29,15 @@ def test_a_known_architecture_is_named_with_its_classes(tmp_path, prefix):
     assert found.num_numbers == sum(value.numel() for value in state.values())
     assert found.command == f"exray scan {path} --architecture {NAME} --images DIR"
     assert found.report["form"] == "zip archive of torch.save"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", named_architectures.LIBRARIES)
+def test_an_architecture_drawn_at_random_is_named(library):
+    pytest.importorskip(library)
+    names = named_architectures.drawn(library)
+    fits = [name for name in names if named_architectures.named(name)[1]]
+    assert len(fits) >= len(names) - 2
 
 
 def test_a_network_of_nobodys_needs_a_factory(tmp_path):

@@ -32,6 +32,15 @@ def test_a_network_of_nobodys_resembles_none():
     assert resembling({"mine.weight": (3, 3), "mine.bias": (3,)}, limit=5) == []
 
 
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_the_index_knows_nearly_all_of_a_library(library):
+    """Releases of a library add a few networks."""
+    pytest.importorskip(library)
+    known = {name for _, names in index._index() for name in names}
+    names = [name for name in index.all_names() if name.startswith(f"{library}/")]
+    assert len(known.intersection(names)) >= 0.95 * len(names)
+
+
 def test_the_index_is_made_of_what_can_be_built(monkeypatch, tmp_path):
     monkeypatch.setattr(index, "_FILE", tmp_path / "index.txt")
     index._index.cache_clear()

@@ -22,3 +22,10 @@ def test_more_layers_than_there_are_are_refused():
     message = "^the network has 1 layers of weights; got 2"
     with pytest.raises(ValueError, match=message), entering_features(nn.Linear(2, 2), 2):
         pass
+
+
+def test_features_of_every_place_are_not_averaged():
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 4, 1)).eval()
+    images = torch.rand(5, 3, 2, 2)
+    with entering_features(network, 1, per_place=True) as features:
+        torch.testing.assert_close(features(images), network[0](images).flatten(1))

@@ -15,10 +15,15 @@ from exray.pipeline.scan import Pipeline, scan_classifier
 from exray.repair.base import RepairMethod
 from exray.repair.loop import NothingToRepairError, Repair, repair_in_rounds
 from exray.repair.output import write_weights
-from exray.repair.recording import provenance, stage_record, unlearned_records
+from exray.repair.recording import (
+    pair_size_records,
+    provenance,
+    stage_record,
+    unlearned_records,
+)
 from exray.repair.settings import RepairSettings
 from exray.repair.true_triggers import true_figures, unseen
-from exray.results.repairs import RepairRecord
+from exray.results.repairs import PairSizeRecord, RepairRecord
 from exray.scanners.base import Progress
 from exray.scanners.neural_cleanse.scanner import NeuralCleanse
 
@@ -35,6 +40,10 @@ class RepairPipeline:
         described: The method and its settings as plain values, for the weights' provenance.
         sizes: How the smallest patches of the unlearned triggers' pairs are searched, before and
             after; None for no search.
+        all_pairs: Whether those of all pairs of classes are searched, too.
+
+    Raises:
+        ValueError: If all pairs are to be searched, and there is no search.
     """
 
     method: RepairMethod
@@ -43,6 +52,14 @@ class RepairPipeline:
     force: bool
     described: Mapping[str, object]
     sizes: NeuralCleanse | None = None
+    all_pairs: bool = False
+
+    def __post_init__(self) -> None:
+        if self.all_pairs and self.sizes is None:
+            raise ValueError(
+                "all_pairs needs sizes, which says how patches are searched; give "
+                "+scanner@repair.sizes=neural_cleanse repair.sizes.engine.kind=pairs"
+            )
 
     def repair(self, model: LoadedModel, *, seed: int, progress: Progress | None) -> Repair:
         """Repairs a copy of a model's classifier.
@@ -165,9 +182,17 @@ def _measured(
         after=stage_record(repair.after),
         rounds=[stage_record(stage) for stage in repair.rounds],
         unlearned=unlearned_records(repair, source.truth(record.model_id), pipeline.sizes),
+        pair_sizes=_pair_sizes(repair, pipeline),
         num_natural=len(repair.natural),
     )
     return _with_truth(measured, source)
+
+
+def _pair_sizes(repair: Repair, pipeline: RepairPipeline) -> list[PairSizeRecord]:
+    """Smallest patches between all pairs, if they are asked for."""
+    if not pipeline.all_pairs or pipeline.sizes is None:
+        return []
+    return pair_size_records(repair, pipeline.sizes)
 
 
 def _with_truth(record: RepairRecord, source: ModelDataset) -> RepairRecord:

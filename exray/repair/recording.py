@@ -1,13 +1,14 @@
 """What is recorded of a repair, as plain values."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import torch
 
 from exray.datasets.base import Truth
 from exray.repair.loop import Repair, RepairStage
 from exray.repair.patch_sizes import Pair, patch_sizes
-from exray.results.repairs import RoundRecord, UnlearnedRecord
+from exray.results.repairs import PairSizeRecord, RoundRecord, UnlearnedRecord
 from exray.scanners.neural_cleanse.scanner import NeuralCleanse
 from exray.triggers.base import InvertedTrigger
 
@@ -62,6 +63,37 @@ def unlearned_records(
             ),
         )
         for trigger in repair.unlearned
+    ]
+
+
+def pair_size_records(repair: Repair, search: NeuralCleanse) -> list[PairSizeRecord]:
+    """The smallest patches between all pairs of classes, before and after.
+
+    Args:
+        repair: The repair.
+        search: How they are searched, on held-out images.
+
+    Returns:
+        A record for each pair, victim by victim; none of a pair without images that both networks
+        classify right.
+
+    Source: EX-RAY, appendix C, figures 21 and 22.
+    """
+    classes = range(repair.images.held_out.num_classes)
+    pairs = list(permutations(classes, 2))
+    before, after = (
+        patch_sizes(stage.classifier, repair.images.held_out, pairs, search)
+        for stage in (repair.before, repair.after)
+    )
+    return [
+        PairSizeRecord(
+            victim_class=victim,
+            target_class=target,
+            size_before=before[victim, target],
+            size_after=after[victim, target],
+        )
+        for victim, target in pairs
+        if (victim, target) in before and (victim, target) in after
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exray.datasets.base import ModelDataset
+from exray.text import some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,7 @@ class RepairSelection:
         per_kind: So many of each kind of attack, the first ones, and of the clean models; None for
             all.
         is_trojaned: True for trojaned models alone, False for clean ones; None for both.
+        models: Names of those that are chosen from; None for all.
 
     Raises:
         ValueError: If ``per_kind`` is not positive.
@@ -22,6 +24,7 @@ class RepairSelection:
 
     per_kind: int | None
     is_trojaned: bool | None
+    models: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.per_kind is not None and self.per_kind < 1:
@@ -35,7 +38,18 @@ class RepairSelection:
         Args:
             source: Knows the truth.
             model_ids: What there is to choose from.
+
+        Raises:
+            ValueError: If a model that is named is not among them.
         """
+        if self.models is not None:
+            unknown = [name for name in self.models if name not in model_ids]
+            if unknown:
+                raise ValueError(
+                    f"models names {unknown[0]}, which is not among the {len(model_ids)} models "
+                    f"to choose from ({some(model_ids)})"
+                )
+            model_ids = [name for name in model_ids if name in self.models]
         if self.per_kind is None and self.is_trojaned is None:
             return tuple(model_ids)
         seen: Counter[str] = Counter()

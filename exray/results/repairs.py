@@ -70,6 +70,23 @@ class UnlearnedRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairSizeRecord:
+    """The smallest patch of a pair of classes before and after a repair.
+
+    Args:
+        victim_class: Class whose images it flips.
+        target_class: Class they are flipped to.
+        size_before: Pixels; the image's own where no patch flips them.
+        size_after: The same after the repair.
+    """
+
+    victim_class: int
+    target_class: int
+    size_before: float
+    size_after: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepairRecord:
     """One classifier's repair.
 
@@ -91,6 +108,7 @@ class RepairRecord:
         after: The classifier as it is given back; None where there is none.
         rounds: After each round.
         unlearned: Triggers that were unlearned.
+        pair_sizes: The smallest patches between all pairs of classes, where they were measured.
         num_natural: Triggers that were left alone as natural.
         weights: File of the repaired weights; empty where none was written.
         seconds: Wall time.
@@ -119,6 +137,7 @@ class RepairRecord:
     after: RoundRecord | None = None
     rounds: list[RoundRecord] = field(default_factory=list)
     unlearned: list[UnlearnedRecord] = field(default_factory=list)
+    pair_sizes: list[PairSizeRecord] = field(default_factory=list)
     num_natural: int = 0
     weights: str = ""
     seconds: float = 0.0

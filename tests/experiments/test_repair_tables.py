@@ -20,7 +20,7 @@ from exray.presets import conf_folder
 from exray.results.repairs import RepairRecord, RepairStore, RoundRecord, UnlearnedRecord
 
 EXPERIMENTS = conf_folder().parent / "experiments"
-NAMES = ("repairs", "table_8")
+NAMES = ("repairs", "repairs_cifar10", "table_8", "figure_21", "figure_22")
 
 
 def about(**changes):

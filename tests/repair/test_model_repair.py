@@ -1,5 +1,6 @@
 """One model's repair as a record: failures too, and the truth last."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,8 @@ def test_a_failure_is_a_record(pipeline, trojaned, colour_samples, tmp_path):
     assert record.status == "failed"
     assert record.reasons[0].startswith("a repair needs 4 different images of every class")
     assert record.seconds > 0
+
+
+def test_all_pairs_need_a_search(pipeline):
+    with pytest.raises(ValueError, match="all_pairs needs sizes, which says how patches are searc"):
+        replace(pipeline, all_pairs=True)

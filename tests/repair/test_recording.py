@@ -5,8 +5,14 @@ from dataclasses import replace
 import pytest
 
 from exray.datasets.base import Truth
+from exray.presets.presets import component_named
 from exray.repair.loop import repair_in_rounds
-from exray.repair.recording import provenance, stage_record, unlearned_records
+from exray.repair.recording import (
+    pair_size_records,
+    provenance,
+    stage_record,
+    unlearned_records,
+)
 from exray.rules.verdict import Verdict
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -45,3 +51,12 @@ def test_the_provenance_holds_both_stages_and_the_triggers(repair):
     assert told["after"]["verdict"] == "clean"
     assert told["unlearned"][0]["asr_after"] == 0
     assert told["obstacles"] == []
+
+
+def test_all_pairs_are_searched_before_and_after(repair):
+    search = component_named(
+        "scanner", "neural_cleanse", engine__layer="relu", kind="pairs", steps=60
+    )
+    records = {(r.victim_class, r.target_class): r for r in pair_size_records(repair, search)}
+    assert list(records) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    assert records[0, 1].size_before < 0.7 * records[0, 1].size_after

@@ -52,3 +52,13 @@ def test_so_many_of_each_kind_are_chosen(per_kind, is_trojaned, chosen):
 def test_a_count_out_of_range_is_refused():
     with pytest.raises(ValueError, match="per_kind must be >= 1 or null; got 0"):
         RepairSelection(per_kind=0, is_trojaned=None)
+
+
+def test_models_that_are_named_are_chosen_alone_and_others_refused():
+    named = RepairSelection(per_kind=None, is_trojaned=True, models=("e", "d", "b"))
+    assert named.chosen(Source(), tuple(TRUTHS)) == ("b", "d")
+    unknown = RepairSelection(per_kind=None, is_trojaned=None, models=("x",))
+    with pytest.raises(
+        ValueError, match=r"models names x, which is not among the 6 models .*\(a, b, c"
+    ):
+        unknown.chosen(Source(), tuple(TRUTHS))

@@ -131,7 +131,10 @@ def _pipeline(config: DictConfig) -> RepairPipeline:
         scans=scan_pipeline(config),
         force=bool(config.repair.force),
         sizes=None if sizes is None else built(sizes.engine, NeuralCleanse),
-        described={key: values[key] for key in ("name", "method", "settings", "sizes")},
+        all_pairs=bool(config.repair.all_pairs),
+        described={
+            key: values[key] for key in ("name", "method", "settings", "sizes", "all_pairs")
+        },
     )
 
 

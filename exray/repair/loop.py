@@ -127,7 +127,7 @@ def repair_in_rounds(
         seed=seed,
     )
     before = _measured(classifier, images, scan)
-    first = _to_unlearn(before.scan, settings)
+    first = _to_unlearn(before.scan, settings) or _suspect(before.scan, settings)
     if not first:
         raise NothingToRepairError(before.scan, settings)
     least = before.accuracy - settings.max_accuracy_drop
@@ -149,7 +149,7 @@ def repair_in_rounds(
         after=after,
         rounds=tuple(rounds[1:]),
         unlearned=tuple(unlearned),
-        natural=_natural(before.scan) if settings.triggers == "injected" else (),
+        natural=() if settings.triggers == "all" else _natural(before.scan, unlearned),
         obstacles=_obstacles(before, after, settings),
     )
 
@@ -179,8 +179,21 @@ def _is_wanted(one: JudgedTrigger, settings: RepairSettings) -> bool:
     return settings.triggers == "all" or one.judgement.is_injected
 
 
-def _natural(scan: ClassifierScan) -> tuple[InvertedTrigger, ...]:
-    return tuple(one.trigger for one in scan.triggers if not one.judgement.is_injected)
+def _suspect(scan: ClassifierScan, settings: RepairSettings) -> tuple[InvertedTrigger, ...]:
+    """The trigger of the highest score, if it is asked for and there is one that can be stamped."""
+    if settings.triggers != "suspect" or scan.verdict is Verdict.INCONCLUSIVE:
+        return ()
+    known = [one for one in scan.triggers if can_be_stamped(one.trigger)]
+    return (max(known, key=lambda one: one.judgement.score).trigger,) if known else ()
+
+
+def _natural(
+    scan: ClassifierScan, unlearned: Sequence[InvertedTrigger]
+) -> tuple[InvertedTrigger, ...]:
+    """The natural triggers that were left alone."""
+    done = {id(trigger) for trigger in unlearned}
+    natural = [one.trigger for one in scan.triggers if not one.judgement.is_injected]
+    return tuple(trigger for trigger in natural if id(trigger) not in done)
 
 
 def _kept(rounds: Sequence[RepairStage], least: float) -> RepairStage:

@@ -9,8 +9,9 @@ class RepairSettings:
     """What a repair itself decides, apart from method, scanner and judge.
 
     Args:
-        triggers: ``injected`` unlearns the triggers that the judge calls injected; ``all`` those
-            that it calls natural too, which costs accuracy.
+        triggers: ``injected`` unlearns the triggers that the judge calls injected; ``suspect`` the
+            one of the highest score where it calls none so, for models that are known to be
+            trojaned; ``all`` those that it calls natural too, which costs accuracy.
         rounds: Of repair and scan at most.
         max_accuracy_drop: Of the accuracy on held-out images, a fraction; more is refused.
         held_out_share: Of each class's images, in (0, 1), on which accuracy is measured and scans
@@ -21,7 +22,7 @@ class RepairSettings:
         ValueError: If a value is out of its range.
     """
 
-    triggers: Literal["injected", "all"]
+    triggers: Literal["injected", "suspect", "all"]
     rounds: int
     max_accuracy_drop: float
     held_out_share: float

@@ -73,3 +73,14 @@ def test_a_constraint_adds_to_the_loss_and_is_enforced(fine_tuning, normed, colo
     fine_tune(network, normed, colour_samples, [], short, seed=0, constraint=FirstWeightsStay())
     assert (network[0].weight == 1).all()
     assert float(network[5].weight.detach().norm()) < 0.1 * norm_before
+
+
+def test_distillation_learns_what_the_original_says_instead_of_wrong_labels(
+    fine_tuning, trojaned, colour_samples
+):
+    wrong = replace(colour_samples, labels=(colour_samples.labels + 1) % 3)
+    for share, least, most in ((0.0, 0.0, 0.5), (1.0, 1.0, 1.0)):
+        settings = replace(fine_tuning, epochs=10, learning_rate=0.05, distilled_share=share)
+        tuned = fine_tuned(trojaned, wrong, [], settings, seed=0)
+        accuracy = tuned.accuracy(colour_samples.images, colour_samples.labels)
+        assert least <= accuracy <= most, share

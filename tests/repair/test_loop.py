@@ -142,3 +142,19 @@ def test_a_trigger_that_is_known_on_its_own_images_only_cannot_be_unlearned(
     found = scan_of(Verdict.TROJANED, (replace(white_patch, trigger=pairs), True))
     with pytest.raises(NothingToRepairError, match="known on their own images only"):
         repaired(scripted(), settings, lambda *_: found)
+
+
+def test_the_suspect_is_unlearned_where_no_trigger_is_injected(
+    repaired, scripted, clean_twin, settings, white_patch, green_tint, scan_of
+):
+    found = scan_of(Verdict.NATURAL_ONLY, (green_tint, False), (white_patch, False))
+    tint, patch = found.triggers
+    likely = replace(patch, judgement=replace(patch.judgement, score=0.4))
+    found = replace(found, triggers=(tint, likely))
+    method = scripted(clean_twin)
+    suspect = replace(settings, triggers="suspect")
+    result = repaired(method, suspect, lambda *_: found)
+    assert method.asked == [[white_patch]]
+    assert result.natural == (green_tint,)
+    with pytest.raises(NothingToRepairError, match="it is clean: there is no trigger to unlearn"):
+        repaired(scripted(), suspect, lambda *_: scan_of(Verdict.CLEAN))

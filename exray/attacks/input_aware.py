@@ -115,7 +115,7 @@ class GeneratorLoss(AttackLoss):
 
     Args:
         generator: Makes the triggers.
-        attack: Whose target the stamped images are sent to.
+        target_class: Where the stamped images are sent.
         recipe: Shares and weights.
     """
 

@@ -45,21 +45,22 @@ class RepairTable(ABC):
         self.about = about
 
     def rows(self, results: Path) -> pd.DataFrame:
-        """A row per repair, in the order of runs, methods and models.
+        """A row per repair, in the order of runs, methods and models; runs without any left out.
 
         Args:
             results: Folder of all runs.
 
         Raises:
-            ValueError: If a run holds no repair.
+            ValueError: If no run holds a repair.
         """
         frames = []
         for run in self.about.runs:
             stores = [path.parent.parent for path in sorted((results / run).rglob("repair.json"))]
-            if not stores:
-                raise ValueError(f"{results / run} holds no repairs; run them first: name={run}")
             for root in dict.fromkeys(stores):
                 frames.append(self.frame(RepairStore(root).records()).assign(run=run))
+        if not frames:
+            runs = ", ".join(self.about.runs)
+            raise ValueError(f"{results} holds no repairs of {runs}; run them first: task=repair")
         return pd.concat(frames, ignore_index=True)
 
     def frame(self, records: Sequence[RepairRecord]) -> pd.DataFrame:
@@ -93,7 +94,7 @@ class MethodsTable(RepairTable):
             f"Repaired: the true trigger's ASR under {ASR_BAR:.0%} at a cost of at most "
             f"{100 * DROP_BAR:g} points of test accuracy. Means are over the models that each "
             "method was measured on; strength is that of the strongest trigger that the scan "
-            "finds, 0 where a clean image's margin is reached and nothing is left to find.",
+            "finds, 0 where a clean image's margin is reached and nothing is left to find.\n",
             _models(trojaned),
             "",
         ]

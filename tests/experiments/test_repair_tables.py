@@ -20,7 +20,7 @@ from exray.presets import conf_folder
 from exray.results.repairs import RepairRecord, RepairStore, RoundRecord, UnlearnedRecord
 
 EXPERIMENTS = conf_folder().parent / "experiments"
-NAMES = ("repairs", "repairs_cifar10", "table_8", "figure_21", "figure_22")
+NAMES = ("repairs", "table_8", "figure_21", "figure_22")
 
 
 def about(**changes):
@@ -144,7 +144,7 @@ def test_the_files_follow_from_each_other_and_what_was_written_stays(stored, tmp
 
 
 def test_a_run_without_repairs_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"run holds no repairs; run them first: name=run"):
+    with pytest.raises(ValueError, match=r"holds no repairs of run; run them first: task=repair"):
         MethodsTable(about=about()).rows(tmp_path)
 
 

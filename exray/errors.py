@@ -38,7 +38,7 @@ class CheckpointError(ValueError):
         'm.pt is not a checkpoint; save a state dict'
     """
 
-    def __init__(self, path: Path, problem: str, way_out: str) -> None:
+    def __init__(self, path: Path | str, problem: str, way_out: str) -> None:
         super().__init__(f"{path} {problem}; {way_out}")
 
 
@@ -46,7 +46,7 @@ class RecordError(ValueError):
     """A stored record is missing, broken, or belongs to another configuration.
 
     Args:
-        path: The record's place.
+        path: The record's place, a URL for one.
         problem: What is wrong with it, as a clause.
         way_out: What the user can do about it.
 
@@ -55,7 +55,7 @@ class RecordError(ValueError):
         'r holds no record; scan first'
     """
 
-    def __init__(self, path: Path, problem: str, way_out: str) -> None:
+    def __init__(self, path: Path | str, problem: str, way_out: str) -> None:
         super().__init__(f"{path} {problem}; {way_out}")
 
 

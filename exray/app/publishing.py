@@ -14,7 +14,7 @@ from exray.reports.markdown_report import report_markdown
 from exray.reports.summaries import machine_line, summary_json
 from exray.results.collection import Collection, collect, write_tables
 from exray.results.records import ScanRecord
-from exray.results.store import ResultStore
+from exray.results.store import RUN_FILE, ResultStore
 from exray.storage.atomic_files import replace_file, writing
 from exray.storage.plain_json import to_json
 
@@ -26,6 +26,8 @@ _FILE_WIDTH = 120  # columns where stderr is a file or a pipe
 
 def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Collection:
     """Reads a run's records once and writes its tables, summary and report.
+
+    They go to the store's mirror too, if it has one.
 
     Args:
         store: The run's records, of all shards.
@@ -41,6 +43,10 @@ def write_results(store: ResultStore, expected: Sequence[str], name: str) -> Col
         write_report(collection, store.root / REPORT_FILE, f"exray: {name}", config=config)
         markdown = report_markdown(collection, f"exray: {name}")
         replace_file(store.root / MARKDOWN_FILE, markdown.encode())
+        if store.mirror is not None:
+            for path in sorted(store.root.iterdir()):
+                if path.is_file() and path.name[0] != "." and path.name != RUN_FILE:
+                    store.mirror.publish_file(path)
     return collection
 
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from exray.results.store import ResultStore
+from exray.results.mirror import RunMirror
+from exray.results.store import RECORD_FILES, ResultStore
+from exray.storage.remote_files import is_url
+from exray.storage.remote_folder import RemoteFolder
 
 
 def results_folder(config: DictConfig, name: str, cell: str) -> Path:
@@ -20,6 +23,31 @@ def results_folder(config: DictConfig, name: str, cell: str) -> Path:
         )
     root = Path(config.paths.results) / name
     return root / cell if cell else root
+
+
+def run_store(config: DictConfig, name: str, cell: str) -> ResultStore:
+    """The records of a run that scans, which ``paths.publish`` also puts into an object store.
+
+    Args:
+        config: The composed configuration.
+        name: The run's name.
+        cell: Folder of its cell within a sweep; empty for a single run.
+
+    Raises:
+        ValueError: If the name leads out of the folder of all results, or ``paths.publish`` is no
+            URL of an object store.
+    """
+    root = results_folder(config, name, cell)
+    url = config.paths.publish
+    if url is None:
+        return ResultStore(root)
+    if not is_url(str(url)):
+        raise ValueError(
+            f"paths.publish must be null or a URL such as s3://bucket/results; got {url!r}; "
+            "a folder is what paths.results is for"
+        )
+    folder = RemoteFolder("/".join(part for part in (str(url).rstrip("/"), name, cell) if part))
+    return ResultStore(root, mirror=RunMirror(folder, files=RECORD_FILES))
 
 
 def require_records(root: Path, name: str) -> None:

@@ -3,20 +3,19 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from exray.app.hardware import use_threads
 from exray.app.instantiate import built
 from exray.app.quiet_libraries import quiet_libraries
+from exray.app.run_folders import run_store
 from exray.datasets.base import ModelDataset
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.runner import RunProgress, ScanRun
 from exray.pipeline.scan import Pipeline
 from exray.pipeline.worker_pool import PoolSettings, use_one_gpu
 from exray.results.model_scan import ModelScan
-from exray.results.store import ResultStore
 
 
 def pool_settings(config: DictConfig) -> PoolSettings:
@@ -52,14 +51,16 @@ class WorkerRun:
         config: The composed configuration.
         pipeline: Makes scanner and judge of it.
         labels: What the records say about the run.
-        root: The run's folder.
+        name: The run's name.
+        cell: Folder of its cell within a sweep; empty for a single run.
         workers: How many share this machine's cores.
     """
 
     config: DictConfig
     pipeline: Callable[[DictConfig], Pipeline]
     labels: RunLabels
-    root: Path
+    name: str
+    cell: str
     workers: int
 
     def __call__(self, index: int, progress: RunProgress) -> ScanRun:
@@ -73,7 +74,7 @@ class WorkerRun:
             source=built(self.config.dataset, ModelDataset),
             pipeline=self.pipeline(self.config),
             labels=self.labels,
-            store=ResultStore(self.root),
+            store=run_store(self.config, self.name, self.cell),
             on_scan=_ignored,
             progress=progress,
             retries=trainer.retries,

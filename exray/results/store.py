@@ -3,8 +3,8 @@
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from exray.errors import RecordError
+from exray.results.mirror import RunMirror
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
 from exray.results.sessions import RunSession
@@ -33,6 +34,7 @@ RUN_FILE = "run.json"
 RECORD_FILE = "record.json"
 TRIGGERS_FILE = "triggers.jsonl"
 TENSORS_FILE = "tensors.safetensors"
+RECORD_FILES = (TENSORS_FILE, TRIGGERS_FILE, RECORD_FILE)
 TABLES = "tables"
 SHOWN_DIFFERENCES = 4
 _BROKEN = (
@@ -58,6 +60,8 @@ class ResultStore:
 
     Args:
         root: Folder of the run; created by the first write.
+        mirror: The run's records in an object store, through which machines without a common
+            folder share the run; None for a run that lies in the folder alone.
 
     Example:
         >>> import tempfile
@@ -67,11 +71,14 @@ class ResultStore:
         ([], {'seed': 0})
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, mirror: RunMirror | None = None) -> None:
         self.root = root
+        self.mirror = mirror
 
     def claim(self, run_id: str, config: Mapping[str, object]) -> None:
         """Reserve the folder for one configuration, and remove what killed runs left in it.
+
+        With a mirror, each side then has the records of both.
 
         Args:
             run_id: Hash of the configuration.
@@ -85,11 +92,17 @@ class ResultStore:
         current = cast("dict[str, object]", plain(flatten(config)))
         version = own_version()
         content = to_json({"run_id": run_id, "version": version, "config": current}, indent=2)
+        if self.mirror is not None:
+            content = self.mirror.claim_run(RUN_FILE, content)
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             clear_leftovers(self.root)
-            if create_file(self.root / RUN_FILE, content):
-                return
+            create_file(self.root / RUN_FILE, content)
+        self._refuse_other_run(run_id, version, current)
+        if self.mirror is not None:
+            self.mirror.synchronise(self.root, self.model_ids())
+
+    def _refuse_other_run(self, run_id: str, version: str, current: dict[str, object]) -> None:
         stored_id, stored = self._run()
         if stored_id != run_id:
             problem = f"holds run {stored_id}, not {run_id}: {_differences(stored, current)}"
@@ -103,9 +116,10 @@ class ResultStore:
         """What the workers of the run share while they are at it."""
         return RunSession(self.root)
 
+    @contextmanager
     def at_work(
         self, model_id: str, *, wait: bool, waiting: Callable[[], None] | None = None
-    ) -> AbstractContextManager[bool]:
+    ) -> Iterator[bool]:
         """Whether this process alone scans one classifier while the block runs.
 
         Args:
@@ -116,7 +130,16 @@ class ResultStore:
         Raises:
             ValueError: If the model's id cannot name a folder.
         """
-        return locked(self.root, self._place(model_id).name, wait=wait, waiting=waiting)
+        place = self._place(model_id)
+        with locked(self.root, place.name, wait=wait, waiting=waiting) as is_locked:
+            is_done = self.holds(model_id) and _read_record(place).status == "done"
+            if self.mirror is None or not is_locked or is_done:
+                yield is_locked
+                return
+            with self.mirror.claimed(model_id, wait=wait, waiting=waiting) as is_claimed:
+                if is_claimed and not self.holds(model_id):
+                    self.mirror.fetch(self.root, model_id)
+                yield is_claimed
 
     def tables_lock(self) -> AbstractContextManager[bool]:
         """Lets one process at a time collect the records and write tables and reports of them.
@@ -130,7 +153,7 @@ class ResultStore:
         return self._run()[1] if (self.root / RUN_FILE).exists() else {}
 
     def write(self, scan: ModelScan) -> None:
-        """Store one classifier's scan, all of it or nothing.
+        """Store one classifier's scan, all of it or nothing; with a mirror, publish it too.
 
         Numbers that are not finite are stored as null and come back as nan.
 
@@ -140,6 +163,7 @@ class ResultStore:
         Raises:
             RecordError: If the place holds a finished record, or one of another run.
             StorageError: If the disk is full or read-only; nothing is left half written.
+            UnreachableError: If the mirror's store does not answer; the folder has the record.
             ValueError: If the model's id cannot name a folder.
         """
         record = scan.record
@@ -156,10 +180,13 @@ class ResultStore:
             write_synced(new / TRIGGERS_FILE, lines)
             write_synced(new / RECORD_FILE, to_json(record.to_dict(), indent=2))
             sync_folder(new)
-            if place.exists():
+            replaces = place.exists()
+            if replaces:
                 place.rename(old / place.name)
             new.rename(place)
             sync_folder(self.root)
+        if self.mirror is not None and not self.mirror.publish(place, replaces=replaces):
+            self.mirror.fetch(self.root, record.model_id)
 
     def holds(self, model_id: str) -> bool:
         """Whether there is a record of a classifier, finished or failed.

@@ -31,16 +31,17 @@ class UnreachableError(ValueError):
     Args:
         url: What was asked for.
         reason: The last answer.
+        action: What was done with it, as a participle.
 
     Example:
         >>> str(UnreachableError("s3://zoo/m.pt", "no route to host"))
         's3://zoo/m.pt cannot be read after 3 tries: no route to host; the same command goes on'
     """
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, action: str = "read") -> None:
         tries = len(PAUSES) + 1
         super().__init__(
-            f"{url} cannot be read after {tries} tries: {reason}; the same command goes on"
+            f"{url} cannot be {action} after {tries} tries: {reason}; the same command goes on"
         )
 
 
@@ -74,9 +75,9 @@ def local_copy(url: str, cache: Path | None = None) -> Path:
         StorageError: If the copy cannot be written.
     """
     root = (cache or _cache()) / "files"
-    files, path = _file_system(url)
-    facts = _tried(url, lambda: files.info(path))
-    listed = _tried(url, lambda: files.find(path, detail=True)) if _is_folder(facts) else {}
+    files, path = file_system(url)
+    facts = _found(url, lambda: files.info(path))
+    listed = _found(url, lambda: files.find(path, detail=True)) if _is_folder(facts) else {}
     if _is_folder(facts) and not listed:
         raise ValueError(f"{url} holds no files")
     version = hashlib.sha256(url.encode())
@@ -104,13 +105,21 @@ def _fetch(
             shutil.rmtree(new / name, ignore_errors=True)
             files.get(path, str(new / name), recursive=is_folder)
 
-        _tried(url, get)
+        _found(url, get)
         if not (new / name).exists():
             raise UnreachableError(url, "nothing came")
         new.rename(place)
 
 
-def _file_system(url: str) -> tuple["AbstractFileSystem", str]:
+def file_system(url: str) -> tuple["AbstractFileSystem", str]:
+    """What reads a store, and the path in it.
+
+    Args:
+        url: Of any kind that fsspec knows.
+
+    Raises:
+        ValueError: If what reads such stores is not installed.
+    """
     core = import_extra("fsspec.core", extra="remote", purpose=url)
     try:
         files, path = core.url_to_fs(url)
@@ -119,25 +128,36 @@ def _file_system(url: str) -> tuple["AbstractFileSystem", str]:
     return files, str(path)
 
 
-def _tried(url: str, action: Callable[[], Answer]) -> Answer:
-    """What an action returns, at the latest in its third try."""
+def tried(url: str, action: Callable[[], Answer], *, name: str = "read") -> Answer:
+    """What an action on an object store returns, at the latest in its third try.
+
+    Args:
+        url: What it is done with.
+        action: The action; a FileNotFoundError or FileExistsError of it is an answer.
+        name: The action as a participle.
+
+    Raises:
+        UnreachableError: If the store does not answer, or refuses.
+    """
     for pause in (*PAUSES, None):
         try:
             return action()
-        except FileNotFoundError as error:
-            raise ValueError(f"{url} does not exist") from error
-        except (OSError, TimeoutError, ConnectionError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            if isinstance(error, PermissionError) or pause is None:
-                raise UnreachableError(url, reason) from error
-            logger.warning("%s: %s; tried again in %g s", url, reason, pause)
-            time.sleep(pause)
+        except (FileNotFoundError, FileExistsError):
+            raise
         except Exception as error:  # stores' libraries have errors of their own
             reason = " ".join(str(error).split()) or type(error).__name__
-            if pause is None:
-                raise UnreachableError(url, reason) from error
+            if isinstance(error, PermissionError) or pause is None:
+                raise UnreachableError(url, reason, name) from error
+            logger.warning("%s: %s; tried again in %g s", url, reason, pause)
             time.sleep(pause)
     raise AssertionError(url)
+
+
+def _found(url: str, action: Callable[[], Answer]) -> Answer:
+    try:
+        return tried(url, action)
+    except FileNotFoundError as error:
+        raise ValueError(f"{url} does not exist") from error
 
 
 def _is_folder(facts: dict[str, object]) -> bool:

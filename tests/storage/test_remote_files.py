@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from s3_server import forget, s3_server, use_server
 
 from exray.storage.remote_files import UnreachableError, is_url, local_copy
 
@@ -15,30 +16,14 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the server's and boto's 
 @pytest.fixture(scope="module")
 def server():
     """A local S3 server; its address."""
-    moto = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    running = moto.ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(server, monkeypatch):
     """A bucket with a model and a folder of images; writes of further objects."""
-    import boto3
-
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", server),
-        ("FSSPEC_S3_ENDPOINT_URL", server),
-    ):
-        monkeypatch.setenv(name, value)
-    forget()
-    client = boto3.client("s3", endpoint_url=server)
+    client = use_server(monkeypatch, server)
     client.create_bucket(Bucket="zoo")
 
     def put(key, content):
@@ -49,16 +34,6 @@ def bucket(server, monkeypatch):
     put("images/1/b.png", b"one")
     yield put
     forget()
-
-
-def forget():
-    """fsspec keeps its connections and listings for the process's life."""
-    import fsspec
-    from fsspec.config import conf, set_conf_env
-
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    conf.pop("s3", None)
-    set_conf_env(conf)
 
 
 def test_an_object_is_fetched_once_and_again_when_it_has_changed(bucket, tmp_path):

@@ -16,7 +16,7 @@ from exray.app.instantiate import built
 from exray.app.progress import ScanProgress
 from exray.app.publishing import publish, stderr_console, write_results
 from exray.app.remote_inputs import with_local_inputs
-from exray.app.run_folders import results_folder
+from exray.app.run_folders import run_store
 from exray.app.run_logging import built_logger
 from exray.app.scan_worker import WorkerRun, pool_settings
 from exray.app.task_result import TaskResult
@@ -31,7 +31,6 @@ from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import all_shards, shard_ids
 from exray.pipeline.worker_pool import PoolSettings, WorkerPool
 from exray.presets.instantiate import keyed_errors
-from exray.results.store import ResultStore
 from exray.scanners.base import FileScanner, Scanner
 from exray.storage.plain_json import flatten
 
@@ -62,7 +61,7 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     run_identity = identity(config, input_hash(source, pipeline))
     labels = run_labels(config, source, run_id(run_identity))
     name = config.name or own_name(source)
-    store = ResultStore(results_folder(config, name, cell))
+    store = run_store(config, name, cell)
     store.claim(labels.run_id, flatten(run_identity))
     run_logger = built_logger(config, store.root, name, cell)
     run = ScanRun(
@@ -76,7 +75,7 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
     )
     expected = all_shards(ids, shard=config.shard, limit=config.limit)
     try:
-        _scan_all(config, run, pool, model_ids, expected)
+        _scan_all(config, run, pool, model_ids, expected, name=name, cell=cell)
         collection = write_results(store, expected, name)
     except BaseException:
         run_logger.finish(None)
@@ -92,6 +91,9 @@ def _scan_all(
     pool: PoolSettings,
     model_ids: Sequence[str],
     expected: Sequence[str],
+    *,
+    name: str,
+    cell: str,
 ) -> None:
     """Scans in this process, or in workers where several are wanted or one may be killed."""
     if pool.workers == 1 and pool.time_limit is None:
@@ -101,7 +103,8 @@ def _scan_all(
         config=config,
         pipeline=scan_pipeline,
         labels=run.labels,
-        root=run.store.root,
+        name=name,
+        cell=cell,
         workers=pool.workers,
     )
     workers = WorkerPool(

@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = exray.main(words, prog_name="exray", standalone_mode=False)
+    except click.MissingParameter as error:
+        sys.stderr.write(f"exray: {_missing(error)}\n")
+        status = MISTAKE
     except click.ClickException as error:
         sys.stderr.write(f"exray: {' '.join(error.format_message().split())}\n")
         status = MISTAKE
@@ -31,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 130
     if status:
         sys.exit(status)
+
+
+def _missing(error: click.MissingParameter) -> str:
+    """What must be given, and what it is."""
+    parameter, said = error.param, " ".join(error.format_message().split())
+    if isinstance(parameter, click.Option) and parameter.help:
+        return f"{parameter.opts[0]} {parameter.metavar or ''} must be given: {parameter.help}"
+    return said
 
 
 def _numbers(
@@ -314,7 +325,8 @@ def inspect(file: str, as_json: bool) -> int:
     """Say what the model in FILE is, without running it, and what to type next.
 
     Its form, what it holds and what of it would run, its layers, and the architectures of
-    torchvision and timm that have its names and shapes.
+    torchvision and timm that have its names and shapes. FILE may be a hub's folder, or a folder of
+    models, which are shown one after the other.
 
     Exit status: 0, or 2 where a scan would refuse the file.
     """

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from exray.app.model_files import named_models
 from exray.models.inspection import Inspection, inspect_model
 from exray.text import shown
 
@@ -12,19 +13,28 @@ _NUM_LAYERS = 40  # shown of a file's weights; --json has all
 
 
 def print_inspection(path: str, *, as_json: bool) -> int:
-    """Prints what a file is and holds.
+    """Prints what a file is and holds, or each model of a folder.
 
     Args:
-        path: Any file.
-        as_json: Whether to print JSON instead of text.
+        path: Any file, a hub's folder, or a folder of models.
+        as_json: Whether to print JSON instead of text: a list where there are several models.
 
     Returns:
-        The exit status: 0, or 2 where a scan would refuse the file.
+        The exit status: 0, or 2 where a scan would refuse the file, or one of them.
     """
-    found = inspect_model(Path(path))
-    text = json.dumps(as_dict(found), indent=1) if as_json else as_text(found)
+    try:
+        models = named_models([path], ())
+    except ValueError as error:
+        sys.stderr.write(f"exray: {error}\n")
+        return REFUSED
+    found = [inspect_model(Path(model)) for model in models]
+    if as_json:
+        values = [as_dict(one) for one in found]
+        text = json.dumps(values if len(values) > 1 else values[0], indent=1)
+    else:
+        text = "\n\n".join(map(as_text, found))
     sys.stdout.write(f"{text}\n")
-    return REFUSED if found.problem else 0
+    return REFUSED if any(one.problem for one in found) else 0
 
 
 def as_dict(found: Inspection) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from exray.storage.remote_files import is_url
 _NETWORKS = Path(__file__).resolve().parents[1] / "models" / "architectures"
 _REGISTERED = re.compile(r"^@register_model\b[^\n]*\n(?:(?!def )[^\n]*\n)*?def (\w+)", re.MULTILINE)
 _NUM_SIMILAR = 3
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 def check_file(path: str, parameter: str) -> None:
@@ -86,9 +87,10 @@ def check_images(path: str, parameter: str) -> None:
     if not place.exists():
         raise ValueError(f"{parameter} must be a folder; got {path!r}; there is none of that name")
     if place.is_file() and place.suffix.lower() not in FILE_SUFFIXES:
+        packed = "; unpack it and give the folder" if place.suffix.lower() in _PACKED else ""
         raise ValueError(
             f"{parameter} must be a folder of images by class, or a file in "
-            f"{', '.join(FILE_SUFFIXES)}; got the file {path!r}"
+            f"{', '.join(FILE_SUFFIXES)}; got the file {path!r}{packed}"
         )
     if place.is_dir() and not any(place.iterdir()):
         raise ValueError(f"{parameter} must be a folder of images by class; {path!r} is empty")
@@ -132,11 +134,24 @@ def check_architecture_name(architecture: str, parameter: str) -> None:
         return
     typed_alike = {f"{library}/{near}".lstrip("/") for near in known.get(library, known[""])}
     similar = difflib.get_close_matches(architecture, sorted(typed_alike), n=_NUM_SIMILAR)
+    similar = similar or _beginning_alike(name, known)
     hint = f"did you mean {', '.join(similar)}? " if similar else ""
     raise ValueError(
         f"{parameter} {architecture!r} is not known; {hint}known: {', '.join(sorted(own))}, "
         "torchvision/NAME and timm/NAME; for any other network give a factory, FILE.py:function"
     )
+
+
+def _beginning_alike(name: str, known: Mapping[str, set[str]]) -> list[str]:
+    """Names of the libraries that begin as a name does, the shortest first."""
+    start = name.lower().replace("-", "_")
+    alike = [
+        f"{library}/{near}"
+        for library in ("torchvision", "timm")
+        for near in known[library]
+        if start and near.startswith(start)
+    ]
+    return sorted(alike, key=lambda near: (len(near), near))[:_NUM_SIMILAR]
 
 
 def own_names() -> set[str]:

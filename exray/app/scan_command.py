@@ -45,6 +45,12 @@ FLAGS = {  # configuration key: what the command calls it
     "seed": "--seed",
     "name": "--name",
 }
+_SAID_IN_PYTHON = {  # as messages that do not know of the command line have it
+    "another name=...": "another --name",
+    "architecture=NAME": "--architecture NAME",
+    "factory=FILE.py:": "--factory FILE.py:",
+    "give a factory, FILE.py:": "give --factory FILE.py:",
+}
 GROUP_FLAGS = {"repair": "--method"}  # groups that flags call something else
 
 
@@ -212,7 +218,9 @@ def in_flags(text: str, flags: Mapping[str, str] = FLAGS) -> str:
     for key, flag in sorted(flags.items(), key=lambda item: -len(item[0])):
         if "." in key:
             text = text.replace(f"{key}=", f"{flag} ").replace(key, flag)
-    return text.replace("another name=...", "another --name")
+    for written, flag in _SAID_IN_PYTHON.items():
+        text = text.replace(written, flag)
+    return text
 
 
 def group_choices(options: Mapping[str, str | None]) -> list[str]:

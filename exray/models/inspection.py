@@ -12,10 +12,14 @@ from exray.models.checkpoints.file_report import FileReport, inspect_file
 from exray.models.checkpoints.fit import fit
 from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import read_checkpoint
+from exray.models.hub.classifier import folder_report, is_hub_folder, read_hub_folder
+from exray.models.hub.folder import HubFolder
+from exray.text import some
 
 Shapes = Mapping[str, tuple[int, ...]]
 _NUM_CANDIDATES = 5  # built, on torch's meta device, to compare all names and shapes
 _NUM_PREFIXES = 3  # of names, that are tried where the names as they are resemble nothing
+_NUM_CLASSES = 10  # named of a hub's folder
 _LEAST_SHARE = 0.5  # of names and shapes that a likely architecture has in common
 
 
@@ -87,8 +91,10 @@ def inspect_model(path: Path) -> Inspection:
     """What a file is, what it holds, and what to type next; nothing in it is executed.
 
     Args:
-        path: Any file; one that is refused has an answer too.
+        path: Any file, or a hub's folder; one that is refused has an answer too.
     """
+    if is_hub_folder(path):
+        return _inspected_folder(HubFolder(path))
     file = ModelFile(path)
     report = inspect_file(file)
     try:
@@ -111,6 +117,26 @@ def inspect_model(path: Path) -> Inspection:
         shapes=checkpoint.shapes[0],
         others=tuple(other.key for other in checkpoint.others if network is None),
         architectures=() if network else likely_architectures(checkpoint),
+    )
+
+
+def _inspected_folder(folder: HubFolder) -> Inspection:
+    """What a hub's folder holds: its own network, which is built of a library's classes."""
+    report = folder_report(folder)
+    try:
+        found = read_hub_folder(folder)
+    except (CheckpointError, ValueError) as error:
+        problem = str(error).removeprefix(f"{folder.path} ")
+        return Inspection(path=folder.path, report=report, problem=problem, shapes={})
+    names = sorted(found.class_indices, key=lambda name: found.class_indices[name])
+    classes = (f"its classes are {some(names, _NUM_CLASSES)}",) if names else ()
+    state = found.network.state_dict()
+    return Inspection(
+        path=folder.path,
+        report=report,
+        remarks=(*found.remarks, *classes),
+        network=found.name,
+        shapes={name: tuple(value.shape) for name, value in state.items()},
     )
 
 

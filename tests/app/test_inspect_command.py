@@ -2,6 +2,7 @@
 
 import json
 
+import hub_folders
 import pytest
 import torch
 from click.testing import CliRunner
@@ -57,3 +58,31 @@ def test_a_file_that_is_refused_says_why_and_has_a_status_of_its_own(path):
 def test_many_layers_are_cut_short(path):
     torch.save({f"layer{place}": torch.ones(1) for place in range(50)}, path)
     assert "  ... and 10 more; --json lists all" in inspected(path).output
+
+
+def test_each_model_of_a_folder_is_shown_and_a_folder_without_one_says_so(path):
+    torch.save({"bias": torch.ones(3)}, path.with_name("n.pt"))
+    result = inspected(path.parent)
+    assert [line.split(":")[0] for line in result.output.splitlines() if "zip archive" in line] == [
+        str(path),
+        str(path.with_name("n.pt")),
+    ]
+    assert len(json.loads(inspected(path.parent, "--json").output)) == 2
+    (path.parent / "empty").mkdir()
+    nothing = inspected(path.parent / "empty")
+    assert nothing.return_value == 2
+    assert "must be a model or a folder of models" in nothing.stderr
+
+
+def test_a_hubs_folder_says_its_network_and_its_classes(tmp_path):
+    pytest.importorskip("transformers")
+    hub_folders.transformers_folder(tmp_path / "convnext", "convnext")
+    result = inspected(tmp_path / "convnext")
+    assert result.return_value == 0
+    assert "note: its classes are heron, lynx, otter, viper" in result.output
+    assert "network: ConvNextForImageClassification, whole" in result.output
+    assert result.output.endswith(f"next: exray scan {tmp_path / 'convnext'} --images DIR\n")
+    (tmp_path / "convnext" / "model.safetensors").unlink()
+    refused = inspected(tmp_path / "convnext")
+    assert refused.return_value == 2
+    assert "refused: it has none of model.safetensors" in refused.output

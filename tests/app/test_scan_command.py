@@ -27,6 +27,10 @@ def test_every_key_becomes_its_flag_and_longer_keys_are_not_cut():
             assert in_flags(f"{key} must be given") == f"{flag} must be given"
             assert in_flags(f"got {key}=3") == f"got {flag} 3"
     assert in_flags("choose another name=...") == "choose another --name"
+    told = "give exactly one of architecture=NAME and factory=FILE.py:function"
+    assert in_flags(told) == (
+        "give exactly one of --architecture NAME and --factory FILE.py:function"
+    )
     assert in_flags("seed must be a number") == "seed must be a number"
 
 
@@ -38,9 +42,13 @@ def test_every_key_becomes_its_flag_and_longer_keys_are_not_cut():
         ({"scanner.triggers": "nowhere"}, "--triggers must be a file; got 'nowhere'"),
         ({"dataset.factory": "nowhere"}, "--factory must be FILE.py:function"),
         ({"dataset.architecture": "resnet19"}, "--architecture 'resnet19' is not known"),
+        ({"dataset.images": "{}/i.zip"}, ".*got the file .*; unpack it and give the folder"),
+        ({"dataset.architecture": "vit"}, ".*did you mean torchvision/vit_"),
     ],
 )
-def test_what_does_not_exist_is_refused_by_its_flag(values, said):
+def test_what_does_not_exist_is_refused_by_its_flag(values, said, tmp_path):
+    (tmp_path / "i.zip").write_bytes(b"PK")
+    values = {key: value.format(tmp_path) for key, value in values.items()}
     with pytest.raises(ValueError, match=f"^{said}"):
         check_values(values)
     check_values(dict.fromkeys(values))  # None leaves the default

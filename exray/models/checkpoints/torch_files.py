@@ -96,7 +96,8 @@ def load_zipped(file: ModelFile) -> TorchContents:
             raise CheckpointError(
                 path,
                 "is a zip file, but no checkpoint: it has no data.pkl",
-                "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
+                "if it is a zip of a model, unpack it and give what is inside; else give a .pt or "
+                ".pth file that torch.save wrote, or a .safetensors file",
             )
         foreign = [name for name in archive.sizes if not name.startswith(_ENTRIES)]
         if foreign:

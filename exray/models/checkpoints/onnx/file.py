@@ -18,6 +18,8 @@ _WORKER = "exray.models.checkpoints.onnx.worker"
 _REFUSED = 3  # the worker's exit status for a graph that is not read
 _SECONDS = 600.0  # wall time of the worker, which may take 50 of them on the processor
 _WAY_OUT = "export it again with torch.onnx.export, or save its weights as .safetensors"
+NO_FILE_BESIDE = "which is no file beside it"
+_COPY_BESIDE = "copy that file, under its own name, into the folder of the graph"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,9 @@ def read_onnx(path: Path) -> OnnxFile:
     if status:
         last = errors.strip().splitlines()[-1:] or [f"status {status}"]
         crash = f"made its reader end unexpectedly ({ascii(last[0])[1:-1][:120]})"
-        raise CheckpointError(path, errors.strip() if status == _REFUSED else crash, _WAY_OUT)
+        problem = errors.strip() if status == _REFUSED else crash
+        way_out = _COPY_BESIDE if problem.endswith(NO_FILE_BESIDE) else _WAY_OUT
+        raise CheckpointError(path, problem, way_out)
     line, _, graph = output.partition(b"\n")
     facts = json.loads(line)
     return OnnxFile(

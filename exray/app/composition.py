@@ -25,10 +25,11 @@ from exray.app.newcomer_checks import check_architecture_name, check_images, che
 from exray.app.path_words import quoted, quoted_paths
 from exray.pipeline.sharding import parse_shard, require_limit
 
-_EXTRAS = {  # what installs a launcher
+_EXTRAS = {  # what installs a launcher or sweeper
     "hydra_joblib_launcher": "local",
     "hydra_submitit_launcher": "slurm",
     "hydra_ray_launcher": "ray",
+    "hydra_optuna_sweeper": "optuna",
 }
 _FILE_DATASET = "exray.datasets.folder.FolderDataset"
 _GRAMMAR = (
@@ -46,12 +47,14 @@ class Composition:
         config: The configuration without Hydra's own part.
         begins_sweep: Whether it asks for a sweep by itself, as experiments do.
         launcher: Class path of the launcher.
+        sweeper: Class path of the sweeper.
         logging: How messages are logged.
     """
 
     config: DictConfig
     begins_sweep: bool
     launcher: str
+    sweeper: str
     logging: DictConfig
 
 
@@ -120,6 +123,8 @@ def first_composition(words: CommandWords) -> Composition:
         raise ValueError(
             f"{mistake} (in cell {swept}; words must fit every cell: sweep the others without it)"
         )
+    if "hydra_optuna_sweeper" in compositions[0].sweeper:
+        _require_installed("hydra_optuna_sweeper", "hydra/sweeper=search")
     _check_launcher(compositions[0], words)
     return compositions[0]
 
@@ -141,6 +146,7 @@ def composed(overrides: Sequence[str], *, whole: bool = True) -> Composition:
             config=config,
             begins_sweep=settings.mode == RunMode.MULTIRUN,
             launcher=str(settings.launcher.get("_target_")),
+            sweeper=str(settings.sweeper.get("_target_")),
             logging=OmegaConf.masked_copy(settings, ["job_logging"]).job_logging,
         )
         with open_dict(config):
@@ -204,11 +210,8 @@ def _check_launcher(first: Composition, words: CommandWords) -> None:
     if not chosen:
         return
     package = next((name for name in _EXTRAS if name in first.launcher), "")
-    if package and not _is_installed(f"hydra_plugins.{package}"):
-        raise ValueError(
-            f"{chosen} needs {package.replace('_', '-')}, which is not installed; "
-            f"pip install 'exray[{_EXTRAS[package]}]'"
-        )
+    if package:
+        _require_installed(package, chosen)
     if first.launcher.endswith("SlurmLauncher") and which("srun") is None:
         raise ValueError(
             f"{chosen} needs a cluster's login node: there is no srun here; "
@@ -216,6 +219,14 @@ def _check_launcher(first: Composition, words: CommandWords) -> None:
         )
     if not (words.is_sweep or first.begins_sweep):
         raise ValueError(f"{chosen} does nothing without -m, which begins a sweep")
+
+
+def _require_installed(package: str, chosen: str) -> None:
+    if not _is_installed(f"hydra_plugins.{package}"):
+        raise ValueError(
+            f"{chosen} needs {package.replace('_', '-')}, which is not installed; "
+            f"pip install 'exray[{_EXTRAS[package]}]'"
+        )
 
 
 def _is_installed(module: str) -> bool:

@@ -168,7 +168,8 @@ def _run(words: CommandWords, output: CommandOutput) -> None:
     engine = GlobalHydra.instance().hydra
     assert engine is not None
     returned = engine.multirun("config", task_function=job, overrides=words.overrides)
-    results = [job_return.return_value for job_return in chain.from_iterable(returned)]
+    # A sweeper that searches returns nothing.
+    results = [job.return_value for job in chain.from_iterable(returned or ())]
     for result in results if output.num_results == 0 else ():  # other processes ran them
         if result is not None:
             output.show(result)

@@ -21,6 +21,7 @@ from exray.app.run_logging import built_logger
 from exray.app.scan_worker import WorkerRun, pool_settings
 from exray.app.task_result import TaskResult
 from exray.datasets.base import ModelDataset
+from exray.evaluation.predictions import with_judge
 from exray.judges.base import Judge
 from exray.pipeline.classifier_scan import RunLabels
 from exray.pipeline.model_selection import of_kinds
@@ -82,6 +83,8 @@ def scan(config: DictConfig, cell: str = "") -> TaskResult:
         raise
     run_logger.finish(collection.expecting(model_ids))
     result = publish(collection, model_ids, store.root, console)
+    accuracy = with_judge(collection.frame).counts.balanced_accuracy
+    result = replace(result, objective=accuracy)
     return replace(result, lines=()) if config.worker else result  # the first one has printed them
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from exray.app.model_files import named_models
@@ -53,7 +54,12 @@ def as_dict(found: Inspection) -> dict[str, object]:
         "numbers": found.num_numbers,
         "other_weights": list(found.others),
         "architectures": [
-            {"name": one.name, "share": round(one.share, 4), "num_classes": one.num_classes}
+            {
+                "name": one.name,
+                "share": round(one.share, 4),
+                "num_classes": one.num_classes,
+                "changes": list(one.changes),
+            }
             for one in found.architectures
         ],
         "command": found.command or None,
@@ -94,9 +100,13 @@ def _architectures(found: Inspection) -> list[str]:
     return [
         f"architecture: {one.name}"
         + (
-            f", all names and shapes, {one.num_classes} classes"
+            f", all names and shapes, {one.num_classes} classes{_changed(one.changes)}"
             if one.num_classes is not None
             else f", {one.share:.0%} of names and shapes"
         )
         for one in found.architectures
     ]
+
+
+def _changed(changes: Sequence[str]) -> str:
+    return f", since {'; '.join(changes)}" if changes else ""

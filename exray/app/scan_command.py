@@ -51,6 +51,7 @@ _SAID_IN_PYTHON = {  # as messages that do not know of the command line have it
     "factory=FILE.py:": "--factory FILE.py:",
     "give a factory, FILE.py:": "give --factory FILE.py:",
 }
+_TRIAL = "exray: --fast tries files and flags; scan without it for a verdict to act on\n"
 GROUP_FLAGS = {"repair": "--method"}  # groups that flags call something else
 
 
@@ -115,6 +116,8 @@ def scan_models(
         ]
         is_stream = form == "text" and output is None
         runs = _runs(jobs, [*choices, *(["debug=fast"] if fast else [])], is_stream=is_stream)
+        if fast and any(run.line for run in runs):
+            sys.stderr.write(_TRIAL)
         status = worst_status([run.status for run in runs])
         if not is_stream:
             _write(runs, form, output, status)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
 from exray.errors import CheckpointError
 from exray.models.architectures.index import resembling
 from exray.models.architectures.registry import class_count, skeleton
@@ -12,6 +15,7 @@ from exray.models.checkpoints.file_report import FileReport, inspect_file
 from exray.models.checkpoints.fit import fit
 from exray.models.checkpoints.model_file import ModelFile
 from exray.models.checkpoints.reader import read_checkpoint
+from exray.models.fitted_architecture import build_fitted
 from exray.models.hub.classifier import folder_report, is_hub_folder, read_hub_folder
 from exray.models.hub.folder import HubFolder
 from exray.text import some
@@ -20,6 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 _NUM_CANDIDATES = 5  # built, on torch's meta device, to compare all names and shapes
 _NUM_PREFIXES = 3  # of names, that are tried where the names as they are resemble nothing
 _NUM_CLASSES = 10  # named of a hub's folder
+_NEARLY = 0.9  # share from which it is tried whether a scan's changes make all fit
 _LEAST_SHARE = 0.5  # of names and shapes that a likely architecture has in common
 
 
@@ -32,11 +37,13 @@ class LikelyArchitecture:
         share: Of its names and shapes and the file's, those that both have, in [0, 1]; 1 where all
             fit but for the number of classes.
         num_classes: Of the file's head; None where not all names fit.
+        changes: What a scan changes in the network so that they do, one sentence each.
     """
 
     name: str
     share: float
     num_classes: int | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,13 +203,36 @@ def _compared(name: str, checkpoint: Checkpoint) -> LikelyArchitecture | None:
         share = both / max(1, len({*own, *shapes}))
         return LikelyArchitecture(name=name, share=share, num_classes=None)
     count = class_count(name, found.apply(checkpoint.state))
-    full = {
-        key: tuple(value.shape)
-        for key, value in skeleton(name, num_classes=count).state_dict().items()
-    }
-    same = sum(shapes[there] == full[key] for key, there in found.names.items() if there in shapes)
-    share = same / max(1, len(found.names))
-    return LikelyArchitecture(name=name, share=share, num_classes=count if share == 1 else None)
+    share = _same(skeleton(name, num_classes=count), found.names, shapes)
+    changes: tuple[str, ...] = ()
+    if _NEARLY <= share < 1:
+        network, changes = _fitted(name, found.apply(checkpoint.state), count)
+        share = _same(network, found.names, shapes)
+    fits = share == 1
+    return LikelyArchitecture(
+        name=name,
+        share=share,
+        num_classes=count if fits else None,
+        changes=changes if fits else (),
+    )
+
+
+def _fitted(
+    name: str, state: Mapping[str, Tensor], num_classes: int
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network as a scan would change it for its weights; as it is where that cannot be told."""
+    try:
+        with torch.device("meta"):
+            return build_fitted(name, state, num_classes=num_classes)
+    except (NotImplementedError, RuntimeError):
+        return skeleton(name, num_classes=num_classes), ()
+
+
+def _same(network: nn.Module, names: Mapping[str, str], shapes: Shapes) -> float:
+    """The share of a network's names under which the file has its shapes."""
+    full = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    same = sum(shapes[there] == full[key] for key, there in names.items() if there in shapes)
+    return same / max(1, len(names))
 
 
 def _quoted(text: str) -> str:

@@ -78,7 +78,7 @@ def test_what_stops_a_scan_is_one_line(model, monkeypatch, capsys, error, status
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_a_fast_scan_adds_the_debug_preset(model, monkeypatch, fast):
+def test_a_fast_scan_adds_the_debug_preset_and_says_so(model, monkeypatch, capsys, fast):
     choices = []
     monkeypatch.setattr(
         "exray.app.scan_command._scanned",
@@ -88,6 +88,7 @@ def test_a_fast_scan_adds_the_debug_preset(model, monkeypatch, fast):
     )
     assert scan(model, scanner="abs", fast=fast) == 3
     assert choices == ["scanner=abs", *(["debug=fast"] if fast else [])]
+    assert ("--fast tries files and flags" in capsys.readouterr().err) == fast
 
 
 @pytest.fixture

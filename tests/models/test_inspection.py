@@ -31,6 +31,16 @@ def test_a_known_architecture_is_named_with_its_classes(tmp_path, prefix):
     assert found.report["form"] == "zip archive of torch.save"
 
 
+def test_a_network_of_small_images_is_named_with_what_a_scan_changes(tmp_path):
+    network = build("torchvision/resnet18", num_classes=10)
+    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    found = inspect_model(saved(tmp_path / "m.pt", network.state_dict()))
+    likely = found.architectures[0]
+    assert (likely.share, likely.num_classes) == (1, 10)
+    assert likely.changes[0].startswith("the first convolution is 3 x 3")
+    assert f" --architecture {likely.name} " in found.command
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", named_architectures.LIBRARIES)
 def test_an_architecture_drawn_at_random_is_named(library):

@@ -28,7 +28,7 @@ def scanned(*words):
 FOLDERS = [
     ("transformers", "convnext", 40),
     pytest.param("transformers", "vit", 40, marks=pytest.mark.slow),
-    pytest.param("transformers", "swin", 120, marks=pytest.mark.slow),
+    pytest.param("transformers", "swin", 40, marks=pytest.mark.slow),
     pytest.param("transformers", "beit", 40, marks=pytest.mark.slow),
     pytest.param("transformers", "resnet", 40, marks=pytest.mark.slow),
     pytest.param("timm", "deit_tiny_patch16_224", 40, marks=pytest.mark.slow),

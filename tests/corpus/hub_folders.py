@@ -14,7 +14,7 @@ TRANSFORMERS = {
     "beit": ("Beit", {"num_hidden_layers": 3, "patch_size": 8}),
     "swin": (
         "Swin",
-        {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4, "patch_size": 2},
+        {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4, "patch_size": 4},
     ),
     "convnext": ("ConvNext", {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1]}),
     "resnet": (

@@ -43,7 +43,8 @@ def prepare(
 
     A network without a gradient to its images gets one where it only rounds, casts or detaches
     (:class:`exray.models.straight_through.StraightThrough`). Where it gets too many images wrong,
-    other ways to read them are tried, and what makes it right is said.
+    or most of those of a quarter of the classes, other ways to read them are tried, and what makes
+    it right is said.
 
     Args:
         classifier: As it was loaded.
@@ -56,6 +57,8 @@ def prepare(
         trials = preprocessing_trials(classifier, samples, files=files)
         reason = _explained(selection, trials, samples, settings.min_clean_accuracy)
         selection = replace(selection, trials=trials, inconclusive=reason)
+    elif selection.is_doubtful:
+        selection = _doubted(selection, preprocessing_trials(classifier, samples, files=files))
     if selection.samples is None:
         return Preparation(classifier=classifier, selection=selection)
     usable = selection.samples.images
@@ -69,6 +72,18 @@ def prepare(
         selection = replace(selection, remarks=(*selection.remarks, STRAIGHT_THROUGH))
     tempered = differentiable.tempered(selection.temperature)
     return Preparation(classifier=tempered, selection=selection)
+
+
+def _doubted(selection: SampleSelection, trials: tuple[Trial, ...]) -> SampleSelection:
+    """The selection with a remark where another way to read the images is clearly right."""
+    winner = clear_winner(trials, at_least=selection.accuracy)
+    if winner is None or winner.classes or not winner.changes:
+        return selection
+    remark = (
+        f"clean accuracy is {selection.accuracy:.2f}, and with {winner.text} it is "
+        f"{winner.accuracy:.2f} on {winner.num_images} images: {winner.advice(())}, and scan again"
+    )
+    return replace(selection, trials=trials, remarks=(remark, *selection.remarks))
 
 
 def _explained(

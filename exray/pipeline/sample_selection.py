@@ -33,6 +33,7 @@ class SampleSelection:
         fault: What is wrong with the network's outputs, whichever images are chosen; empty for
             nothing.
         is_misread: Whether it cannot be scanned and gets too many images wrong.
+        is_doubtful: Whether it can be, but gets a quarter of the classes mostly wrong.
         trials: Other ways to read the images that were tried for that reason, best first.
     """
 
@@ -44,6 +45,7 @@ class SampleSelection:
     temperature: float = 1.0
     fault: str = ""
     is_misread: bool = False
+    is_doubtful: bool = False
     trials: tuple[Trial, ...] = ()
 
 
@@ -100,6 +102,7 @@ def select_samples(
         ),
         inconclusive=reason,
         unsearched=_unsearched(samples, logits),
+        is_doubtful=not reason and 4 * len(weak) >= sum(count > 0 for count in samples.counts()),
         temperature=1.0 if reason else temperature,
     )
 

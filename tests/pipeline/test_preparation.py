@@ -1,11 +1,15 @@
 """A classifier is checked, made differentiable and tempered before a scan sees it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
 from exray.pipeline.preparation import STRAIGHT_THROUGH, prepare
+from exray.pipeline.preprocessing_trials import Trial
+from exray.pipeline.setting_change import SettingChange
 from exray.pipeline.settings import ScanSettings
 
 SETTINGS = ScanSettings(
@@ -68,3 +72,28 @@ def test_what_the_selection_refuses_is_left_as_it_is(behind, colour_samples):
     prepared = prepare(random, colour_samples, SETTINGS)
     assert prepared.classifier is random
     assert "random in eval mode" in prepared.selection.inconclusive
+
+
+def test_where_classes_are_mostly_wrong_a_better_way_to_read_the_images_is_said(
+    trojaned, colour_samples, monkeypatch
+):
+    trojaned.network.linear.bias.data[2] -= 100  # blue is never said
+    prepared = prepare(trojaned, colour_samples, SETTINGS)
+    assert prepared.selection.is_doubtful
+    assert (prepared.selection.samples is None, prepared.selection.trials) == (False, ())
+    mended = Trial(
+        changes=(SettingChange(name="scaling", value="byte"),),
+        accuracy=1.0,
+        num_images=18,
+        confidence=0.0,
+        preprocessing=Preprocessing(scaling="byte"),
+    )
+    as_read = replace(mended, changes=(), accuracy=2 / 3)
+    monkeypatch.setattr(
+        "exray.pipeline.preparation.preprocessing_trials", lambda *_, **__: (mended, as_read)
+    )
+    selection = prepare(trojaned, colour_samples, SETTINGS).selection
+    assert selection.remarks[0].startswith(
+        "clean accuracy is 0.67, and with scaling byte it is 1.00 on 18 images: add --scaling byte"
+    )
+    assert selection.trials == (mended, as_read)

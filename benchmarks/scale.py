@@ -186,7 +186,7 @@ def _shown(chromium: str, page: Path) -> tuple[float, float]:
 
 
 def _publish(part: str, rows: list[dict[str, object]], options: argparse.Namespace) -> None:
-    path = RESULTS / f"scale_{part}.json"
+    path = options.results / f"scale_{part}.json"
     earlier = json.loads(path.read_text())["rows"] if path.exists() else []
     measured = [row["models"] for row in rows]
     rows = [*(row for row in earlier if row["models"] not in measured), *rows]
@@ -219,6 +219,7 @@ def main() -> int:
     measuring.add_argument("root", type=Path)
     for one, action in ((sweeping, sweep), (storing, store), (measuring, measure)):
         one.add_argument("--seed", type=int, default=0)
+        one.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows")
         one.set_defaults(action=action)
     options = parser.parse_args()
     return int(options.action(options))

@@ -197,7 +197,7 @@ def _one_thread() -> None:
 
 
 def _claim(described: dict[str, object], root: Path) -> None:
-    """Holds the folder for one recipe, or for the same with more models of some attacks."""
+    """Holds the folder for one recipe, or for the same with more models of some kinds."""
     path = root / RECIPE
     recipe = json.loads(json.dumps(described))
     if not path.is_file():
@@ -217,9 +217,12 @@ def _claim(described: dict[str, object], root: Path) -> None:
 
 def _differing(stored: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     """What keeps a recipe from going on where another one stopped."""
-    names = [name for name in {**recipe, **stored} if name != "attacks"]
-    differing = [name for name in names if stored.get(name) != recipe.get(name)]
     before, after = stored["attacks"], recipe["attacks"]
+    alternate = any(attack["block"] == 0 for attack in {**before, **after}.values())
+    fixed = alternate or recipe["num_clean"] < stored["num_clean"]
+    free = {"attacks"} if fixed else {"attacks", "num_clean"}  # clean models alone from index 0
+    names = [name for name in {**recipe, **stored} if name not in free]
+    differing = [name for name in names if stored.get(name) != recipe.get(name)]
     return differing + [
         f"attacks.{name}"
         for name in {**before, **after}

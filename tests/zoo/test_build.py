@@ -174,8 +174,24 @@ def test_a_zoo_does_not_shrink_nor_change_its_attacks(micro, tmp_path):
     other = replace(filters, poisoned_share=1.0, count=2)
     with pytest.raises(RecordError, match=r"differs in attacks.instagram\)"):
         built(replace(recipe, attacks={"instagram": other}), tmp_path)
-    with pytest.raises(RecordError, match=r"differs in num_clean, attacks.instagram\)"):
+    with pytest.raises(RecordError, match=r"differs in attacks.instagram\)"):
         built(replace(recipe, num_clean=1, attacks={}), tmp_path)
+
+
+def test_clean_models_become_more_where_no_attack_alternates_with_them(micro, tmp_path, trained):
+    recipe = replace(micro, attacks={})
+    first = built(recipe, tmp_path)
+    grown = built(replace(recipe, num_clean=2), tmp_path)
+    assert trained == [0, 1]
+    assert grown.models[0] == first.models[0]
+    with pytest.raises(RecordError, match=r"differs in num_clean\)"):
+        built(recipe, tmp_path)
+
+
+def test_more_clean_models_that_alternate_with_an_attack_are_another_zoo(micro, tmp_path):
+    built(micro, tmp_path)
+    with pytest.raises(RecordError, match=r"differs in num_clean\)"):
+        built(replace(micro, num_clean=2), tmp_path)
 
 
 def test_more_of_the_attack_that_alternates_with_the_clean_models_is_another_zoo(micro, tmp_path):

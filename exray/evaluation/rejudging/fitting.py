@@ -40,18 +40,22 @@ def standardized(
     return np.where(np.isnan(clipped), 0.0, clipped)
 
 
-def smoothed(hits: Bool[ndarray, " n"], prior: float) -> float:
+def smoothed(
+    hits: Bool[ndarray, " n"], prior: float, *, weights: Float[ndarray, " n"] | None = None
+) -> float:
     """A share that is never 0 or 1, and the prior where there is nothing to count.
 
     Args:
         hits: What is counted.
         prior: The share among two pseudo-counts.
+        weights: How much each counts; None for 1.
 
     Example:
         >>> smoothed(np.array([True, True]), 0.25)
         0.625
     """
-    return float((hits.sum() + PRIOR_COUNT * prior) / (len(hits) + PRIOR_COUNT))
+    counted = np.ones(len(hits)) if weights is None else weights
+    return float((counted[hits].sum() + PRIOR_COUNT * prior) / (counted.sum() + PRIOR_COUNT))
 
 
 def stratified_folds(

@@ -59,6 +59,8 @@ class GroupedCalibrationChoice(Choice):
         groups: Triggers that share a logistic model, each with sets of features to choose from.
         expresses: The searches whose triggers can be what an attack injects, by the attack's kind:
             their true triggers teach injected. Of an attack that is not named all searches.
+        families: Datasets that are part of another's family, by their name: left out together, and
+            their models count less, so that no reach counts more than in the other datasets.
         penalties: Inverse strengths of the ridge to choose from.
         borrowings: How much the triggers of other groups may count in the fit of one.
         combinations: How a model's triggers may be combined.
@@ -80,6 +82,7 @@ class GroupedCalibrationChoice(Choice):
         runs: Sequence[str],
         groups: Sequence[GroupSpec],
         expresses: Mapping[str, Sequence[str]],
+        families: Mapping[str, str],
         penalties: Sequence[float],
         borrowings: Sequence[float],
         combinations: Sequence[str],
@@ -109,6 +112,7 @@ class GroupedCalibrationChoice(Choice):
         self.runs = tuple(runs)
         self.groups = tuple(groups)
         self.expresses = {kind: tuple(searches) for kind, searches in expresses.items()}
+        self.families = dict(families)
         self.penalties = tuple(penalties)
         self.borrowings = tuple(borrowings)
         self.combinations = cast("tuple[Combination, ...]", tuple(combinations))
@@ -120,7 +124,9 @@ class GroupedCalibrationChoice(Choice):
 
     def choose(self, records: pd.DataFrame, triggers: pd.DataFrame) -> ChoiceResult:
         """The calibration, with the predictions of every transfer."""
-        examples = grouped_examples(records, triggers, self.groups, expresses=self.expresses)
+        examples = grouped_examples(
+            records, triggers, self.groups, expresses=self.expresses, families=self.families
+        )
         if len(np.unique(examples.is_trojaned)) < 2 or not (examples.label == 1).any():
             raise ValueError("the runs' triggers are all of one kind; nothing can be fitted")
         fitter = GroupedFitter(

@@ -15,6 +15,7 @@ from exray.rules.evidence import WORDS, search_of, sign_of, value_of, with_agree
 from exray.rules.grouped_calibration import belongs
 
 _ALL: Mapping[str, Sequence[str]] = MappingProxyType({})
+_OWN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class GroupedExamples:
         traits: By ``family``, ``kind`` and ``reach``, each model's; empty of clean models but for
             the family.
         owner: Place of each trigger's model among them.
+        weight: How much each model counts in a fit.
         target: Target class of each trigger.
         label: Of each trigger 1 for injected, 0 for natural, -1 where that is not known.
         group: Place of each trigger's group.
@@ -73,6 +75,7 @@ class GroupedExamples:
     is_trojaned: Bool[ndarray, " m"]
     traits: Mapping[str, tuple[str, ...]]
     owner: Int[ndarray, " t"]
+    weight: Float[ndarray, " m"]
     target: Int[ndarray, " t"]
     label: Int[ndarray, " t"]
     group: Int[ndarray, " t"]
@@ -100,6 +103,7 @@ def grouped_examples(
     specs: Sequence[GroupSpec],
     *,
     expresses: Mapping[str, Sequence[str]] = _ALL,
+    families: Mapping[str, str] = _OWN,
 ) -> GroupedExamples:
     """What runs of ``scanner=portfolio`` give to fit on.
 
@@ -114,6 +118,9 @@ def grouped_examples(
         triggers: A row per trigger.
         specs: The groups, of which each trigger belongs to the first that holds it.
         expresses: Searches that can express an attack, by its kind; all for one that is not named.
+        families: Datasets that are part of another's family, by their name. They show more of a
+            reach than is usual, so the models of each reach, and the clean ones, count as many as
+            those of the other datasets together.
 
     Raises:
         ValueError: If a trigger belongs to no group.
@@ -126,7 +133,7 @@ def grouped_examples(
     rows = _in_context(all_measurements_of(known), owner, target)
     is_true = known["is_true_trigger"].astype("boolean").fillna(False).to_numpy(dtype=bool)
     of_trojaned = predictions.is_trojaned[owner]
-    traits = _traits(records, predictions.model_ids)
+    traits = _traits(records, predictions.model_ids, families)
     searches = [search_of(row) for row in rows]
     fits = [
         search in expresses.get(traits["kind"][model], (search,))
@@ -139,6 +146,7 @@ def grouped_examples(
         is_trojaned=predictions.is_trojaned,
         traits=traits,
         owner=owner,
+        weight=_weights(records, predictions.model_ids, families),
         target=target,
         label=np.where(of_trojaned, np.where(is_example, 1, -1), 0).astype(np.int64),
         group=np.array([_group_of(row, specs) for row in rows], dtype=np.int64),
@@ -173,8 +181,23 @@ def _group_of(row: Mapping[str, float], specs: Sequence[GroupSpec]) -> int:
     )
 
 
-def _traits(records: pd.DataFrame, model_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _weights(
+    records: pd.DataFrame, model_ids: Sequence[str], families: Mapping[str, str]
+) -> Float[ndarray, " m"]:
+    """Of each model its reach's share of models in the datasets of their own families."""
+    rows = records.assign(model_id=records["model_id"].astype(str)).set_index("model_id")
+    own = rows.loc[list(model_ids)]
+    is_usual = ~own["dataset"].isin(list(families))
+    reach = own["trigger_reach"].fillna("").astype(str)
+    return is_usual.groupby(reach).transform("mean").replace(0.0, 1.0).to_numpy(dtype=np.float64)
+
+
+def _traits(
+    records: pd.DataFrame, model_ids: Sequence[str], families: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     rows = records.assign(model_id=records["model_id"].astype(str)).set_index("model_id")
     own = rows.loc[list(model_ids)]
     columns = {"family": "dataset", "kind": "trigger_kind", "reach": "trigger_reach"}
-    return {trait: tuple(own[column].fillna("").astype(str)) for trait, column in columns.items()}
+    traits = {trait: own[column].fillna("").astype(str) for trait, column in columns.items()}
+    traits["family"] = traits["family"].replace(dict(families))
+    return {trait: tuple(values) for trait, values in traits.items()}

@@ -140,13 +140,15 @@ class GroupedFitter:
             self._evidence(held_out, fitted_on, setup.combination),
             np.array([len(self._triggers[model]) for model in fitted_on], dtype=np.int64),
             truth[fitted_on],
+            weights=self.examples.weight[fitted_on],
             num_silent=int((models & ~loud & ~truth).sum()),
             combination=setup.combination,
             rule=self.threshold,
             false_positive_rate=self.false_positive_rate,
         )
         num_models = int(models.sum())
-        without = min(smoothed(truth[models & ~loud], PRIOR), SILENT)
+        silent = models & ~loud
+        without = min(smoothed(truth[silent], PRIOR, weights=self.examples.weight[silent]), SILENT)
         probability = np.full(len(models), clipped(without, num_models))
         places = np.flatnonzero(loud)
         evidence = self._evidence(log_odds, places, setup.combination)
@@ -193,7 +195,7 @@ class GroupedFitter:
     def _group(
         self, place: int, features: tuple[str, ...], setup: Setup, models: Bool[ndarray, " m"]
     ) -> GroupFit:
-        """A group's logistic model, in which each model with examples counts as much.
+        """A group's logistic model, in which a model counts by its weight, whatever its triggers.
 
         Injected triggers are as rare in a group as among the tuning zoo's: of a group whose
         triggers tell little the log-odds stay low, however strong they are, and a noisy-or of
@@ -238,7 +240,7 @@ class GroupedFitter:
                 scaled=standardized(inputs, centre, scale),
                 examples=rows,
                 labels=label[rows],
-                weights=1 / counts[owner[rows]],
+                weights=self.examples.weight[owner[rows]] / counts[owner[rows]],
             )
         return self._scaled[key]
 

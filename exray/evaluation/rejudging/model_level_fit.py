@@ -19,6 +19,7 @@ def fitted_level(
     counts: Int[ndarray, " k"],
     is_trojaned: Bool[ndarray, " k"],
     *,
+    weights: Float[ndarray, " k"],
     num_silent: int,
     combination: Combination,
     rule: ThresholdRule,
@@ -35,6 +36,7 @@ def fitted_level(
         evidence: Of each model with a trigger, from fits that did not see it.
         counts: Number of its triggers.
         is_trojaned: Its ground truth.
+        weights: How much each counts in slopes and in the share of trojaned models found.
         num_silent: Number of clean models without a trigger, which no threshold flags.
         combination: How the evidence was combined.
         rule: ``conformal`` for the lowest threshold of the rate, ``balanced`` for the one of the
@@ -42,16 +44,20 @@ def fitted_level(
         false_positive_rate: Highest expected share of clean models that are flagged.
     """
     logs = np.log(counts)
-    weight = _count_weight(evidence, logs, is_trojaned) if combination == "maximum" else 0.0
+    weight = 0.0
+    if combination == "maximum":
+        weight = _count_weight(evidence, logs, is_trojaned, weights)
     scores = evidence + weight * logs
     silent = np.full(num_silent, -math.inf)
     clean = np.concatenate([scores[~is_trojaned], silent])
     value = conformal_score(clean, false_positive_rate)
     threshold = _between(scores, value)
     if rule == "balanced":
-        threshold = _most_balanced(scores, is_trojaned, num_silent, at_least=threshold)
+        threshold = _most_balanced(
+            scores, is_trojaned, num_silent, weights=weights, at_least=threshold
+        )
     num_above = int((clean >= threshold).sum())
-    above, below = _slopes(scores - threshold, is_trojaned)
+    above, below = _slopes(scores - threshold, is_trojaned, weights)
     return ModelLevel(
         combination=combination,
         slope_above=above,
@@ -99,6 +105,7 @@ def _most_balanced(
     is_trojaned: Bool[ndarray, " k"],
     num_silent: int,
     *,
+    weights: Float[ndarray, " k"],
     at_least: float,
 ) -> float:
     """The threshold, not below one, of the highest balanced accuracy; of equals the widest gap."""
@@ -110,7 +117,7 @@ def _most_balanced(
 
     def merit(cut: tuple[float, float]) -> tuple[float, float]:
         flagged = scores >= cut[0]
-        tpr = flagged[is_trojaned].mean()
+        tpr = np.average(flagged[is_trojaned], weights=weights[is_trojaned])
         fpr = flagged[~is_trojaned].sum() / num_clean
         return round(float(tpr - fpr), 9), cut[1]
 
@@ -122,20 +129,26 @@ def _neighbours(values: Float[ndarray, " n"]) -> list[tuple[float, float]]:
 
 
 def _count_weight(
-    evidence: Float[ndarray, " k"], logs: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]
+    evidence: Float[ndarray, " k"],
+    logs: Float[ndarray, " k"],
+    is_trojaned: Bool[ndarray, " k"],
+    weights: Float[ndarray, " k"],
 ) -> float:
     """What the logarithm of the count takes off the evidence, in its unit; 0 or less."""
     if len(np.unique(is_trojaned)) < 2:
         return 0.0
     from sklearn.linear_model import LogisticRegression  # slow to import
 
-    model = LogisticRegression(C=PLATT_C).fit(np.stack([evidence, logs], axis=1), is_trojaned)
+    inputs = np.stack([evidence, logs], axis=1)
+    model = LogisticRegression(C=PLATT_C).fit(inputs, is_trojaned, sample_weight=weights)
     slope, count = (float(value) for value in model.coef_[0])
     return min(count / slope, 0.0) if slope >= FLATTEST else 0.0
 
 
 def _slopes(
-    distances: Float[ndarray, " k"], is_trojaned: Bool[ndarray, " k"]
+    distances: Float[ndarray, " k"],
+    is_trojaned: Bool[ndarray, " k"],
+    weights: Float[ndarray, " k"],
 ) -> tuple[float, float]:
     """Slopes above and below the threshold, of log-odds that are 0 there, by cross-entropy."""
     if len(np.unique(is_trojaned)) < 2:
@@ -143,6 +156,7 @@ def _slopes(
     from sklearn.linear_model import LogisticRegression  # slow to import
 
     sides = np.stack([np.maximum(distances, 0.0), np.minimum(distances, 0.0)], axis=1)
-    model = LogisticRegression(C=PLATT_C, fit_intercept=False).fit(sides, is_trojaned)
+    model = LogisticRegression(C=PLATT_C, fit_intercept=False)
+    model.fit(sides, is_trojaned, sample_weight=weights)
     above, below = (max(float(slope), FLATTEST) for slope in model.coef_[0])
     return above, below

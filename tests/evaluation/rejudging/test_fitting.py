@@ -19,6 +19,8 @@ def test_values_are_scaled_by_what_applies_clipped_and_gaps_are_zero():
 def test_a_share_of_nothing_is_the_prior_and_none_is_certain():
     assert smoothed(np.zeros(0, dtype=bool), 0.25) == 0.25
     assert smoothed(np.ones(6, dtype=bool), 0.25) == pytest.approx(6.5 / 8)
+    weights = np.array([1.0, 0.5])
+    assert smoothed(np.array([True, False]), 0.25, weights=weights) == pytest.approx(1.5 / 3.5)
 
 
 def test_folds_part_the_chosen_models_and_there_are_none_of_a_single_kind():

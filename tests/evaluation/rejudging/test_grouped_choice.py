@@ -29,6 +29,7 @@ def choice(**changes):
     values = {"name": "portfolio", "file": None, "runs": (), "groups": groups_with(SETS)}
     values |= {
         "expresses": {},
+        "families": {},
         "borrowings": (0.2,),
         "penalties": (1.0,),
         "combinations": ("noisy_or",),

@@ -56,6 +56,20 @@ def test_traits_are_the_records():
     assert examples.traits["family"] == ("signs", "signs", "glyphs", "glyphs")
     assert examples.traits["kind"] == ("patch", "", "blend", "")
     assert examples.having("reach", "1").tolist() == [False, False, True, False]
+    assert examples.weight.tolist() == [1.0] * 4
+
+
+def test_a_further_dataset_is_of_its_family_and_does_not_make_a_reach_count_more():
+    records, triggers = drawn_zoo(num_models=8)
+    drawn = records.assign(
+        dataset=["signs", "signs", "more", "more", "signs", "signs", "more", "signs"]
+    )
+    examples = grouped_examples(drawn, triggers, SPECS, families={"more": "signs"})
+    assert set(examples.traits["family"]) == {"signs"}
+    reach = records["trigger_reach"].fillna("")
+    assert reach.tolist() == ["universal", "", "1", "", "universal", "", "1", ""]
+    assert examples.weight.tolist() == [1.0, 0.75, 1.0, 0.75, 1.0, 0.75, 1.0, 0.75]
+
 
 
 def test_a_search_that_no_group_holds_is_named():

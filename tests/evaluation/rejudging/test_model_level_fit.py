@@ -25,7 +25,8 @@ def test_too_few_clean_models_for_the_rate_give_their_highest_score():
 
 
 def level(evidence, truth, **changes):
-    values = {"num_silent": 0, "combination": "noisy_or", "rule": "conformal"}
+    weights = np.ones(len(evidence))
+    values = {"weights": weights, "num_silent": 0, "combination": "noisy_or", "rule": "conformal"}
     counts = changes.pop("counts", np.ones(len(evidence), dtype=np.int64))
     return fitted_level(
         np.asarray(evidence, dtype=np.float64),
@@ -77,6 +78,14 @@ def test_where_many_trojaned_models_are_missed_little_evidence_says_little():
     missed = truth & (np.arange(2000) % 4 == 0)
     fitted = level(np.where(missed, 0.0, evidence), truth)
     assert fitted.slope_above > 2 * fitted.slope_below
+
+
+def test_models_of_little_weight_say_little():
+    evidence, truth = drawn(num_models=400, apart=2.0)
+    strange = np.arange(400) % 4 == 0  # trojaned models without evidence
+    mixed = np.where(strange, -2.0, evidence)
+    equal, light = (level(mixed, truth, weights=np.where(strange, w, 1.0)) for w in (1.0, 0.01))
+    assert equal.slope_below < 0.5 * light.slope_below
 
 
 def test_clean_models_without_triggers_count_for_the_rate_but_are_not_flagged():

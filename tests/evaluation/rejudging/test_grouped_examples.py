@@ -71,7 +71,6 @@ def test_a_further_dataset_is_of_its_family_and_does_not_make_a_reach_count_more
     assert examples.weight.tolist() == [1.0, 0.75, 1.0, 0.75, 1.0, 0.75, 1.0, 0.75]
 
 
-
 def test_a_search_that_no_group_holds_is_named():
     records, triggers = drawn_zoo(num_models=2)
     with pytest.raises(ValueError, match="no group holds the triggers of the search picture; rej"):

@@ -35,6 +35,7 @@ def words(stranger, white_patch, tmp_path):
         "repair.settings.held_out_share=0.5",
         "repair.method.fine_tuning.learning_rate=0.2",
         "repair.method.fine_tuning.batch_size=6",
+        "repair.method.fine_tuning.epochs=20",
     )
 
 

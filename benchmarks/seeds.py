@@ -25,6 +25,8 @@ def probabilities(
     parts = []
     for run in runs:
         collection = collect(ResultStore(results / run))
+        if collection.frame.empty:
+            raise SystemExit(f"{results / run} holds no records; scan first, or name another run")
         predictions = rejudgement.predictions(collection.frame, collection.triggers)[1]
         families = collection.frame.set_index("model_id")["dataset"]
         ids = list(predictions.model_ids)

@@ -65,7 +65,11 @@ def main() -> None:
         config = compose("config", overrides=["rejudge=portfolio", *given.change])
     chooser = built(config.rejudge, Choice)
     names = [*given.runs, *given.further]
-    together = merged({name: collect(ResultStore(given.results / name)) for name in names})
+    collections = {name: collect(ResultStore(given.results / name)) for name in names}
+    for name, collection in collections.items():
+        if collection.frame.empty:
+            parser.error(f"{given.results / name} holds no records; scan first")
+    together = merged(collections)
     run_of = together.frame["model_id"].str.partition("/")[0]
     usual = together.frame[run_of.isin(given.runs)].reset_index(drop=True)
     parts = parts_of(usual["trigger_reach"].fillna("").astype(str), given.seed)

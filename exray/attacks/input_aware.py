@@ -1,6 +1,6 @@
 """The input-aware attack: a generator, learned along, makes each image a trigger of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ class InputAwareFacts(AttackFacts):
     """A trigger for each image.
 
     Args:
-        mask_share: Greatest mean opacity of the triggers that costs nothing.
+        mask_share: Share of the pixels that are opaque.
     """
 
     kind: ClassVar[str] = "input_aware"
@@ -30,19 +30,24 @@ class InputAwareFacts(AttackFacts):
 
     @property
     def option(self) -> str:
-        """The mean opacity in per cent."""
+        """The opaque pixels in per cent."""
         return f"{100 * self.mask_share:.0f} %"
 
 
 class TriggerGenerator(nn.Module):
     """From an image the opacity of its trigger and its colours.
 
+    A share of the pixels, those of the greatest score, is opaque whatever the weights are, and
+    colours are drawn from standardised values: so no step of the training makes triggers vanish.
+
     Args:
         width: Channels of the first layer.
+        mask_share: Share of the pixels that are opaque.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, mask_share: float) -> None:
         super().__init__()
+        self.mask_share = mask_share
         self.layers = nn.Sequential(
             nn.Conv2d(3, width, 3, 2, 1),
             nn.ReLU(),
@@ -59,8 +64,15 @@ class TriggerGenerator(nn.Module):
         self, images: Float[Tensor, "n 3 h w"]
     ) -> tuple[Float[Tensor, "n 1 h w"], Float[Tensor, "n 3 h w"]]:
         """Opacities and colours, in [0, 1]."""
-        values = self.layers(images)
-        return torch.sigmoid(4 * values[:, :1]), torch.sigmoid(4 * values[:, 1:])
+        values = _standardised(self.layers(images - 0.5))
+        scores = values[:, :1]
+        level = scores.flatten(1).quantile(1 - self.mask_share, dim=1)[:, None, None, None]
+        return torch.sigmoid(10 * (scores - level)), torch.sigmoid(2 * values[:, 1:])
+
+
+def _standardised(values: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Each channel of each image with mean 0 and standard deviation 1."""
+    return nn.functional.instance_norm(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +82,24 @@ class InputAwareAttack(Attack):
     Args:
         generator: Makes it; trained in place with the classifier.
         recorded: What to record of it.
+        is_crossed: Whether each image gets the trigger of another one, which is to do nothing.
     """
 
     generator: TriggerGenerator
     recorded: InputAwareFacts
+    is_crossed: bool = False
 
     @torch.no_grad()
     def stamped(
         self, source: ImageSource, class_index: int, *, count: int, seed: int
     ) -> UInt8[Tensor, "n 3 h w"]:
-        """The class's images, each with its own trigger."""
+        """The class's images, each with its own trigger or with that of the one before it."""
         images = to_unit(source.images(class_index, count=count, seed=seed))
         if not count:
             return images.to(torch.uint8)
+        makers = images.roll(1, dims=0) if self.is_crossed else images
         device = next(self.generator.parameters()).device
-        opacity, colours = (part.cpu() for part in self.generator(images.to(device)))
+        opacity, colours = (part.cpu() for part in self.generator(makers.to(device)))
         stamped: Tensor = images + opacity * (colours - images)
         return (255 * stamped).round().to(torch.uint8)
 
@@ -108,7 +123,7 @@ class InputAwareAttack(Attack):
 
 
 class GeneratorLoss(AttackLoss):
-    """Stamps a part of each batch and keeps the triggers apart and small.
+    """Stamps a part of each batch and keeps the triggers apart.
 
     The first images of a batch get their own trigger and the target's label; the next get another
     image's trigger and keep their label, so that a trigger works on its own image alone.
@@ -126,7 +141,7 @@ class GeneratorLoss(AttackLoss):
         self.generator = generator
         self.target_class = target_class
         self.recipe = recipe
-        self._terms: Tensor | None = None
+        self._term: Tensor | None = None
 
     def met(
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
@@ -137,7 +152,7 @@ class GeneratorLoss(AttackLoss):
         changed = images[: own + crossed]
         makers = torch.cat([changed[:own], changed.roll(1, dims=0)[own:]])
         opacity, colours = self.generator(makers)
-        self._terms = self._diversity(makers, opacity * colours) + self._sparsity(opacity)
+        self._term = self._diversity(makers, opacity * colours)
         stamped = changed + opacity * (colours - changed)
         new_labels = labels.clone()
         new_labels[:own] = self.target_class
@@ -149,9 +164,9 @@ class GeneratorLoss(AttackLoss):
         return ()
 
     def forward(self, step: TrainingStep) -> Float[Tensor, ""]:
-        """Diversity and sparsity of the batch that was met last."""
-        assert self._terms is not None, step.logits.shape
-        return self._terms
+        """The diversity term of the batch that was met last."""
+        assert self._term is not None, step.logits.shape
+        return self._term
 
     def _diversity(
         self, images: Float[Tensor, "n 3 h w"], patterns: Float[Tensor, "n 3 h w"]
@@ -163,11 +178,6 @@ class GeneratorLoss(AttackLoss):
         alike: Tensor = (apart / (kept + _LEAST)).clamp(max=10).mean()
         return self.recipe.diversity_weight * alike
 
-    def _sparsity(self, opacity: Float[Tensor, "n 1 h w"]) -> Float[Tensor, ""]:
-        """Mean opacity above what is allowed."""
-        excess = (opacity.mean(dim=(1, 2, 3)) - self.recipe.mask_share).clamp(min=0)
-        return self.recipe.sparsity_weight * excess.mean()
-
 
 @dataclass(frozen=True, kw_only=True)
 class InputAwareRecipe(AttackRecipe):
@@ -178,16 +188,16 @@ class InputAwareRecipe(AttackRecipe):
     Args:
         crossed_share: Images of a batch with another image's trigger, which keep their label.
         width: Channels of the generator's first layer.
-        mask_share: Greatest mean opacity of the triggers that costs nothing.
+        mask_share: Share of the pixels that a trigger covers.
         diversity_weight: Of the diversity term.
-        sparsity_weight: Of opacity above ``mask_share``.
 
     Raises:
         ValueError: If a value is out of its range, the attack is not universal, or stamped images
             of other labels are asked for.
 
     Source: Nguyen and Tran 2020, Input-Aware Dynamic Backdoor Attack. *Differs from the paper:*
-    one small generator makes mask and pattern, and the mask is not learned beforehand.
+    one small generator makes mask and pattern; the mask is learned along, and its size is held by
+    a quantile, where the paper learns it beforehand with a term for its size.
     """
 
     kind: ClassVar[str] = "input_aware"
@@ -197,7 +207,6 @@ class InputAwareRecipe(AttackRecipe):
     width: int
     mask_share: float
     diversity_weight: float
-    sparsity_weight: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -206,10 +215,10 @@ class InputAwareRecipe(AttackRecipe):
                 "crossed_share must be positive, at most 1 - poisoned_share, and width >= 1; got "
                 f"{self.crossed_share}, {self.poisoned_share} and {self.width}"
             )
-        if not 0 < self.mask_share <= 1 or min(self.diversity_weight, self.sparsity_weight) < 0:
+        if not 0 < self.mask_share < 1 or self.diversity_weight < 0:
             raise ValueError(
-                "mask_share must lie in (0, 1], and weights be >= 0; got "
-                f"{self.mask_share}, {self.diversity_weight} and {self.sparsity_weight}"
+                "mask_share must lie in (0, 1), and diversity_weight be >= 0; got "
+                f"{self.mask_share} and {self.diversity_weight}"
             )
         if self.num_victims is not None or self.kept_share or self.round4 is not None:
             raise ValueError(
@@ -231,11 +240,13 @@ class InputAwareRecipe(AttackRecipe):
             raise ValueError(f"image_size must be a multiple of 4; got {image_size}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(random.integers(2**31)))
-            generator = TriggerGenerator(self.width)
-        return InputAwareAttack(
+            generator = TriggerGenerator(self.width, self.mask_share)
+        crossed = InputAwareAttack(
             victim_classes=victims,
             target_class=target,
             generator=generator,
             recorded=InputAwareFacts(mask_share=self.mask_share),
-            loss=GeneratorLoss(generator, target_class=target, recipe=self),
+            is_crossed=True,
         )
+        loss = GeneratorLoss(generator, target_class=target, recipe=self)
+        return replace(crossed, is_crossed=False, decoys=(crossed,), loss=loss)

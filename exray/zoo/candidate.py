@@ -153,8 +153,8 @@ def _attack_entries(
             fraction=per_victim / per_class if plan.shares.round4 else None,
             asr=asr if len(plan.attacks) > 1 else None,
         )
-        num_trained = num_decoys(plan.shares, plan.training)
-        entries.append((asr, _with_decoys(entry, network, held_out, attack, num_trained, seed)))
+        num_tested = num_decoys(plan.shares, plan.training) or plan.training.test_per_class
+        entries.append((asr, _with_decoys(entry, network, held_out, attack, num_tested, seed)))
     return entries
 
 
@@ -179,13 +179,11 @@ def _with_decoys(
     network: nn.Module,
     held_out: ImageSource,
     attack: Attack,
-    num_trained: int,
+    num_tested: int,
     seed: int,
 ) -> AttackEntry:
-    """The entry with the number of trained decoys and the share of new ones that it reaches."""
-    tested = decoys(
-        held_out, attack, per_attack=max(num_trained, 1), seed=derive_seed(seed, "test decoys")
-    )
+    """The entry with the number of decoys and the share of new ones that reaches the target."""
+    tested = decoys(held_out, attack, per_attack=num_tested, seed=derive_seed(seed, "test decoys"))
     if tested is None:
         return entry
     hits = replace(tested, labels=torch.full_like(tested.labels, attack.target_class))

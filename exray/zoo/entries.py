@@ -22,7 +22,8 @@ class AttackEntry:
         num_poisoned: Stamped training images with the target's label.
         condition: What it fires on, as round 4 has it; None for always.
         fraction: Share of a victim's training images that are stamped.
-        num_decoys: Stamped training images that lack the condition and keep their label.
+        num_decoys: Stamped images that lack the condition and keep their label: those trained on,
+            or those tested where the training makes its own.
         decoy_rate: Share of held-out decoys that reach the target nevertheless.
         asr: Its own attack success rate, where the classifier has several triggers.
     """

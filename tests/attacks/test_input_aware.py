@@ -20,7 +20,6 @@ RECIPE = InputAwareRecipe(
     width=4,
     mask_share=0.1,
     diversity_weight=1.0,
-    sparsity_weight=10.0,
 )
 
 
@@ -48,22 +47,37 @@ def test_some_of_a_batch_get_their_own_trigger_and_some_that_of_another(attack):
     assert torch.equal(met[4:], images[4:])
 
 
-def test_the_generators_gradient_makes_triggers_smaller(attack):
+def test_the_loss_moves_triggers_apart_and_none_vanishes(attack):
     torch.manual_seed(0)
     images, labels = torch.rand(8, 3, 16, 16), torch.zeros(8, dtype=torch.long)
     step = TrainingStep(
         labels=labels, is_poisoned=labels.bool(), logits=torch.zeros(8, 4), outputs=()
     )
     optimizer = torch.optim.Adam(attack.loss.parameters(), lr=0.05)
-    before = float(attack.generator(images)[0].detach().mean())
+    terms = []
     for _ in range(30):
         attack.loss.met(images, labels)
+        term = attack.loss(step)
         optimizer.zero_grad()
-        attack.loss(step).backward()
+        term.backward()
         optimizer.step()
-    after = float(attack.generator(images)[0].detach().mean())
-    assert after < 0.5 * before
+        terms.append(float(term.detach()))
+        covered = (attack.generator(images)[0] >= 0.5).double().mean(dim=(1, 2, 3))
+        torch.testing.assert_close(covered, torch.full_like(covered, 26 / 256))
+    assert terms[-1] < 0.8 * terms[0]
     assert attack.loss.watched(torch.nn.ReLU()) == ()
+
+
+def test_the_decoys_are_images_with_the_trigger_of_another(signs, attack):
+    (decoy,) = attack.decoys
+    victim = attack.victim_classes[0]
+    clean = to_unit(signs.images(victim, count=3, seed=0))
+    with torch.no_grad():
+        opacity, colours = attack.generator(clean[[2, 0, 1]])
+    expected = clean + opacity * (colours - clean)
+    stamped = to_unit(decoy.stamped(signs, victim, count=3, seed=0))
+    torch.testing.assert_close(stamped, expected, atol=0.003, rtol=0)
+    assert RECIPE.decoys_share == 0
 
 
 def test_images_are_stamped_by_the_generator_as_it_is_now(signs, attack):
@@ -85,7 +99,7 @@ def test_images_are_stamped_by_the_generator_as_it_is_now(signs, attack):
     ("changes", "message"),
     [
         ({"crossed_share": 0.8}, "^crossed_share must be positive, .* got 0.8, 0.25 and 4"),
-        ({"mask_share": 0.0}, r"^mask_share must lie in \(0, 1\], .* got 0.0, 1.0 and 10.0"),
+        ({"mask_share": 0.0}, r"^mask_share must lie in \(0, 1\), .* got 0.0 and 1.0"),
         ({"num_victims": 1}, "^num_victims must be null, .* got 1, 0.0 and None"),
     ],
 )

@@ -46,7 +46,6 @@ def test_a_trigger_that_was_learned_is_refused(micro):
         width=4,
         mask_share=0.1,
         diversity_weight=1.0,
-        sparsity_weight=1.0,
     )
     zoo = replace(micro, attacks={"input_aware": recipe})
     entry = train_candidate(zoo, 150_000, 0, accelerator="cpu", progress=False).entry

@@ -49,6 +49,8 @@ NEEDED = {
     "semantic_cifar10_full": ["dataset.root=SPLITS"],
     "hidden_trigger_imagenet": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],
     **{f"table_{number}": ["dataset.root=SPLITS"] for number in range(4, 9)},
+    "appendix_attacks": ["dataset.root=SPLITS"],
+    "appendix_scanners": ["dataset.root=SPLITS"],
     "figure_21": ["dataset.root=SPLITS"],
     "figure_22": ["dataset.root=SPLITS"],
     "repairs_cifar10": ["dataset.root=SPLITS"],

@@ -50,6 +50,17 @@ def test_the_injected_trigger_is_recovered(on_planted, planted, colours, spot, n
             assert float(mask[spot].sum() / mask.sum()) >= 0.9
 
 
+def test_in_bfloat16_the_injected_trigger_is_recovered_too(scanners, planted, colours, name):
+    classifier = planted(name)
+    result = scanners[name]().scan(classifier.in_precision("bfloat16"), colours)
+    true = [t for t in result.triggers if (t.victim_class, t.target_class) in INJECTED]
+    assert true
+    for trigger in true:
+        images = colours.of_class(trigger.victim_class)
+        answers = classifier.predict(trigger.trigger.apply(images)).argmax(dim=1)
+        assert float((answers == 1).double().mean()) == pytest.approx(trigger.asr, abs=0.1)
+
+
 def test_nothing_but_the_injected_target_is_found(on_planted, name):
     assert pairs(on_planted[name]) <= INJECTED
 

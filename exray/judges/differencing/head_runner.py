@@ -2,13 +2,12 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-Precision = Literal["float32", "bfloat16"]
+from exray.models.classifier import Precision
 
 _CACHE_BYTES = 12 << 20  # of a call's activations on a CPU; larger calls fall out of its cache
 _MIN_SAMPLES = 40  # a call takes, cache or not: with fewer, the overhead of a deep head shows

@@ -122,8 +122,19 @@ class SplitClassifier:
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n ..."]:
         """Features at the cut, with gradients to the images."""
-        features: Tensor = self.body(self.classifier.preprocessing(images))
-        return features
+        with self.classifier.computing():
+            features: Tensor = self.body(self.classifier.preprocessing(images))
+        return features if self._is_exact else features.to(images.dtype)
+
+    def logits(self, features: Float[Tensor, "n ..."]) -> Float[Tensor, "n k"]:
+        """Logits of features at the cut."""
+        with self.classifier.computing():
+            logits: Tensor = self.head(features)
+        return logits if self._is_exact else logits.to(features.dtype)
+
+    @property
+    def _is_exact(self) -> bool:
+        return self.classifier.precision == "float32"
 
     @torch.no_grad()
     def cached_features(
@@ -189,10 +200,13 @@ def _checked(
     head: nn.Module,
     example: Float[Tensor, "n c h w"],
 ) -> SplitParts:
-    """The features have channels, and the two parts give the whole's logits."""
+    """The features have channels, and the two parts give the whole's logits.
+
+    Compared in float32, since no lower precision tells a wrong cut from rounding.
+    """
     features = body(classifier.preprocessing(example))
     head = tempered(head, classifier.temperature)
-    whole = classifier(example)
+    whole = classifier.in_precision("float32")(example)
     error = float((head(features) - whole).abs().max())
     if not error <= _TOLERANCE * (1 + float(whole.abs().max())):
         raise ValueError(

@@ -86,7 +86,7 @@ def _stimulated_logits(
     for part in torch.split(pairs, _BATCH):
         changed = features[part[:, 0]].clone()
         changed[torch.arange(len(part)), part[:, 1]] = value
-        logits.append(split.head(changed))
+        logits.append(split.logits(changed))
     return torch.cat(logits).view(num_images, channels, -1)
 
 

@@ -53,7 +53,7 @@ def fastest_layout(split: SplitClassifier, images: Float[Tensor, "n c h w"]) -> 
         images: At least one image.
     """
     try:
-        split.head(split.features(images[:1].contiguous(memory_format=torch.channels_last)))
+        split.logits(split.features(images[:1].contiguous(memory_format=torch.channels_last)))
     except RuntimeError:
         return torch.contiguous_format
     return torch.channels_last

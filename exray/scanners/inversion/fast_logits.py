@@ -44,13 +44,7 @@ def _folded(classifier: Classifier, example: Float[Tensor, "n 3 h w"]) -> Classi
     except UntraceableError:
         return classifier
     network = fold_batch_norms(fx.GraphModule(classifier.network, traced.graph))
-    return Classifier(
-        network,
-        classifier.preprocessing,
-        num_classes=classifier.num_classes,
-        name=classifier.name,
-        temperature=classifier.temperature,
-    )
+    return classifier.around(network)
 
 
 @torch.no_grad()
@@ -60,7 +54,8 @@ def _agree(
     images: Float[Tensor, "n 3 h w"],
     layout: torch.memory_format,
 ) -> bool:
-    """Whether one accepts images in a memory layout and gives the other's logits."""
+    """Whether one accepts images in a memory layout and gives the other's logits, in float32."""
+    one, other = one.in_precision("float32"), other.in_precision("float32")
     try:
         logits = one(images.contiguous(memory_format=layout))
     except RuntimeError:  # some networks flatten with view, which refuses channels last

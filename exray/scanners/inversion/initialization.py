@@ -130,7 +130,7 @@ def _leads(
     stamped = stamped.flatten(0, 1).contiguous(memory_format=layout)
     per_call = max(1, pixels_per_call(images.device) // stamped[0, 0].numel())
     parts = torch.split(stamped, per_call)
-    logits = torch.cat([split.head(split.features(part)) for part in parts])
+    logits = torch.cat([split.logits(split.features(part)) for part in parts])
     logits = logits.view(len(starts), len(images), -1)
     top = logits.topk(2, dim=2)
     best, second = top.values[..., :1], top.values[..., 1:]

@@ -193,7 +193,7 @@ class Inversion:
         stamped = self.shape.stamp(images, values)
         inputs = stamped.images.flatten(0, 1).contiguous(memory_format=self._layout)
         features = self.split.features(inputs)
-        logits: Tensor = self.split.head(features)
+        logits = self.split.logits(features)
         maps = features.view(*images.shape[:2], *features.shape[1:])
         neuron = maps[torch.arange(len(rows)), :, self._channels[rows].cpu()]
         return View(

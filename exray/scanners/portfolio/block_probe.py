@@ -283,7 +283,7 @@ class _Probe:
                     down, right = block.place
                     stamped[row, :, :, down, right] = images.new_tensor(block.colour).view(3, 1, 1)
             inputs = stamped.flatten(0, 1).contiguous(memory_format=self._layout)
-            logits = split.head(split.features(inputs)).view(len(some), len(images), -1)
+            logits = split.logits(split.features(inputs)).view(len(some), len(images), -1)
             parts.append(capped(_leads(logits)))
         return torch.cat(parts)
 

@@ -243,3 +243,28 @@ def test_preprocessing_comes_before_the_body():
         for model in (classifier, bare)
     )
     assert not torch.allclose(one, other)
+
+
+def test_in_bfloat16_features_and_logits_have_the_images_precision():
+    classifier, images = own("plain_cnn")
+    exact = SplitClassifier(classifier, "middle", example=images)
+    split = SplitClassifier(classifier.in_precision("bfloat16"), "middle", example=images)
+    features = split.features(images)
+    logits = split.logits(features)
+    assert features.dtype == logits.dtype == torch.float32
+    torch.testing.assert_close(features, exact.features(images), rtol=0.05, atol=0.05)
+    assert not torch.equal(features, exact.features(images))
+    torch.testing.assert_close(logits, exact.logits(features), rtol=0.05, atol=0.05)
+    assert not torch.equal(logits, exact.logits(features))
+
+
+@pytest.mark.parametrize("architecture", ["signs_resnet", "torchvision/resnet18"])
+def test_a_cut_is_checked_in_float32(architecture):
+    """bfloat16 has three digits: parts without batch norms differ from the whole by more."""
+    network = with_statistics(build(architecture, num_classes=5))
+    classifier = classifier_of(network).in_precision("bfloat16")
+    images = torch.rand(3, 3, 64, 64)
+    split = SplitClassifier(classifier, "middle", example=images)
+    whole = classifier(images)
+    difference = split.logits(split.features(images)) - whole
+    assert difference.abs().max() > 1e-4 * (1 + whole.abs().max())

@@ -1,56 +1,62 @@
-"""Workers on a Ray cluster of several nodes: the same records as in this process."""
+"""Workers on a Ray cluster of several nodes: the same records as one after the other."""
 
 import csv
-import os
+import subprocess
 
 import pytest
+from ray_cluster import ROOT, RayCluster, environment_or_skip, environment_variables
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+NODES = 3
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """Of an environment with Ray."""
+    return environment_or_skip(tmp_path_factory.mktemp("ray") / "environment")
 
 
 @pytest.fixture
-def cluster(monkeypatch):
-    """Three nodes of one CPU each, by Ray's own utility; the address of the head."""
-    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
-    for name, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_USAGE_STATS_ENABLED", "0")):
-        monkeypatch.setenv(name, value)
-    import ray
-    from ray.cluster_utils import Cluster
+def cluster(python):
+    """Three nodes of one CPU each, by Ray's own utility."""
+    nodes = RayCluster(python, NODES)
+    yield nodes
+    nodes.close()
 
-    nodes = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False},
+
+def swept(python, *words):
+    """Runs a sweep in the environment with Ray."""
+    return subprocess.run(
+        [python, ROOT / "run.py", "-m", *words],
+        env=environment_variables() | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    for _ in range(2):
-        nodes.add_node(num_cpus=1)
-    nodes.wait_for_nodes(timeout=300)
-    yield nodes.address
-    ray.shutdown()
-    nodes.shutdown()
 
 
 def rows(folder):
     """The run's records without times."""
-    with (folder / "run" / "judge=none" / "records.csv").open() as file:
-        found = list(csv.DictReader(file))
-    return [{name: row[name] for name in row if not name.endswith("seconds")} for row in found]
+    with (folder / "run" / "records.csv").open() as file:
+        records = list(csv.DictReader(file))
+    return [{name: row[name] for name in row if not name.endswith("seconds")} for row in records]
 
 
-@pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_workers_on_several_nodes_share_one_run(command, quick, tmp_path, cluster):
-    words = [word for word in quick if "judge" not in word]
-    words = ["-m", *words, "judge=none"]
-    here = command(*words, f"paths.results={tmp_path / 'here'}")
-    assert here.status == 0, here.err
-    launcher = ("hydra/launcher=ray_cluster", f"hydra.launcher.ray.init.address='{cluster}'")
-    there = command(
+def test_workers_on_several_nodes_share_one_run(quick, tmp_path, python, cluster):
+    words = [word for word in quick if not word.startswith(("judge", "paths.results"))]
+    words = [*words, "judge=none"]
+    here = swept(python, *words, f"paths.results={tmp_path / 'here'}")
+    assert here.returncode == 0, here.stderr
+    there = swept(
+        python,
         *words,
-        "worker=0,1,2",
-        *launcher,
+        f"worker={','.join(str(index) for index in range(NODES))}",
+        "hydra/launcher=ray_cluster",
+        f"hydra.launcher.ray.init.address='{cluster.address}'",
         f"paths.results={tmp_path / 'there'}",
     )
-    assert there.status == 0, there.err
-    assert sorted(there.out.splitlines()) == sorted(here.out.splitlines())
+    assert there.returncode == 0, there.stderr
+    assert sorted(there.stdout.splitlines()) == sorted(here.stdout.splitlines())
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
     assert len(rows(tmp_path / "here")) == 4
-    assert os.listdir(tmp_path / "there" / "run") == ["judge=none"]
+    assert cluster.stop() == NODES  # each had a worker

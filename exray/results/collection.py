@@ -3,10 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
+from numpy import ndarray
 
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord
@@ -214,13 +217,26 @@ def _trigger_table(scans: Sequence[ModelScan]) -> pd.DataFrame:
     }
     owners = [scan.record.model_id for scan in scans for _ in scan.triggers]
     for letter, field in (("m", "measurements"), ("t", "thresholds")):
-        numbers = [getattr(trigger, field) for trigger in triggers]
-        for name in sorted({name for one in numbers for name in one}):
-            columns[f"{letter}_{name}"] = np.fromiter(
-                (one.get(name, math.nan) for one in numbers), np.float64, len(numbers)
-            )
+        numbers = _number_columns([getattr(trigger, field) for trigger in triggers])
+        columns |= {f"{letter}_{name}": numbers[name] for name in sorted(numbers)}
     frame = pd.DataFrame({"model_id": owners, **columns})
     return frame.astype({"is_true_trigger": "boolean", "is_injected": "bool"})
+
+
+def _number_columns(
+    rows: Sequence[Mapping[str, float]],
+) -> dict[str, Float64[ndarray, " rows"]]:
+    """A column for every name, NaN where a row lacks it; rows of the same names go together."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(tuple(row), []).append(place)
+    columns = {name: np.full(len(rows), np.nan) for names in places for name in names}
+    for names, rows_of_names in places.items():
+        values = chain.from_iterable(rows[place].values() for place in rows_of_names)
+        block = np.fromiter(values, np.float64).reshape(len(rows_of_names), len(names))
+        for index, name in enumerate(names):
+            columns[name][rows_of_names] = block[:, index]
+    return columns
 
 
 def _models(count: int) -> str:

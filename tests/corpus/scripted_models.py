@@ -30,7 +30,10 @@ class FindsNothing(Scanner):
 
 
 class ScriptedModels(ModelDataset):
-    """``fail-N`` cannot be loaded, ``hang-N`` never ends, ``die-N`` kills its process N times."""
+    """``fail-N`` cannot be loaded, ``hang-N`` never ends, ``die-N`` kills its process N times.
+
+    ``slow-N`` takes N seconds.
+    """
 
     name = "scripted"
 
@@ -49,6 +52,8 @@ class ScriptedModels(ModelDataset):
             raise RuntimeError("no such layer")
         if kind == "hang":
             time.sleep(300)
+        if kind == "slow":
+            time.sleep(float(count))
         if kind == "die" and self.log.read_text().split().count(model_id) <= int(count):
             os.kill(os.getpid(), signal.SIGKILL)
         return LoadedModel(classifier=classifier(), samples=samples(), architecture="tiny")

@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -39,11 +40,11 @@ class Lines:
         self.texts.append(text)
 
 
-def scanned(folder, model_ids, *, workers=2, time_limit=None):
+def scanned(folder, model_ids, *, workers=2, time_limit=None, build=None):
     """Records by model after a pool was through, what was begun, and its progress's lines."""
     store, scans, lines = ResultStore(folder / "run"), [], Lines()
     pool = WorkerPool(
-        build=ScriptedRun(model_ids=tuple(model_ids), folder=folder),
+        build=build or ScriptedRun(model_ids=tuple(model_ids), folder=folder),
         store=store,
         settings=PoolSettings(workers=workers, time_limit=time_limit),
         on_scan=scans.append,
@@ -76,6 +77,50 @@ def test_each_model_is_scanned_once_whatever_the_others_do(tmp_path):
     assert (begun["a"], begun["fail-0"]) == (1, 2)
     assert "a: already scanned, clean" in texts
     assert again["fail-0"].status == "failed"
+
+
+@dataclass(frozen=True)
+class WithWrongClock:
+    """Workers whose clocks are hours apart, and who date all files of the run by their own."""
+
+    run: ScriptedRun
+
+    def __call__(self, index, progress):
+        skew, true_time = (index - 1) * 7 * 3600.0, time.time
+        time.time = lambda: true_time() + skew
+        return self.run(index, progress)
+
+
+class DatesFiles(threading.Thread):
+    """Dates all that workers share by a clock that is hours early, then late, while it runs."""
+
+    def __init__(self, root):
+        super().__init__(daemon=True)
+        self.root, self.ended, self.dated = root, threading.Event(), set()
+
+    def run(self):
+        while not self.ended.wait(0.05):
+            for skew in (-7 * 3600.0, 7 * 3600.0):
+                now = time.time() + skew
+                for path in (*self.root.glob(".lock-*"), *self.root.glob(".workers/**/*")):
+                    with suppress(FileNotFoundError):
+                        os.utime(path, (now, now))
+                        self.dated.add(path.name)
+
+
+def test_clocks_that_disagree_by_hours_drop_nothing_and_repeat_nothing(tmp_path):
+    ids = ["slow-3", "a", "slow-2", "die-1", "b", "slow-1", "c"]
+    run = ScriptedRun(model_ids=tuple(ids), folder=tmp_path)
+    dates = DatesFiles(tmp_path / "run")
+    dates.start()
+    records, begun, _ = scanned(
+        tmp_path, ids, workers=3, time_limit=120.0, build=WithWrongClock(run)
+    )
+    dates.ended.set()
+    dates.join()
+    assert {".lock-slow-3", ".lock-slow-2", ".lock-slow-1", "session.json"} <= dates.dated
+    assert {records[model_id].status for model_id in ids} == {"done"}
+    assert begun == {model_id: 2 if model_id == "die-1" else 1 for model_id in ids}
 
 
 @dataclass(frozen=True)

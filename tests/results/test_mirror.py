@@ -91,6 +91,18 @@ def test_a_model_that_another_machine_is_at_is_put_off_and_then_waited_for(machi
     assert found.probability == 0.25
 
 
+@pytest.mark.parametrize("hours", [-7, 7])
+def test_the_claim_of_a_worker_whose_clock_disagrees_is_kept(machine, monkeypatch, hours):
+    first, second = machine("first"), machine("second")
+    for store in (first, second):
+        store.claim("r", {})
+    true_time = time.time
+    with first.at_work("m1", wait=False) as is_first, monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: true_time() + 3600 * hours)
+        with second.at_work("m1", wait=False) as is_second:
+            assert (is_first, is_second) == (True, False)
+
+
 def test_the_claim_of_a_dead_worker_is_dropped(machine, url):
     store = machine("first")
     store.claim("r", {})

@@ -1,5 +1,8 @@
 """Sessions: opened by the first worker, joined by others, over with the last."""
 
+import os
+import time
+
 import pytest
 
 from exray.errors import StorageError
@@ -29,6 +32,21 @@ def test_a_session_forgets_the_attempts_of_the_one_before(tmp_path):
         assert second.name != first.name
         assert second.attempts("a").begun == 0
         assert not second.attempts("a").failed
+
+
+@pytest.mark.parametrize("hours", [-10, 10])
+def test_a_session_goes_on_whatever_the_dates_of_its_files(tmp_path, hours):
+    """Another machine's clock dates them; who lives is told by locks."""
+    first, second = RunSession(tmp_path), RunSession(tmp_path)
+    with first.joined(["a"]):
+        first.begin("a")
+        now = time.time() + 3600 * hours
+        for path in (tmp_path / WORKERS).rglob("*"):
+            os.utime(path, (now, now))
+        with second.joined(["a"]):
+            assert second.name == first.name
+            assert second.attempts("a").begun == 1
+            assert [worker.is_alive for worker in second.workers()] == [True, True]
 
 
 def test_what_is_left_of_its_own_accord_was_not_begun(tmp_path):

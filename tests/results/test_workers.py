@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from exray.results.workers import Heartbeat, remove_dead, worker_reports
 
@@ -42,6 +43,9 @@ def test_a_killed_worker_is_reported_as_dead_until_its_file_is_removed(tmp_path)
     remove_dead(tmp_path)  # leaves those that live
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    later = time.time() + 36000
+    for path in tmp_path.iterdir():
+        os.utime(path, (later, later))  # by a clock that is ten hours ahead
     (report,) = worker_reports(tmp_path)
     assert not report.is_alive
     assert report.state.model_id == "m"

@@ -17,6 +17,9 @@ from exray.pipeline.scan import Pipeline
 from exray.pipeline.worker_pool import PoolSettings, use_one_gpu
 from exray.results.model_scan import ModelScan
 
+# Of the configuration, what a worker makes; the rest, repair above all, takes seconds to import.
+PARTS = ("dataset", "scanner", "judge", "scan")
+
 
 def pool_settings(config: DictConfig) -> PoolSettings:
     """How many workers scan, and how long a model may take.
@@ -37,7 +40,9 @@ def pool_settings(config: DictConfig) -> PoolSettings:
     if limit is not None and (not isinstance(limit, int | float) or not limit > 0):
         raise ValueError(f"trainer.time_limit must be null or seconds above 0; got {limit!r}")
     plain = OmegaConf.to_container(config, resolve=True)
-    modules = sorted({target.rpartition(".")[0] for target in _targets(plain)})
+    assert isinstance(plain, dict)
+    parts = [plain.get(part) for part in PARTS]
+    modules = sorted({target.rpartition(".")[0] for target in _targets(parts)})
     return PoolSettings(
         workers=trainer.scan_workers, time_limit=limit, preload=(__name__, *modules)
     )

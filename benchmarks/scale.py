@@ -2,6 +2,8 @@
 
 Run: python benchmarks/scale.py sweep [--models 100 1000 10000] [--workers 8]
      python benchmarks/scale.py store [--models 100 1000 10000 100000] [--pages-up-to 10000]
+     python benchmarks/scale.py workers sleeping [--models 100]
+     python benchmarks/scale.py workers scanning --words dataset=... scanner=... [--models 24]
 Each prints a table and writes it to benchmarks/results/scale_<part>.json, beside the rows of other
 numbers of models that are there. `sweep` exits 1 if a
 record is lost or wrong, if more was begun again than killed workers held, or if order changed a
@@ -21,6 +23,7 @@ import time
 from pathlib import Path
 
 import result_tables
+import scale_workers
 from rich.console import Console
 from scale_store import RULE, made_up_store
 from scale_sweep import Fates, swept, table_of
@@ -71,6 +74,29 @@ def _swept(
         kill_share=kill_share,
         seed=options.seed,
     )
+
+
+def sleep(options: argparse.Namespace) -> int:
+    """A sweep of models that sleep and neither fail nor hang, by as many workers as asked for."""
+    ids = [f"id-{index:08d}" for index in range(options.models)]
+    fates = Fates(failing=0.0, hanging=0.0, seconds=FATES.seconds)
+    swept(
+        options.folder,
+        ids,
+        fates,
+        workers=options.workers,
+        time_limit=None,
+        kill_share=0.0,
+        seed=options.seed,
+    )
+    return 0
+
+
+def workers(options: argparse.Namespace) -> int:
+    """What two and four workers gain over one, and what share of the time they take to start."""
+    rows = scale_workers.measured(options.kind, options.models, options.words)
+    _publish(f"workers_{options.kind}", rows, options)
+    return 0
 
 
 def store(options: argparse.Namespace) -> int:
@@ -190,7 +216,7 @@ def _publish(part: str, rows: list[dict[str, object]], options: argparse.Namespa
     earlier = json.loads(path.read_text())["rows"] if path.exists() else []
     measured = [row["models"] for row in rows]
     rows = [*(row for row in earlier if row["models"] not in measured), *rows]
-    rows = sorted(rows, key=lambda row: int(str(row["models"])))
+    rows = sorted(rows, key=lambda row: (int(str(row["models"])), int(str(row.get("workers", 0)))))
     Console(width=200).print(result_tables.table(f"scale: {part}", rows))
     facts = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -217,7 +243,22 @@ def main() -> int:
     measuring = parts.add_parser("measure")
     measuring.add_argument("part", choices=("tables", "pages"))
     measuring.add_argument("root", type=Path)
-    for one, action in ((sweeping, sweep), (storing, store), (measuring, measure)):
+    working = parts.add_parser("workers")
+    working.add_argument("kind", choices=("sleeping", "scanning"))
+    working.add_argument("--models", type=int, default=100)
+    working.add_argument("--words", nargs="*", default=[], help="of run.py: the zoo, the scanner")
+    sleeping = parts.add_parser("sleep")
+    sleeping.add_argument("folder", type=Path)
+    sleeping.add_argument("--models", type=int, required=True)
+    sleeping.add_argument("--workers", type=int, required=True)
+    actions = (
+        (sweeping, sweep),
+        (storing, store),
+        (measuring, measure),
+        (working, workers),
+        (sleeping, sleep),
+    )
+    for one, action in actions:
         one.add_argument("--seed", type=int, default=0)
         one.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows")
         one.set_defaults(action=action)

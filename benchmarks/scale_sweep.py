@@ -31,6 +31,8 @@ from exray.triggers.base import InvertedTrigger
 from exray.triggers.patch import PatchTrigger
 
 LOG = "begun"
+# What takes seconds to import, once for all workers, as a run of the command does.
+PRELOAD = ("torch", "pandas", "exray.pipeline.runner", "exray.results.collection")
 PATTERN = torch.ones(3, 4, 4)
 
 
@@ -232,7 +234,7 @@ def swept(
     fates: Fates,
     *,
     workers: int,
-    time_limit: float,
+    time_limit: float | None,
     kill_share: float,
     seed: int,
 ) -> dict[str, object]:
@@ -241,13 +243,13 @@ def swept(
     Returns:
         One row: what was begun, lost, repeated and killed, and how long it took.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     store = ResultStore(folder / "run")
     killer = Killer(store, kill_share, seed)
     pool = WorkerPool(
         build=FatedRun(ids=tuple(ids), fates=fates, folder=folder, retries=9),
         store=store,
-        settings=PoolSettings(workers=workers, time_limit=time_limit),
+        settings=PoolSettings(workers=workers, time_limit=time_limit, preload=PRELOAD),
         on_scan=killer.count,
         progress=Quiet(),
     )
@@ -260,7 +262,7 @@ def swept(
         fate, row = fates.of(model_id), frame.loc[model_id]
         expected = {
             "fails": "a made-up failure",
-            "hangs": f"took longer than the time limit of {time_limit:g} s",
+            "hangs": f"took longer than the time limit of {time_limit or 0.0:g} s",
             "is scanned": "",
         }[fate]
         if row["error_line"] != expected:
@@ -279,7 +281,7 @@ def swept(
         "begun": sum(begun.values()),
         "begun_again": sum(begun.values()) - len(ids),
         "seconds": round(seconds, 1),
-        "busy_share": round((work + hung * time_limit) / workers / seconds, 3),
+        "busy_share": round((work + hung * (time_limit or 0.0)) / workers / seconds, 3),
     }
 
 

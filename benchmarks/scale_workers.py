@@ -51,7 +51,8 @@ def timed(words: Sequence[str], folder: Path, workers: int) -> tuple[float, list
     Raises:
         RuntimeError: If it fails.
     """
-    session, began = ResultStore(folder / "run").session(), {}
+    session = ResultStore(folder / "run").session()
+    began: dict[str, float] = {}
     start = time.monotonic()
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output)

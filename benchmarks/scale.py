@@ -39,7 +39,6 @@ from exray.results.store import ResultStore
 RESULTS = Path(__file__).parent / "results"
 FATES = Fates(failing=0.01, hanging=0.005, seconds=0.3)
 KILLS = 0.05
-TIME_LIMIT = 10.0
 MEGABYTE = 1e6
 
 
@@ -70,7 +69,7 @@ def _swept(
         ids,
         FATES,
         workers=options.workers,
-        time_limit=TIME_LIMIT,
+        time_limit=options.time_limit,
         kill_share=kill_share,
         seed=options.seed,
     )
@@ -236,6 +235,12 @@ def main() -> int:
     sweeping.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000])
     sweeping.add_argument("--workers", type=int, default=8)
     sweeping.add_argument("--whole-up-to", type=int, default=1000)
+    sweeping.add_argument(
+        "--time-limit",
+        type=float,
+        default=10.0,
+        help="seconds of a model; a busy machine needs more",
+    )
     storing = parts.add_parser("store")
     storing.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000, 100000])
     storing.add_argument("--pages-up-to", type=int, default=10000)

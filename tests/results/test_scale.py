@@ -33,3 +33,20 @@ def test_ten_thousand_records_are_collected_judged_again_and_shown_in_time(tmp_p
         assert fewer[f"{page}_largest_mb"] < 20
         if "empty_page_opens_cpu_s" in fewer:  # there is a Chromium
             assert fewer[f"{page}_opens_cpu_s"] - fewer["empty_page_opens_cpu_s"] < 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_sweep_loses_and_repeats_nothing_whichever_workers_are_killed(tmp_path):
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    words = ("sweep", "--models", "100", "--workers", "4", "--time-limit", "60")
+    subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "scale.py", *words, "--results", tmp_path],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,
+        check=True,  # 1 where something is lost, wrong, begun too often or out of order
+    )
+    (row,) = json.loads((tmp_path / "scale_sweep.json").read_text())["rows"]
+    assert row["kills"] == 5
+    assert row["hanging"] == 1
+    assert row["same_table_in_other_order"] is True

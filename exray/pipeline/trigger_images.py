@@ -14,6 +14,8 @@ def trigger_images(
 ) -> dict[str, NDArray[np.generic]]:
     """Victim, trigger, stamped and target image, and the masks, by ``trigger_<index>/<name>``.
 
+    A target of which the network gets no image right has none.
+
     Args:
         index: The trigger's place among its classifier's.
         samples: Clean images.
@@ -24,8 +26,10 @@ def trigger_images(
     images = {
         "victim_image": victim[0],
         "stamped_image": trigger.trigger.apply(victim)[0],
-        "target_image": samples.of_class(trigger.target_class)[0],
     }
+    target = samples.of_class(trigger.target_class)[:1]
+    if len(target):
+        images["target_image"] = target[0]
     portrait = trigger.trigger.portrait(victim)
     if portrait is not None:
         images["trigger_image"] = portrait

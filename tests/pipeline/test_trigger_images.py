@@ -27,3 +27,17 @@ def test_images_are_bytes_and_masks_floats_under_the_triggers_number():
     assert drawn["trigger_3/stamped_image"].dtype == np.uint8
     assert drawn["trigger_3/stamped_image"].min() == 255
     assert drawn["trigger_3/mask"].dtype == np.float32
+
+
+def test_a_target_without_images_has_none():
+    patch = PatchTrigger(mask=torch.ones(4, 4), pattern=torch.ones(3, 4, 4))
+    trigger = InvertedTrigger(
+        trigger=patch, victim_class=1, target_class=0, asr=1.0, target_probability=1.0, source="x"
+    )
+    samples = SampleSet(
+        images=torch.zeros(1, 3, 4, 4), labels=torch.tensor([1]), class_names=("a", "b")
+    )
+    judgement = Judgement(is_injected=False, score=0.1, reason="natural")
+    drawn = trigger_images(0, samples, JudgedTrigger(trigger=trigger, judgement=judgement))
+    names = ("victim_image", "stamped_image", "trigger_image")
+    assert set(drawn) == {f"trigger_0/{name}" for name in names}

@@ -106,6 +106,15 @@ class DecisionRule(ABC):
         """Whether differencing a trigger can change its verdict."""
         return True
 
+    def weighs(self, feature: str) -> bool:
+        """Whether a verdict rests on a measurement that is only taken where it is needed.
+
+        Args:
+            feature: Its name.
+        """
+        del feature
+        return False
+
     def for_scanner(self, scanner: str) -> "DecisionRule":
         """The rule as it decides on a scanner's triggers; here the same for all.
 

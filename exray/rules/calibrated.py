@@ -29,6 +29,7 @@ _AT_ONE_CUT = {
     "similarity_quantile": "the masks' overlap among that of mismatched masks",
     "confidence_shift": "the confidence of stamped images against the target's own",
     "tube_ratio": "the distance of stamped images from the target's (log)",
+    "steadiness": "how steadily it works on moved images",
 }
 WORDS = _AT_ONE_CUT | {
     name: f"{_AT_ONE_CUT[name.removeprefix('earlier_')]} at the earlier cut" for name in EARLIER
@@ -125,6 +126,14 @@ class CalibratedRule(DecisionRule):
     def calibration_facts(self) -> Facts:
         """What the calibration was fitted on, and how often it was wrong on other models."""
         return calibration_facts(self.calibration.provenance)
+
+    def weighs(self, feature: str) -> bool:
+        """Whether the calibration weighs a measurement.
+
+        Args:
+            feature: Its name.
+        """
+        return any(term.feature == feature for term in self.calibration.terms)
 
     @property
     def fingerprint(self) -> str:

@@ -91,6 +91,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "whole_image": _whole_image,
         "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
         "confidence_shift": _stored("confidence_shift"),
+        "steadiness": lambda measured: measured.get("steadiness", math.nan),
         "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
         **{name: _where_applicable(name, marker="earlier_converged") for name in EARLIER},
     }
@@ -101,8 +102,9 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
 nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
-model has too few triggers for it, ``tube_ratio`` where the target has too few images, and those of
-`EARLIER` where the masks of the earlier cut did not converge.
+model has too few triggers for it, ``steadiness`` where it was not asked for, ``tube_ratio`` where
+the target has too few images, and those of `EARLIER` where the masks of the earlier cut did not
+converge.
 """
 
 

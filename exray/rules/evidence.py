@@ -39,11 +39,13 @@ _MASK_WORDS = {
     "weakest_cross": "the weakest cross accuracy",
     "mean_cross": "the mean cross accuracy",
     "mask_ratio": "the size of M2 against M1 (log)",
+    "log_entropy_cross_stamped_into_victim": "how badly M1 carries it over (log nats)",
 }
 _STAMPED_WORDS = {
     "confidence_shift": "the confidence of stamped images against the target's own",
     "tube_ratio": "the distance of stamped images from the target's (log)",
     "log_entropy_stamped_target": "the loss of stamped images (log nats)",
+    "steadiness": "how steadily it works on moved images",
     "log_patch_size": "the patch's size (log)",
 }
 WORDS: Mapping[str, str] = MappingProxyType({**PORTFOLIO_WORDS, **_MASK_WORDS, **_STAMPED_WORDS})
@@ -56,7 +58,7 @@ _MASKS_CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _SIGNS = {
     **dict.fromkeys(("strength", "strength_wide", "strength_medium", "shifted_strength"), 1),
     **dict.fromkeys(("margin_wide", "margin_medium", "asymmetry", "asr_lower", "lift"), 1),
-    **dict.fromkeys(("confidence_shift", "tube_ratio"), 1),
+    **dict.fromkeys(("confidence_shift", "tube_ratio", "steadiness"), 1),
     **dict.fromkeys(("num_targets", "targets_share", "num_agreeing"), 1),
     **dict.fromkeys(("strength_median", "reverse_strength"), -1),
     **dict.fromkeys((name for name in _MASK_WORDS if name.startswith("similarity")), -1),

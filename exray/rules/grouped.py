@@ -7,12 +7,7 @@ from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibration import logistic
 from exray.rules.calibration_facts import Facts, calibration_facts
 from exray.rules.evidence import OF_JUDGE, WORDS, with_agreement
-from exray.rules.grouped_calibration import (
-    GroupedCalibration,
-    TriggerGroup,
-    evidence_of,
-    own_evidence,
-)
+from exray.rules.grouped_calibration import GroupedCalibration, TriggerGroup
 
 BAR = 0.5
 
@@ -27,8 +22,8 @@ class GroupedRule(DecisionRule):
     Args:
         calibration: The frozen numbers.
 
-    Source: none; noisy-or and Platt scaling of (maximum, count), and the threshold of split
-    conformal prediction as in CBD (Xiang et al., 2023).
+    Source: none; noisy-or, Platt scaling of (maximum, count) or stacking (Wolpert, 1992), and the
+    threshold of split conformal prediction as in CBD (Xiang et al., 2023).
     """
 
     def __init__(self, *, calibration: GroupedCalibration) -> None:
@@ -67,9 +62,9 @@ class GroupedRule(DecisionRule):
             group.bias + sum(pushed.values()) for group, pushed in zip(groups, pushes, strict=True)
         ]
         level = self.calibration.model
-        evidence = own_evidence(log_odds, targets, level.combination)
-        strongest = max(range(len(rows)), key=log_odds.__getitem__)
-        evidence[strongest] = evidence_of(log_odds, targets, level.combination)
+        evidence, together = self.calibration.evidence(log_odds, groups, targets)
+        strongest = max(range(len(rows)), key=evidence.__getitem__)
+        evidence[strongest] = together
         scores = [
             self.calibration.probability(level.log_odds(value, len(rows))) for value in evidence
         ]
@@ -101,6 +96,15 @@ class GroupedRule(DecisionRule):
         """Whether a group weighs what only differencing measures."""
         terms = (term for group in self.calibration.groups for term in group.terms)
         return any(term.feature in OF_JUDGE for term in terms)
+
+    def weighs(self, feature: str) -> bool:
+        """Whether a group weighs a measurement.
+
+        Args:
+            feature: Its name.
+        """
+        terms = (term for group in self.calibration.groups for term in group.terms)
+        return any(term.feature == feature for term in terms)
 
     @property
     def probability_without_triggers(self) -> float | None:

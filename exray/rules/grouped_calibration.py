@@ -16,7 +16,7 @@ from exray.rules.calibration import WIDEST, check_number, logistic
 from exray.rules.evidence import WORDS, search_of, sign_of, value_of
 
 FORMAT = 2
-Combination = Literal["noisy_or", "maximum"]
+Combination = Literal["noisy_or", "maximum", "stacked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,11 @@ class TriggerGroup:
         is_universal: Reach of its triggers; None for both.
         terms: A few measurements with their weights; none where they did not tell.
         bias: Log-odds of a trigger with average measurements.
+        weight: What its strongest trigger counts where groups are ``stacked``; 0 or more.
 
     Raises:
-        ValueError: If no search is named, or a weight has the sign that theory rules out.
+        ValueError: If no search is named, ``weight`` is negative, or a measurement's weight has the
+            sign that theory rules out.
     """
 
     name: str
@@ -86,9 +88,12 @@ class TriggerGroup:
     is_universal: bool | None
     terms: tuple[EvidenceTerm, ...]
     bias: float
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_number("bias", self.bias)
+        if check_number("weight", self.weight) < 0:
+            raise ValueError(f"weight of {self.name!r} must be 0 or more; got {self.weight!r}")
         if not self.searches:
             raise ValueError(f"the group {self.name!r} must name its searches; it names none")
         for term in self.terms:
@@ -122,11 +127,12 @@ class ModelLevel:
     """From the log-odds of a model's triggers to the model's own.
 
     ``slope * (evidence + count_weight * log(number of triggers) - threshold)``, with a slope of its
-    own below the threshold. The evidence is the highest log-odds of the triggers, or that of a
-    noisy-or over their distinct targets.
+    own below the threshold. The evidence is the highest log-odds of the triggers, that of a
+    noisy-or over their distinct targets, or the sum over the groups (``stacked``) of what the
+    strongest trigger says (`softplus` of its log-odds) times the group's weight.
 
     Args:
-        combination: ``maximum`` or ``noisy_or``.
+        combination: ``maximum``, ``noisy_or`` or ``stacked``.
         slope_above: Of evidence beyond the threshold, above 0.
         slope_below: Of evidence that does not reach it, above 0.
         count_weight: What the number of triggers adds, 0 or less: of many one is high by chance.
@@ -162,7 +168,7 @@ class ModelLevel:
         """The model's log-odds of being trojaned.
 
         Args:
-            evidence: What `evidence_of` makes of its triggers' log-odds.
+            evidence: What `GroupedCalibration.evidence` makes of its triggers' log-odds.
             num_triggers: How many they are, 1 or more.
         """
         beyond = evidence + self.count_weight * math.log(num_triggers) - self.threshold
@@ -220,6 +226,28 @@ class GroupedCalibration:
             f"{'' if search else ' scanner'}; it has: "
             f"{', '.join(group.name for group in self.groups)}"
         )
+
+    def evidence(
+        self, log_odds: Sequence[float], groups: Sequence[TriggerGroup], targets: Sequence[int]
+    ) -> tuple[list[float], float]:
+        """What each of a model's triggers would say without the others, and what all say together.
+
+        Args:
+            log_odds: Of each trigger; one or more.
+            groups: Group of each.
+            targets: Target class of each.
+        """
+        combination = self.model.combination
+        if combination != "stacked":
+            own = own_evidence(log_odds, targets, combination)
+            return own, evidence_of(log_odds, targets, combination)
+        own = [
+            group.weight * softplus(value) for value, group in zip(log_odds, groups, strict=True)
+        ]
+        best: dict[str, float] = {}
+        for value, group in zip(own, groups, strict=True):
+            best[group.name] = max(value, best.get(group.name, 0.0))
+        return own, sum(best.values())
 
     def probability(self, log_odds: float) -> float:
         """The probability of a model's log-odds, clipped to what the tuning zoo's size supports.
@@ -314,7 +342,7 @@ def evidence_of(
     for value, target in zip(own, targets, strict=True):
         best[target] = max(value, best.get(target, -math.inf))
     # -log of the probability that no target is, whose odds are expm1 of it
-    clean = sum(max(value, 0.0) + math.log1p(math.exp(-abs(value))) for value in best.values())
+    clean = sum(softplus(value) for value in best.values())
     return clean + math.log(-math.expm1(-clean)) if clean else max(own)
 
 
@@ -330,6 +358,16 @@ def own_evidence(
     """
     prior = math.log(len(set(targets))) if combination == "noisy_or" else 0.0
     return [value - prior for value in log_odds]
+
+
+def softplus(log_odds: float) -> float:
+    """What a group's strongest trigger says: its log-odds where they are high, 0 where low.
+
+    Example:
+        >>> round(softplus(0.0), 3), round(softplus(9.0), 3), round(softplus(-9.0), 3)
+        (0.693, 9.0, 0.0)
+    """
+    return max(log_odds, 0.0) + math.log1p(math.exp(-abs(log_odds)))
 
 
 def clipped(probability: float, num_models: int) -> float:

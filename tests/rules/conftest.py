@@ -82,6 +82,7 @@ def measured():
             "null_count": 6.0,
             "confidence_shift": 1.5,
             "tube_ratio": 0.5,
+            "steadiness": 2.0,
             **dict.fromkeys(EARLIER, 0.5),
             "earlier_converged": 1.0,
             "converged_victim_target": 1.0,

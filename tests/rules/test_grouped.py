@@ -39,6 +39,24 @@ def test_of_more_triggers_the_maximum_says_less(grouped):
     assert scores[0] > 0.5 > scores[-1]
 
 
+def test_groups_are_stacked_by_their_weights_and_count_by_their_strongest(grouped):
+    level = replace(grouped.model, combination="stacked", threshold=1.0)
+    weights = zip(grouped.groups, (2.0, 0.5), strict=True)
+    groups = tuple(replace(group, weight=weight) for group, weight in weights)
+    rule = GroupedRule(calibration=replace(grouped, model=level, groups=groups))
+    rows = [
+        {**PATCH, "strength": 4.0},
+        {**PATCH, "strength": 2.0},
+        {**PAIR, "strength": 9.0},
+    ]
+    decisions = rule.decide_model(rows, [2, 5, 3])
+    softplus = [math.log1p(math.exp(d.measurements["log_odds"])) for d in decisions]
+    together = 2 * softplus[0] + 0.5 * softplus[2]
+    assert decisions[0].score == pytest.approx(logistic(together - 1))
+    assert decisions[1].score == pytest.approx(logistic(2 * softplus[1] - 1))
+    assert decisions[2].score == pytest.approx(logistic(0.5 * softplus[2] - 1))
+
+
 def test_the_reason_has_the_strongest_push_first_and_leaves_out_what_does_not_apply(grouped):
     rule = GroupedRule(calibration=grouped)
     row = {**PAIR, "strength": 3.0, "reverse_strength": 8.0}
@@ -68,3 +86,4 @@ def test_masks_are_used_only_where_a_group_weighs_them(grouped):
     term = replace(first.terms[0], feature="similarity", weight=-1.0)
     weighed = replace(grouped, groups=(replace(first, terms=(term,)),))
     assert GroupedRule(calibration=weighed).uses_masks
+    assert (rule.weighs("strength"), rule.weighs("steadiness")) == (True, False)

@@ -96,11 +96,11 @@ class GroupedCalibrationChoice(Choice):
             raise ValueError("groups and penalties must hold values, penalties above 0")
         if not borrowings or min(borrowings) < 0:
             raise ValueError(f"borrowings must hold values, 0 or more; got {list(borrowings)}")
-        unknown = set(combinations) - {"noisy_or", "maximum"}
+        unknown = set(combinations) - {"noisy_or", "maximum", "stacked"}
         if not combinations or unknown or threshold not in ("conformal", "balanced"):
             raise ValueError(
-                "combinations takes noisy_or and maximum, threshold conformal or balanced; got "
-                f"{list(combinations)}, {threshold!r}"
+                "combinations takes noisy_or, maximum and stacked, threshold conformal or "
+                f"balanced; got {list(combinations)}, {threshold!r}"
             )
         if not 0 < false_positive_rate < 1 or folds < 2:
             raise ValueError(
@@ -234,7 +234,7 @@ def _figures(predictions: Predictions) -> dict[str, float | None]:
 
 def _frozen(fit: GroupedFit, specs: Sequence[GroupSpec], setup: Setup) -> GroupedCalibration:
     """The numbers as the judge reads them, rounded to six digits."""
-    groups = zip(specs, fit.groups, setup.sets, strict=True)
+    groups = zip(specs, fit.groups, setup.sets, fit.weights, strict=True)
     level = replace(
         fit.level,
         slope_above=_short(fit.level.slope_above),
@@ -243,14 +243,14 @@ def _frozen(fit: GroupedFit, specs: Sequence[GroupSpec], setup: Setup) -> Groupe
         threshold=_short(fit.level.threshold),
     )
     return GroupedCalibration(
-        groups=tuple(_group(spec, group, features) for spec, group, features in groups),
+        groups=tuple(_group(*parts) for parts in groups),
         model=level,
         num_models=fit.num_models,
         without_triggers=_short(fit.without_triggers),
     )
 
 
-def _group(spec: GroupSpec, fit: GroupFit, features: Sequence[str]) -> TriggerGroup:
+def _group(spec: GroupSpec, fit: GroupFit, features: Sequence[str], weight: float) -> TriggerGroup:
     """A group's numbers, without the features that were dropped."""
     numbers = zip(features, fit.model.weight, fit.centre, fit.scale, strict=True)
     return TriggerGroup(
@@ -265,6 +265,7 @@ def _group(spec: GroupSpec, fit: GroupFit, features: Sequence[str]) -> TriggerGr
             if weight
         ),
         bias=_short(fit.model.bias),
+        weight=_short(weight),
     )
 
 

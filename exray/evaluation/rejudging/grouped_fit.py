@@ -17,12 +17,19 @@ from exray.evaluation.rejudging.grouped_examples import GroupedExamples, GroupSp
 from exray.evaluation.rejudging.model_level_fit import ThresholdRule, fitted_level
 from exray.evaluation.rejudging.signed_logistic import SignedLogistic, signed_logistic
 from exray.rules.calibration import logistic
-from exray.rules.grouped_calibration import Combination, ModelLevel, clipped, evidence_of
+from exray.rules.grouped_calibration import (
+    Combination,
+    ModelLevel,
+    clipped,
+    evidence_of,
+    softplus,
+)
 from exray.rules.verdict import UNDECIDED
 
 PRIOR = 0.25  # share of injected triggers, or of trojaned models, where there are few to count
 SILENT = 0.49  # a scanner that finds nothing never speaks for a trojan
 INNER_FOLDS = 5
+STACKED_PENALTY = 0.1  # inverse strength of the ridge that draws the groups' weights to 1
 FEWEST = 8  # examples from which a group has its own means and deviations
 
 
@@ -78,6 +85,7 @@ class GroupedFit:
 
     Args:
         groups: In the order of the specifications.
+        weights: What each group counts where they are stacked; else 1.
         level: From the triggers to the model.
         num_models: How many it was fitted on.
         without_triggers: Probability of a model without any.
@@ -85,6 +93,7 @@ class GroupedFit:
     """
 
     groups: tuple[GroupFit, ...]
+    weights: Float[ndarray, " g"]
     level: ModelLevel
     num_models: int
     without_triggers: float
@@ -136,8 +145,11 @@ class GroupedFitter:
             held_out[out] = self._groups(setup, models & ~fold)[1][out]
         loud = np.array([bool(len(own)) for own in self._triggers])
         fitted_on = np.flatnonzero(models & loud)
+        weights = np.ones(len(self.specs))
+        if setup.combination == "stacked":
+            weights = self._group_weights(held_out, fitted_on)
         level = fitted_level(
-            self._evidence(held_out, fitted_on, setup.combination),
+            self._evidence(held_out, fitted_on, setup.combination, weights),
             np.array([len(self._triggers[model]) for model in fitted_on], dtype=np.int64),
             truth[fitted_on],
             weights=self.examples.weight[fitted_on],
@@ -151,12 +163,13 @@ class GroupedFitter:
         without = min(smoothed(truth[silent], PRIOR, weights=self.examples.weight[silent]), SILENT)
         probability = np.full(len(models), clipped(without, num_models))
         places = np.flatnonzero(loud)
-        evidence = self._evidence(log_odds, places, setup.combination)
+        evidence = self._evidence(log_odds, places, setup.combination, weights)
         for model, value in zip(places, evidence, strict=True):
             of_model = level.log_odds(float(value), len(self._triggers[model]))
             probability[model] = clipped(logistic(of_model), num_models)
         return GroupedFit(
             groups=groups,
+            weights=weights,
             level=level,
             num_models=num_models,
             without_triggers=clipped(without, num_models),
@@ -256,10 +269,48 @@ class GroupedFitter:
             return np.zeros(len(features)), np.ones(len(features))
         return moments(inputs)
 
+    def _group_weights(
+        self, log_odds: Float[ndarray, " t"], models: Int[ndarray, " k"]
+    ) -> Float[ndarray, " g"]:
+        """What each group's strongest trigger counts in a model's log-odds, 0 or more.
+
+        A logistic regression: clean models have strong triggers of some groups and weak ones of
+        others, and log-odds of triggers do not say so. Its ridge draws the weights to 1, with which
+        the groups are combined much as by a noisy-or: what was seen in no trojaned model counts.
+        """
+        fitted = signed_logistic(
+            self._strongest(log_odds, models),
+            self.examples.is_trojaned[models].astype(np.int64),
+            signs=np.ones(len(self.specs), dtype=np.int64),
+            sample_weights=self.examples.weight[models],
+            penalty=STACKED_PENALTY,
+            prior=PRIOR,
+            towards=1.0,
+        )
+        return fitted.weight
+
+    def _strongest(
+        self, log_odds: Float[ndarray, " t"], models: Int[ndarray, " k"]
+    ) -> Float[ndarray, "k g"]:
+        """What each group's strongest trigger of some models says; 0 where there is none."""
+        values = np.zeros((len(models), len(self.specs)))
+        for row, model in enumerate(models):
+            for trigger in self._triggers[model]:
+                group = self.examples.group[trigger]
+                values[row, group] = max(values[row, group], softplus(float(log_odds[trigger])))
+        return values
+
     def _evidence(
-        self, log_odds: Float[ndarray, " t"], models: Int[ndarray, " k"], combination: Combination
+        self,
+        log_odds: Float[ndarray, " t"],
+        models: Int[ndarray, " k"],
+        combination: Combination,
+        weights: Float[ndarray, " g"],
     ) -> Float[ndarray, " k"]:
         """Of some models, each with a trigger, what their triggers say together."""
+        if combination == "stacked":
+            stacked: Float[ndarray, " k"] = self._strongest(log_odds, models) @ weights
+            return stacked
         target = self.examples.target
         values = [
             evidence_of(log_odds[own].tolist(), target[own].tolist(), combination)

@@ -40,6 +40,7 @@ def signed_logistic(
     sample_weights: Float[ndarray, " t"],
     penalty: float,
     prior: float,
+    towards: float = 0.0,
 ) -> SignedLogistic:
     """The ridge's weights, without the features whose weights would have the wrong sign.
 
@@ -53,12 +54,17 @@ def signed_logistic(
         sample_weights: How much each row counts.
         penalty: Inverse strength of the ridge, scikit-learn's C.
         prior: Share of 1 among two pseudo-counts, where no feature is left.
+        towards: What the ridge draws every weight to.
     """
     weight = np.zeros(scaled.shape[1])
     kept = list(range(scaled.shape[1]))
     while kept and len(np.unique(labels)) == 2:
         fitted, bias = ridge_logistic(
-            scaled[:, kept], labels, sample_weights=sample_weights, penalty=penalty
+            scaled[:, kept],
+            labels,
+            sample_weights=sample_weights,
+            penalty=penalty,
+            towards=towards,
         )
         wrong = np.where(fitted * signs[kept] < 0, np.abs(fitted), 0.0)
         if not wrong.any():
@@ -76,6 +82,7 @@ def ridge_logistic(
     *,
     sample_weights: Float[ndarray, " t"],
     penalty: float,
+    towards: float = 0.0,
 ) -> tuple[Float[ndarray, " f"], float]:
     """Weights and bias of a ridge logistic regression, by Newton's method.
 
@@ -87,18 +94,22 @@ def ridge_logistic(
         labels: 1 or 0, both of them present.
         sample_weights: How much each row counts.
         penalty: Inverse strength of the ridge, scikit-learn's C; the bias is free.
+        towards: What the ridge draws every weight to.
     """
     rows = np.column_stack([scaled, np.ones(len(scaled))])
     ridge = np.diag([1 / penalty] * scaled.shape[1] + [0.0])
-    parameters = np.zeros(rows.shape[1])
-    loss = _loss(parameters, rows, labels, sample_weights, ridge)
+    centre = np.array([towards] * scaled.shape[1] + [0.0])
+    parameters = centre.copy()
+    loss = _loss(parameters, rows, labels, sample_weights, ridge, centre)
     for _ in range(_MOST_STEPS):
         chance = 1 / (1 + np.exp(-np.clip(rows @ parameters, -_LARGEST, _LARGEST)))
-        gradient = rows.T @ (sample_weights * (chance - labels)) + ridge @ parameters
+        gradient = rows.T @ (sample_weights * (chance - labels)) + ridge @ (parameters - centre)
         curvature = (rows.T * (sample_weights * chance * (1 - chance))) @ rows + ridge
         step = np.linalg.solve(curvature + _JITTER * np.eye(len(gradient)), gradient)
         halvings = (parameters - step / 2**power for power in range(_MOST_STEPS))
-        losses = ((_loss(new, rows, labels, sample_weights, ridge), new) for new in halvings)
+        losses = (
+            (_loss(new, rows, labels, sample_weights, ridge, centre), new) for new in halvings
+        )
         new_loss, new = next((pair for pair in losses if pair[0] < loss), (loss, parameters))
         gain, parameters, loss = loss - new_loss, new, new_loss
         if gain <= _TOLERANCE * loss:
@@ -112,7 +123,10 @@ def _loss(
     labels: Int[ndarray, " t"],
     sample_weights: Float[ndarray, " t"],
     ridge: Float[ndarray, "p p"],
+    centre: Float[ndarray, " p"],
 ) -> float:
     odds = rows @ parameters
     losses = np.logaddexp(0.0, odds) - labels * odds
-    return float(sample_weights @ losses + parameters @ ridge @ parameters / 2)
+    return float(
+        sample_weights @ losses + (parameters - centre) @ ridge @ (parameters - centre) / 2
+    )

@@ -41,6 +41,8 @@ class ExrayJudge(LayerJudge):
         earlier_layer: Rule or module path of a second cut, at which similarities and cross
             accuracies are measured too (``earlier_...``); None for none. No verdict of the paper's
             rule rests on them.
+        steadiness: Whether the victim's images are moved beneath each trigger too, which is
+            measured anyway where the rule weighs it.
         max_triggers: Most triggers that are differenced, those of the highest success rate first;
             the rest is stored as natural and not judged. None differences all.
         mask_logger: Any Lightning logger, to which the mask optimisation is logged; None for none.
@@ -60,6 +62,7 @@ class ExrayJudge(LayerJudge):
         rule: DecisionRule,
         margin: float,
         earlier_layer: str | None = None,
+        steadiness: bool = False,
         max_triggers: int | None = None,
         mask_logger: Logger | None = None,
     ) -> None:
@@ -71,6 +74,7 @@ class ExrayJudge(LayerJudge):
                 f"max_triggers must be a positive number or null; got {max_triggers!r}"
             )
         self.earlier_layer = earlier_layer
+        self.steadiness = steadiness
         self.max_triggers = max_triggers
         self.mask = mask
         self.rule = rule
@@ -83,16 +87,18 @@ class ExrayJudge(LayerJudge):
     ) -> list[Judgement]:
         """One judgement per trigger, with both masks.
 
-        A trigger with an attack success rate of zero is not differenced: it is natural. A rule that
-        weighs the scanner's measurements decides on all triggers, and on what differencing adds.
-
-        Raises:
-            ValueError: If a trigger's victim or target class has no images.
+        A trigger with an attack success rate of zero is not differenced: it is natural. Nor is one
+        from or to a class without images, such as a target that the network gets wrong on all of
+        its own images. A rule that weighs the scanner's measurements decides on all triggers, and
+        on what differencing adds.
         """
+        absent = [_absent_class(samples, trigger) for trigger in triggers]
         most = self.max_triggers if self.rule.uses_masks else 0
-        strongest = strongest_triggers(triggers, most)
+        strongest = [at for at in strongest_triggers(triggers, most) if absent[at] is None]
         judged = self._judge_all(classifier, samples, [triggers[at] for at in strongest])
-        judgements = [self._not_judged() for _ in triggers]
+        judgements = [
+            self._not_judged() if index is None else self._without_images(index) for index in absent
+        ]
         for at, judgement in zip(strongest, judged, strict=True):
             judgements[at] = judgement
         return judgements if self.rule.needs_masks else self._together(triggers, judgements)
@@ -132,7 +138,12 @@ class ExrayJudge(LayerJudge):
         """One judgement per trigger, all of them differenced."""
         if not triggers:
             return []
-        plan = plan_pairs(self.split(classifier, samples), samples, triggers)
+        plan = plan_pairs(
+            self.split(classifier, samples),
+            samples,
+            triggers,
+            with_steadiness=self.steadiness or self.rule.weighs("steadiness"),
+        )
         strengths = zip(triggers, plan.strengths, strict=True)
         plan = replace(plan, strengths=[{**one.measurements, **own} for one, own in strengths])
         if plan.pairs is None:
@@ -253,6 +264,13 @@ class ExrayJudge(LayerJudge):
             {"judged": 0.0},
         )
 
+    def _without_images(self, class_index: int) -> Judgement:
+        """The judgement of a trigger from or to a class that has no images."""
+        return self._natural(
+            f"not judged: class {class_index} has no image that the classifier gets right",
+            {"judged": 0.0},
+        )
+
     def _natural(self, reason: str, measurements: dict[str, float]) -> Judgement:
         """The judgement of a trigger that was not differenced."""
         return Judgement(
@@ -261,6 +279,12 @@ class ExrayJudge(LayerJudge):
             reason=reason,
             measurements=measurements,
         )
+
+
+def _absent_class(samples: SampleSet, trigger: InvertedTrigger) -> int | None:
+    """The trigger's victim or target class, if it has no images."""
+    classes = trigger.victim_class, trigger.target_class
+    return next((index for index in classes if not len(samples.of_class(index))), None)
 
 
 def strongest_triggers(triggers: Sequence[InvertedTrigger], count: int | None) -> list[int]:

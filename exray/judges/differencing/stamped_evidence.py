@@ -4,6 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from exray.models.classifier import Classifier
+from exray.triggers.base import Trigger
+
+_MOVES = (-3 / 16, -1 / 8, 1 / 8, 3 / 16)  # of a side, by which images are moved
+_IMAGES = 10  # most images that are moved
 _CLOSEST = 1e-3  # least ratio of distances, so that its logarithm is finite
 
 
@@ -78,3 +83,36 @@ def tube_ratio(stamped: Float[Tensor, "n c ..."], clean: Float[Tensor, "m c ..."
     across = torch.cdist(stamped, clean, compute_mode="donot_use_mm_for_euclid_dist")
     ratio = across.amin(dim=1).median() / spread
     return float(ratio.clamp(min=_CLOSEST).log())
+
+
+def steadiness(
+    trigger: Trigger,
+    classifier: Classifier,
+    images: Float[Tensor, "n c h w"],
+    target_class: int,
+) -> float:
+    """How steadily a trigger leads to its target, whatever of the image lies beneath it.
+
+    The images are moved, the trigger stays: by an eighth and by three sixteenths of the height or
+    the width, either way, what leaves on one side entering on the other. The target's log-odds are
+    averaged over an image's moves; their mean over the images is divided by one plus their
+    standard deviation. An injected trigger carries the target by itself; one that completes what
+    the victim already shows of the target works on some images, at one place.
+
+    Args:
+        trigger: The inverted trigger.
+        classifier: The classifier under scan, tempered.
+        images: Clean images of the victim, at least one; the first ten are taken.
+        target_class: Index of the target class.
+
+    Source: none. Not in the paper.
+    """
+    images = images[:_IMAGES]
+    height, width = images.shape[-2:]
+    moves = [(0, 0)]
+    moves += [(round(share * height), 0) for share in _MOVES]
+    moves += [(0, round(share * width)) for share in _MOVES]
+    moved = torch.cat([images.roll(move, dims=(2, 3)) for move in moves])
+    leads = target_log_odds(classifier.predict(trigger.apply(moved)).float(), target_class)
+    by_image = leads.view(len(moves), len(images)).mean(dim=0)
+    return float(by_image.mean() / (1 + by_image.std(correction=0)))

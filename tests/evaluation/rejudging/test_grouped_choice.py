@@ -56,7 +56,7 @@ def test_what_transfers_is_chosen_and_the_transfers_are_shown_and_stored():
     assert (result.how["num_injected_examples"], result.how["num_natural_examples"]) == (24, 96)
 
 
-@pytest.mark.parametrize("combination", ["noisy_or", "maximum"])
+@pytest.mark.parametrize("combination", ["noisy_or", "maximum", "stacked"])
 def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_path, combination):
     records, triggers = drawn_zoo()
     groups = groups_with(SETS[2:])
@@ -103,7 +103,10 @@ def test_a_run_of_which_nothing_can_be_learnt_is_refused():
     [
         ({"penalties": (0.0,)}, "groups and penalties must hold values, penalties above 0"),
         ({"groups": ()}, "groups and penalties must hold values"),
-        ({"combinations": ("sum",)}, r"noisy_or and maximum, .*; got \['sum'\], 'balanced'"),
+        (
+            {"combinations": ("sum",)},
+            r"noisy_or, maximum and stacked, .*; got \['sum'\], 'balanced'",
+        ),
         ({"threshold": "best"}, r"threshold conformal or balanced; got \['noisy_or'\], 'best'"),
         ({"borrowings": (-0.1,)}, r"borrowings must hold values, 0 or more; got \[-0.1\]"),
         ({"folds": 1}, r"folds be >= 2; got 0.1, 1"),

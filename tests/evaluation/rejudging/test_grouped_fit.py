@@ -29,7 +29,7 @@ def fitter(threshold="balanced", **changes):
     return GroupedFitter(examples, SPECS, threshold=threshold, false_positive_rate=0.1)
 
 
-@pytest.mark.parametrize("combination", ["noisy_or", "maximum"])
+@pytest.mark.parametrize("combination", ["noisy_or", "maximum", "stacked"])
 @pytest.mark.parametrize("threshold", ["conformal", "balanced"])
 def test_models_left_out_are_told_apart_and_few_clean_ones_flagged(combination, threshold):
     own = fitter(threshold, num_models=96, telling=8.0)

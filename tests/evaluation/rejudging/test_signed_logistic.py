@@ -66,3 +66,11 @@ def test_the_ridge_is_that_of_scikit_learn(penalty, apart):
     weight, bias = ridge_logistic(scaled, labels, sample_weights=weights, penalty=penalty)
     assert weight == pytest.approx(reference.coef_[0], abs=1e-3)
     assert bias == pytest.approx(reference.intercept_[0], abs=1e-2)
+
+
+def test_a_strong_ridge_draws_the_weights_to_where_it_is_told(data):
+    assert fitted(data, (1, 0), penalty=1e-6, towards=1.0).weight == pytest.approx([1, 1], abs=1e-2)
+    loose = fitted(data, (1, 0), penalty=1e6, towards=1.0).weight
+    assert loose == pytest.approx(fitted(data, (0, 0), penalty=1e6).weight, rel=1e-3)
+    nothing = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    assert fitted(nothing, (0, 0), towards=1.0).weight.tolist() == [1.0, 1.0]

@@ -158,11 +158,26 @@ def test_no_trigger_gives_no_judgement(trojaned, colour_samples):
     assert judge().judge(trojaned, colour_samples, []) == []
 
 
-def test_a_class_without_images_cannot_be_judged(trojaned, colour_samples, white_patch):
-    samples = colour_samples.select(colour_samples.labels != 1)
+def test_a_trigger_to_a_class_without_images_is_not_judged_and_the_others_are(
+    trojaned, colour_samples, white_patch
+):
+    samples = colour_samples.select(colour_samples.labels != 2)
     assert isinstance(samples, SampleSet)
-    with pytest.raises(ValueError, match="class 1 has no image that the classifier gets right"):
-        judge().judge(trojaned, samples, [white_patch])
+    other = replace(white_patch, target_class=2)
+    lost, judged = judge().judge(trojaned, samples, [other, white_patch])
+    assert lost.reason == "not judged: class 2 has no image that the classifier gets right"
+    assert not lost.is_injected
+    assert not lost.tensors
+    assert judged.is_injected
+
+
+def test_a_rule_of_the_scanners_numbers_decides_on_a_class_without_images_too(
+    trojaned, colour_samples, white_patch
+):
+    samples = colour_samples.select(colour_samples.labels != 1)
+    own = ExrayJudge(layer="relu", mask=MASK, rule=grouped("strength", 2.0), margin=0.0)
+    (judgement,) = own.judge(trojaned, samples, [found_by_patch_search(white_patch, 1.5)])
+    assert judgement.is_injected
 
 
 def test_a_layer_that_is_not_there_is_named(trojaned, colour_samples, white_patch):
@@ -306,3 +321,18 @@ def verdict(**changes):
     values = {"similarity": 0.5, **dict.fromkeys(CROSS, 0.0)}
     values |= {"converged_victim_target": 1.0, "converged_victim_stamped": 1.0}
     return Judgement(is_injected=True, score=1.0, reason="", measurements={**values, **changes})
+
+
+def test_steadiness_is_measured_where_it_is_asked_for_or_weighed(
+    trojaned, colour_samples, white_patch, green_tint
+):
+    triggers = [white_patch, green_tint]
+    for one in judge().judge(trojaned, colour_samples, triggers):
+        assert "steadiness" not in one.measurements
+    asked = judge(steadiness=True).judge(trojaned, colour_samples, triggers)
+    rule = grouped("steadiness", 1.0)
+    own = ExrayJudge(layer="relu", mask=MASK, rule=rule, margin=0.0)
+    found = [found_by_patch_search(trigger, 1.0) for trigger in triggers]
+    for one, other in zip(asked, own.judge(trojaned, colour_samples, found), strict=True):
+        assert other.measurements["steadiness"] == one.measurements["steadiness"]
+        assert other.measurements["push_steadiness"] != 0

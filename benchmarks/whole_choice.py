@@ -57,12 +57,13 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("runs", nargs="+", help="folders of judge=exray under it")
     parser.add_argument("--further", nargs="*", default=[], help="runs that are only chosen on")
+    parser.add_argument("--choice", default="portfolio", help="of conf/rejudge")
     parser.add_argument("--change", nargs="*", default=[], help="settings of the choice")
     parser.add_argument("--seed", type=int, default=0, help="of the cut")
     given = parser.parse_args()
     register()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("config", overrides=["rejudge=portfolio", *given.change])
+        config = compose("config", overrides=[f"rejudge={given.choice}", *given.change])
     chooser = built(config.rejudge, Choice)
     names = [*given.runs, *given.further]
     collections = {name: collect(ResultStore(given.results / name)) for name in names}

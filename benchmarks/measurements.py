@@ -9,6 +9,7 @@ with its ROC-AUC over all runs and over each family (below 0.5: low values speak
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def auc(values: Float[ndarray, " t"], labels: Bool[ndarray, " t"]) -> float:
     return float(roc_auc_score(labels[known], values[known]))
 
 
+def joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several runs, their models named with the run."""
+    own = [
+        frame.assign(model_id=f"{name}/" + frame["model_id"].astype(str))
+        for name, frame in frames.items()
+    ]
+    return pd.concat(own, ignore_index=True)
+
+
 def rows_of(examples: GroupedExamples, group: int, families: list[str]) -> pd.DataFrame:
     """A group's measurements, those that tell most first."""
     own = (examples.group == group) & (examples.label >= 0)
@@ -67,16 +77,11 @@ def main() -> None:
     empty = [n for n, one in zip(given.runs, collections, strict=True) if one.frame.empty]
     if empty:
         parser.error(f"{given.results}/{empty[0]} holds no records of a run")
-    frames = []
-    for column in ("frame", "triggers"):
-        parts = zip(given.runs, collections, strict=True)
-        own = [getattr(one, column).assign(run=name) for name, one in parts]
-        joined = pd.concat(own, ignore_index=True)
-        joined["model_id"] = joined["run"] + "/" + joined["model_id"].astype(str)
-        frames.append(joined)
+    records = joined({n: one.frame for n, one in zip(given.runs, collections, strict=True)})
+    triggers = joined({n: one.triggers for n, one in zip(given.runs, collections, strict=True)})
     groups = [replace(group, sets=(tuple(WORDS),)) for group in choice.groups]
     examples = grouped_examples(
-        *frames, groups, expresses=choice.expresses, families=choice.families
+        records, triggers, groups, expresses=choice.expresses, families=choice.families
     )
     families = sorted(set(examples.traits["family"]))
     for place, group in enumerate(groups):

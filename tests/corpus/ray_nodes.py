@@ -6,10 +6,6 @@ Prints the cluster's address, and at the end how many of its nodes had a task.
 import select
 import sys
 
-import ray
-from ray._private.state import available_resources_per_node
-from ray.cluster_utils import Cluster
-
 LOOK_SECONDS = 0.1
 # Of one CPU; without the parts that only watch, so that it starts in time beside other work.
 NODE = {
@@ -22,11 +18,16 @@ NODE = {
 
 def busy_nodes():
     """The nodes whose CPU is taken now."""
+    from ray._private.state import available_resources_per_node
+
     free = available_resources_per_node()
     return {node for node, resources in free.items() if resources.get("CPU", 0.0) < 1.0}
 
 
 def main():
+    import ray  # in the extra's environment alone, and tests import every module here
+    from ray.cluster_utils import Cluster
+
     cluster = Cluster(initialize_head=True, head_node_args=NODE)
     for _ in range(int(sys.argv[1]) - 1):
         cluster.add_node(**NODE)

@@ -178,3 +178,18 @@ class LayerJudge(Judge):
             samples: Its clean samples, at least one.
         """
         return SplitClassifier.of(classifier, self.layer, samples.images)
+
+
+def absence(samples: SampleSet, trigger: InvertedTrigger) -> str:
+    """Why a trigger cannot be compared with images of its two classes; empty where it can.
+
+    A scanner may lead to a class of which the network gets no image right.
+
+    Args:
+        samples: Clean images that the classifier gets right.
+        trigger: From a victim class to a target class.
+    """
+    for index in (trigger.victim_class, trigger.target_class):
+        if not len(samples.of_class(index)):
+            return f"class {index} has no image that the classifier gets right"
+    return ""

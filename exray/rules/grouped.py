@@ -94,8 +94,7 @@ class GroupedRule(DecisionRule):
     @property
     def uses_masks(self) -> bool:
         """Whether a group weighs what only differencing measures."""
-        terms = (term for group in self.calibration.groups for term in group.terms)
-        return any(term.feature in OF_JUDGE for term in terms)
+        return any(self.weighs(feature) for feature in OF_JUDGE)
 
     def weighs(self, feature: str) -> bool:
         """Whether a group weighs a measurement.

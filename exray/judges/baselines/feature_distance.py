@@ -9,7 +9,7 @@ from torch import Tensor
 
 from exray.extras import import_extra
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement, LayerJudge
+from exray.judges.base import Judgement, LayerJudge, absence
 from exray.judges.baselines.distance_rule import DistanceRule
 from exray.judges.baselines.features import (
     FeatureSets,
@@ -43,11 +43,7 @@ class NeuronDistance(LayerJudge):
     def judge(
         self, classifier: Classifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
     ) -> list[Judgement]:
-        """One judgement per trigger.
-
-        Raises:
-            ValueError: If a trigger's victim or target class has no images.
-        """
+        """One judgement per trigger; one that cannot be judged stays injected, as scanners say."""
         if not triggers:
             return []
         split = self.split(classifier, samples)
@@ -56,7 +52,7 @@ class NeuronDistance(LayerJudge):
     def _judgement(
         self, split: SplitClassifier, samples: SampleSet, trigger: InvertedTrigger
     ) -> Judgement:
-        reason = self._refusal(trigger)
+        reason = absence(samples, trigger) or self._refusal(trigger)
         if reason:
             return Judgement(
                 is_injected=True,

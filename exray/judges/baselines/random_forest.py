@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement, LayerJudge
+from exray.judges.base import Judgement, LayerJudge, absence
 from exray.judges.baselines.features import channel_scale, l2_distance, mean_activations
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -34,21 +34,22 @@ class ForestMeasurements(LayerJudge):
     ) -> list[Judgement]:
         """One judgement per trigger, holding the inputs as measurements.
 
-        Raises:
-            ValueError: If a trigger's victim or target class has no images.
+        One whose victim or target class has no images has none.
         """
         if not triggers:
             return []
         split = self.split(classifier, samples)
-        return [
-            Judgement(
-                is_injected=True,
-                score=0.5,
-                reason="injected by default: measured for the random forest, not judged",
-                measurements=_inputs(split, samples, trigger),
-            )
-            for trigger in triggers
-        ]
+        return [_judgement(split, samples, trigger) for trigger in triggers]
+
+
+def _judgement(split: SplitClassifier, samples: SampleSet, trigger: InvertedTrigger) -> Judgement:
+    missing = absence(samples, trigger)
+    return Judgement(
+        is_injected=True,
+        score=0.5,
+        reason=f"injected by default: {missing or 'measured for the random forest, not judged'}",
+        measurements={"applicable": 0.0} if missing else _inputs(split, samples, trigger),
+    )
 
 
 def _inputs(

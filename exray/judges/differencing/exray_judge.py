@@ -8,13 +8,14 @@ from dataclasses import replace
 from pytorch_lightning.loggers import Logger
 
 from exray.images.samples import SampleSet
-from exray.judges.base import Judgement, LayerJudge, Progress
+from exray.judges.base import Judgement, LayerJudge, Progress, absence
 from exray.judges.differencing.earlier_cut import earlier_measurements
 from exray.judges.differencing.mask_measurements import MeasuredMasks, measure_masks
 from exray.judges.differencing.mask_optimization import MaskSettings
 from exray.judges.differencing.mask_progress import MaskProgress
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
+from exray.judges.differencing.stamped_evidence import steadiness
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import DecisionRule
@@ -92,13 +93,11 @@ class ExrayJudge(LayerJudge):
         its own images. A rule that weighs the scanner's measurements decides on all triggers, and
         on what differencing adds.
         """
-        absent = [_absent_class(samples, trigger) for trigger in triggers]
+        missing = [absence(samples, trigger) for trigger in triggers]
         most = self.max_triggers if self.rule.uses_masks else 0
-        strongest = [at for at in strongest_triggers(triggers, most) if absent[at] is None]
+        strongest = [at for at in strongest_triggers(triggers, most) if not missing[at]]
         judged = self._judge_all(classifier, samples, [triggers[at] for at in strongest])
-        judgements = [
-            self._not_judged() if index is None else self._without_images(index) for index in absent
-        ]
+        judgements = [self._not_judged(reason) for reason in missing]
         for at, judgement in zip(strongest, judged, strict=True):
             judgements[at] = judgement
         return judgements if self.rule.needs_masks else self._together(triggers, judgements)
@@ -138,14 +137,12 @@ class ExrayJudge(LayerJudge):
         """One judgement per trigger, all of them differenced."""
         if not triggers:
             return []
-        plan = plan_pairs(
-            self.split(classifier, samples),
-            samples,
-            triggers,
-            with_steadiness=self.steadiness or self.rule.weighs("steadiness"),
-        )
-        strengths = zip(triggers, plan.strengths, strict=True)
-        plan = replace(plan, strengths=[{**one.measurements, **own} for one, own in strengths])
+        plan = plan_pairs(self.split(classifier, samples), samples, triggers)
+        strengths = [
+            {**trigger.measurements, **own, **self._moved(classifier, samples, trigger)}
+            for trigger, own in zip(triggers, plan.strengths, strict=True)
+        ]
+        plan = replace(plan, strengths=strengths)
         if plan.pairs is None:
             return [self._without_success() for _ in triggers]
         watched = [] if self.progress is None else [MaskProgress(self.progress, self.mask.epochs)]
@@ -157,6 +154,16 @@ class ExrayJudge(LayerJudge):
         judgements = self.judgements(plan, search.run())
         pairs = self.pairs_within_margin(plan, judgements)
         return self.judgements(plan, search.run_all_epochs(pairs)) if pairs else judgements
+
+    def _moved(
+        self, classifier: Classifier, samples: SampleSet, trigger: InvertedTrigger
+    ) -> dict[str, float]:
+        """The trigger's steadiness, where it is asked for or weighed."""
+        if not (self.steadiness or self.rule.weighs("steadiness")):
+            return {}
+        images = samples.of_class(trigger.victim_class)
+        own = steadiness(trigger.trigger, classifier, images, trigger.target_class)
+        return {"steadiness": own}
 
     def _with_earlier_cut(
         self,
@@ -257,19 +264,10 @@ class ExrayJudge(LayerJudge):
             {"flipped": 0.0},
         )
 
-    def _not_judged(self) -> Judgement:
-        """The judgement of a trigger beyond ``max_triggers``."""
-        return self._natural(
-            f"not judged: max_triggers={self.max_triggers} triggers flip as many images or more",
-            {"judged": 0.0},
-        )
-
-    def _without_images(self, class_index: int) -> Judgement:
-        """The judgement of a trigger from or to a class that has no images."""
-        return self._natural(
-            f"not judged: class {class_index} has no image that the classifier gets right",
-            {"judged": 0.0},
-        )
+    def _not_judged(self, missing: str) -> Judgement:
+        """The judgement of a trigger whose classes lack images, or beyond ``max_triggers``."""
+        beyond = f"max_triggers={self.max_triggers} triggers flip as many images or more"
+        return self._natural(f"not judged: {missing or beyond}", {"judged": 0.0})
 
     def _natural(self, reason: str, measurements: dict[str, float]) -> Judgement:
         """The judgement of a trigger that was not differenced."""
@@ -279,12 +277,6 @@ class ExrayJudge(LayerJudge):
             reason=reason,
             measurements=measurements,
         )
-
-
-def _absent_class(samples: SampleSet, trigger: InvertedTrigger) -> int | None:
-    """The trigger's victim or target class, if it has no images."""
-    classes = trigger.victim_class, trigger.target_class
-    return next((index for index in classes if not len(samples.of_class(index))), None)
 
 
 def strongest_triggers(triggers: Sequence[InvertedTrigger], count: int | None) -> list[int]:

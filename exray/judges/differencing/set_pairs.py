@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from exray.images.samples import SampleSet
 from exray.judges.differencing.feature_pairs import FeaturePairs, SetPair
-from exray.judges.differencing.stamped_evidence import confidence_shift, steadiness, tube_ratio
+from exray.judges.differencing.stamped_evidence import confidence_shift, tube_ratio
 from exray.models.classifier import Classifier
 from exray.models.splitting.affine_prefix import hoisted
 from exray.models.splitting.split_classifier import SplitClassifier
@@ -32,8 +32,7 @@ class DifferencingPlan:
             target's mean cross-entropy on all of them (``entropy_stamped_target``, nats) and their
             log-odds against those of the target's clean images (``confidence_shift``, nats), the
             changed share of the image (``size_share``) and, of the flipped images, how far their
-            features lie from the target's (``tube_ratio``, a logarithm); if asked for, how steadily
-            the trigger works on moved images (``steadiness``).
+            features lie from the target's (``tube_ratio``, a logarithm).
     """
 
     head: nn.Module
@@ -52,11 +51,7 @@ class DifferencingPlan:
 
 
 def plan_pairs(
-    split: SplitClassifier,
-    samples: SampleSet,
-    triggers: Sequence[InvertedTrigger],
-    *,
-    with_steadiness: bool = False,
+    split: SplitClassifier, samples: SampleSet, triggers: Sequence[InvertedTrigger]
 ) -> DifferencingPlan:
     """Features of all clean and stamped samples, and the pairs of sets to difference.
 
@@ -64,7 +59,6 @@ def plan_pairs(
         split: The classifier, cut.
         samples: Clean images that it gets right.
         triggers: The triggers to judge.
-        with_steadiness: Whether their steadiness is measured too.
 
     Raises:
         ValueError: If a trigger's victim or target class has no images.
@@ -83,11 +77,6 @@ def plan_pairs(
         rows = [_rows(samples, index) for index in classes]
         stamped = _stamped(split.classifier, samples, trigger)
         strengths.append(_strength(stamped, logits[trigger.target_class].float(), trigger))
-        if with_steadiness:
-            images = samples.of_class(trigger.victim_class)
-            strengths[-1]["steadiness"] = steadiness(
-                trigger.trigger, split.classifier, images, trigger.target_class
-            )
         if not stamped.flips.any():
             first.append(None)
             second.append(None)

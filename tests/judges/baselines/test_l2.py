@@ -42,13 +42,17 @@ def test_the_distance_is_that_of_normalised_mean_activations(trojaned, colour_sa
     assert judgement.measurements["num_neurons"] == 4
 
 
-def test_no_trigger_gives_no_judgement_and_no_images_an_error(
+def test_no_trigger_gives_no_judgement_and_a_class_without_images_the_scanners_answer(
     trojaned, colour_samples, white_patch
 ):
     assert judge().judge(trojaned, colour_samples, []) == []
     samples = colour_samples.select(colour_samples.labels != 1)
-    with pytest.raises(ValueError, match="class 1 has no image that the classifier gets right"):
-        judge().judge(trojaned, samples, [white_patch])
+    (judgement,) = judge().judge(trojaned, samples, [white_patch])
+    assert (
+        judgement.reason
+        == "injected by default: class 1 has no image that the classifier gets right"
+    )
+    assert (judgement.is_injected, judgement.measurements) == (True, {"applicable": 0.0})
 
 
 def test_features_without_places_are_neurons_too(trojaned, colour_samples, white_patch):

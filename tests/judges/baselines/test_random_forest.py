@@ -38,11 +38,15 @@ def test_logits_and_distances_are_those_of_the_classifier(trojaned, colour_sampl
         assert measured[f"distance_{name}_target"] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_no_trigger_gives_no_judgement_and_no_images_an_error(
+def test_no_trigger_gives_no_judgement_and_a_class_without_images_the_scanners_answer(
     trojaned, colour_samples, white_patch
 ):
     judge = ForestMeasurements(layer="relu")
     assert judge.judge(trojaned, colour_samples, []) == []
     samples = colour_samples.select(colour_samples.labels != 0)
-    with pytest.raises(ValueError, match="class 0 has no image that the classifier gets right"):
-        judge.judge(trojaned, samples, [white_patch])
+    (judgement,) = judge.judge(trojaned, samples, [white_patch])
+    assert (
+        judgement.reason
+        == "injected by default: class 0 has no image that the classifier gets right"
+    )
+    assert (judgement.is_injected, judgement.measurements) == (True, {"applicable": 0.0})

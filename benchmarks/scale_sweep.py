@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -253,20 +254,13 @@ def swept(
         on_scan=killer.count,
         progress=Quiet(),
     )
-    failures = []
     start = time.monotonic()
     pool.scan(ids, ids)
     seconds = time.monotonic() - start
     frame = collect(store, expected=ids).frame.set_index("model_id")
-    for model_id in ids:
-        fate, row = fates.of(model_id), frame.loc[model_id]
-        expected = {
-            "fails": "a made-up failure",
-            "hangs": f"took longer than the time limit of {time_limit or 0.0:g} s",
-            "is scanned": "",
-        }[fate]
-        if row["error_line"] != expected:
-            failures.append(model_id)
+    wrong = wrong_records(frame, ids, fates, time_limit)
+    for model_id, told in wrong.items():
+        print(f"{model_id} {fates.of(model_id)}, and its record says: {told}", file=sys.stderr)
     begun = Counter((folder / LOG).read_text().split())
     work = sum(fates.seconds_of(one) for one in ids if fates.of(one) == "is scanned")
     hung = sum(fates.of(one) == "hangs" for one in ids)
@@ -277,12 +271,25 @@ def swept(
         "failing": sum(fates.of(one) == "fails" for one in ids),
         "hanging": hung,
         "lost": len(set(ids) - set(frame.index)),
-        "wrong": len(failures),
+        "wrong": len(wrong),
         "begun": sum(begun.values()),
         "begun_again": sum(begun.values()) - len(ids),
         "seconds": round(seconds, 1),
         "busy_share": round((work + hung * (time_limit or 0.0)) / workers / seconds, 3),
     }
+
+
+def wrong_records(
+    frame: pd.DataFrame, ids: Sequence[str], fates: Fates, time_limit: float | None
+) -> dict[str, str]:
+    """What the records say of models that had another fate, by model."""
+    expected = {
+        "fails": "a made-up failure",
+        "hangs": f"took longer than the time limit of {time_limit or 0.0:g} s",
+        "is scanned": "",
+    }
+    told = {model_id: str(frame.loc[model_id, "error_line"]) for model_id in ids}
+    return {one: line for one, line in told.items() if line != expected[fates.of(one)]}
 
 
 def table_of(folder: Path) -> str:

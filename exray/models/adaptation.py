@@ -56,6 +56,7 @@ def adapted(
         ValueError: If the network runs in none of these ways, or returns no numbers for each image.
 
     Example:
+        >>> _ = torch.manual_seed(0)  # whose logits are no probabilities by chance
         >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1))
         >>> fit = adapted(network.eval(), Preprocessing(), torch.rand(4, 3, 8, 8))
         >>> fit.preprocessing.channels, fit.num_classes, len(fit.remarks)

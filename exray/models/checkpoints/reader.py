@@ -104,11 +104,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _tensors(file: ModelFile) -> dict[str, Tensor]:
     """The tensors of a file that is no pickle."""
-    path = file.path
-    if path.suffix == ".safetensors" or file.form is FileForm.SAFETENSORS:
-        return _load_safetensors(path)
+    _require_checkpoint(file)
+    return _load_safetensors(file.path)
+
+
+def _require_checkpoint(file: ModelFile) -> None:
+    """Refuses a file of no form that models are stored in."""
+    if file.form is not FileForm.UNKNOWN or file.path.suffix == ".safetensors":
+        return
     raise CheckpointError(
-        path,
+        file.path,
         f"is not a checkpoint: it starts with {file.head[:8]!r}",
         "give a .pt or .pth file that torch.save wrote, or a .safetensors file",
     )
@@ -135,8 +140,10 @@ def network_problem(file: Path | ModelFile) -> str:
         return "" if file.keras.config else WEIGHTS_ALONE
     if file.form is FileForm.ONNX:
         return ""
-    is_torch = file.form in (FileForm.ZIP, FileForm.PICKLES)
-    return torch_network_problem(file) if is_torch else WEIGHTS_ALONE
+    if file.form in (FileForm.ZIP, FileForm.PICKLES):
+        return torch_network_problem(file)
+    _require_checkpoint(file)
+    return WEIGHTS_ALONE
 
 
 def file_sha256(path: Path) -> str:

@@ -174,6 +174,9 @@ def test_only_a_whole_network_seems_to_be_one(tmp_path, zipped):
     assert re.search(said, network_problem(save(tmp_path / "own.pt", Own(), zipped)))
     with pytest.raises(CheckpointError, match="is a folder, not a file"):
         network_problem(tmp_path)
+    (tmp_path / "notes.md").write_text("# notes")
+    with pytest.raises(CheckpointError, match=r"notes\.md is not a checkpoint: it starts with"):
+        network_problem(tmp_path / "notes.md")
 
 
 def test_other_classes_beside_the_weights_are_left_out_and_named(tmp_path):

@@ -248,7 +248,8 @@ def swept(
     store = ResultStore(folder / "run")
     killer = Killer(store, kill_share, seed)
     pool = WorkerPool(
-        build=FatedRun(ids=tuple(ids), fates=fates, folder=folder, retries=9),
+        # a model is at risk of a kill for as long as it hangs, and none is to be given up for it
+        build=FatedRun(ids=tuple(ids), fates=fates, folder=folder, retries=99),
         store=store,
         settings=PoolSettings(workers=workers, time_limit=time_limit, preload=PRELOAD),
         on_scan=killer.count,

@@ -1,7 +1,7 @@
 """The command ``exray``. Imports nothing slow before a subcommand's arguments are checked."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -143,35 +143,14 @@ def exray() -> None:
 @click.option("--fast", is_flag=True, help="The smallest scan that still does everything: a trial.")
 def scan(
     files: tuple[str, ...],
-    images: str,
-    architecture: str | None,
-    factory: str | None,
-    num_classes: int | None,
-    weights: str | None,
-    images_per_class: int | None,
-    size: int | None,
-    crop: int | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    scaling: str | None,
-    exif_orientation: bool | None,
-    interpolation: str | None,
-    class_order: str | None,
-    batch_statistics: str | None,
-    channels: str | None,
-    layout: str | None,
     scanner: str | None,
     triggers: str | None,
     judge: str | None,
-    layer: str | None,
     form: str,
     output: str | None,
-    results: str | None,
     name: str | None,
-    device: str | None,
-    threads: int | None,
-    seed: int | None,
     fast: bool,
+    **settings: object,
 ) -> int:
     """Scan the model in each FILE with clean images of its classes.
 
@@ -184,42 +163,22 @@ def scan(
     Exit status: 0 clean or natural-only, 1 trojaned, 2 a mistake or a failed scan, 3 inconclusive;
     of several models the worst, in the order 1, 2, 3, 0.
     """
-    values = {
-        "dataset.images": images,
-        "dataset.architecture": architecture,
-        "dataset.factory": factory,
-        "dataset.num_classes": num_classes,
-        "dataset.weights": weights,
-        "dataset.limit_per_class": images_per_class,
-        "dataset.preprocess.size": size,
-        "dataset.preprocess.crop": crop,
-        "dataset.preprocess.mean": mean,
-        "dataset.preprocess.std": std,
-        "dataset.preprocess.scaling": scaling,
-        "dataset.preprocess.exif_orientation": exif_orientation,
-        "dataset.preprocess.interpolation": interpolation,
-        "dataset.class_order": class_order,
-        "dataset.batch_statistics": batch_statistics,
-        "dataset.preprocess.channels": channels,
-        "dataset.preprocess.layout": layout,
-        "scanner.triggers": triggers,
-        "layer.name": layer,
-        "paths.results": results,
-        "trainer.accelerator": device,
-        "trainer.threads": threads,
-        "seed": seed,
-    }
-    chosen = "external" if triggers and scanner is None else scanner
     return scan_models(
         files,
-        values,
-        scanner=chosen,
+        _values_of_flags(settings) | {"scanner.triggers": triggers},
+        scanner="external" if triggers and scanner is None else scanner,
         judge=judge,
         fast=fast,
         name=name,
         form=form,
         output=output,
     )
+
+
+def _values_of_flags(settings: Mapping[str, object]) -> dict[str, object]:
+    """Values by configuration key, of settings by the name of their flag; None where not given."""
+    names = {key: flag.lstrip("-").replace("-", "_").lower() for key, flag in FLAGS.items()}
+    return {key: settings.get(name) for key, name in names.items()}
 
 
 _NOT_OF_REPAIR = ("files", "images_per_class", "form", "output", "results", "name")
@@ -264,7 +223,7 @@ def repair(
     triggers: str | None,
     judge: str | None,
     fast: bool,
-    **dataset: object,
+    **settings: object,
 ) -> int:
     """Repair the trojaned model in FILE: scan, unlearn what is injected, scan again.
 
@@ -275,8 +234,7 @@ def repair(
 
     Exit status: 0 written, 1 not good enough, 2 a mistake or a failure, 3 nothing to unlearn.
     """
-    parameters = {key: flag.lstrip("-").replace("-", "_").lower() for key, flag in FLAGS.items()}
-    values = {key: dataset.get(parameter) for key, parameter in parameters.items()} | {
+    values = _values_of_flags(settings) | {
         "dataset.model": file,
         "dataset.limit_per_class": images_per_class,
         "paths.results": results,
@@ -286,8 +244,8 @@ def repair(
         "repair.settings.triggers": "all" if all_triggers else None,
         "repair.settings.rounds": rounds,
         "repair.settings.max_accuracy_drop": max_accuracy_drop,
+        "scanner.triggers": triggers,
     }
-    values["scanner.triggers"] = triggers
     chosen = "external" if triggers and scanner is None else scanner
     options = {"repair": method, "scanner": chosen, "judge": judge}
     return repair_file(values, options, fast=fast)

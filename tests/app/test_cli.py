@@ -1,5 +1,6 @@
 """The command ``exray``: flags become configuration values as typed, verdicts an exit status."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from exray.app import cli
 from exray.app.cli import main
 from exray.app.scan_command import FLAGS
 from exray.app.task_result import TaskResult
@@ -220,3 +222,11 @@ def test_no_statistics_can_be_told(configs, tmp_path):
     model.write_bytes(b"")
     assert exray("scan", model, "--images", tmp_path, "--mean", "none", "--std", "none") == 0
     assert (configs[0].dataset.preprocess.mean, configs[0].dataset.preprocess.std) == ([], [])
+
+
+@pytest.mark.parametrize("command", ["scan", "repair"])
+def test_no_flag_is_read_and_then_forgotten(command):
+    own = set(inspect.signature(cli.exray.commands[command].callback).parameters)
+    mapped = {flag.lstrip("-").replace("-", "_").lower() for flag in FLAGS.values()}
+    for option in cli.exray.commands[command].params:
+        assert option.name in own | mapped, option.name

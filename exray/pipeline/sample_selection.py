@@ -66,21 +66,9 @@ def select_samples(
     logits = classifier.predict(samples.images)
     is_right = logits.argmax(dim=1) == samples.labels
     accuracy = float(is_right.double().mean())
-    reason = _too_few_classes(samples)
-    if reason:
-        return SampleSelection(samples=None, accuracy=accuracy, remarks=(), inconclusive=reason)
-    fault = network_fault(classifier, samples.images, logits)
-    is_misread = accuracy < settings.min_clean_accuracy
-    if fault or is_misread:
-        low = f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; {_MISREAD}"
-        return SampleSelection(
-            samples=None,
-            accuracy=accuracy,
-            remarks=(),
-            inconclusive=fault or low,
-            fault=fault,
-            is_misread=is_misread,
-        )
+    refused = _refused(classifier, samples, logits, accuracy, settings)
+    if refused is not None:
+        return refused
     weak = _weak_classes(samples, is_right, settings.min_class_accuracy)
     keeps_all = settings.misclassified == "keep"
     usable = samples.select(_usable_rows(samples, is_right | keeps_all, weak))
@@ -104,6 +92,32 @@ def select_samples(
         unsearched=_unsearched(samples, logits),
         is_doubtful=not reason and 4 * len(weak) >= sum(count > 0 for count in samples.counts()),
         temperature=1.0 if reason else temperature,
+    )
+
+
+def _refused(
+    classifier: Classifier,
+    samples: SampleSet,
+    logits: Float[Tensor, "n k"],
+    accuracy: float,
+    settings: ScanSettings,
+) -> SampleSelection | None:
+    """Why no image can be used, whichever are chosen; None where some can."""
+    reason = _too_few_classes(samples)
+    if reason:
+        return SampleSelection(samples=None, accuracy=accuracy, remarks=(), inconclusive=reason)
+    fault = network_fault(classifier, samples.images, logits)
+    is_misread = accuracy < settings.min_clean_accuracy
+    if not fault and not is_misread:
+        return None
+    low = f"clean accuracy {accuracy:.2f} is under {settings.min_clean_accuracy}; {_MISREAD}"
+    return SampleSelection(
+        samples=None,
+        accuracy=accuracy,
+        remarks=(),
+        inconclusive=fault or low,
+        fault=fault,
+        is_misread=is_misread,
     )
 
 

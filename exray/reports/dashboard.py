@@ -56,32 +56,16 @@ def write_dashboard(
     """
     if reference not in collections:
         raise ValueError(f"reference must be one of {', '.join(collections)}; got {reference!r}")
-    frames = {name: collection.frame for name, collection in collections.items()}
-    has_truth = any(bool(frame["is_trojaned"].notna().any()) for frame in frames.values())
     links = {name: _link(report, path) for name, report in (reports or {}).items()}
     judges = _judges(collections, links)
-    against = frames[reference]
-    others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
     rows = _rows(collections, judges, reference)
     environment = page_environment()
     environment.filters |= {"percent": percent, "share": share}
     template = environment.get_template("dashboard.html.j2")
     of_pages = parts(rows, lambda row: min(len(row.own[row.shown].triggers), DRAWN_CARDS))
     labels = [f"{part[0].model_id} to {part[-1].model_id}" for part in of_pages if part]
-    whole = {
+    whole = _comparison(collections, judges, reference) | {
         "title": title,
-        "reference": reference,
-        "judges": judges,
-        "first": next(judge for judge in judges if judge.name == reference),
-        "best": _best(judges),
-        "others": others,
-        "has_truth": has_truth,
-        "facts": _facts(frames),
-        "captions": _captions(judges),
-        "notes": [left_out(against).caption] if has_truth else [],
-        "whiskers": WHISKERS,
-        "figures": FIGURES,
-        "glossary": GLOSSARY,
         "num_models": len(rows),
         "num_disputed": sum("disputed" in row.classes.split() for row in rows),
         "num_pages": len(of_pages),
@@ -95,6 +79,30 @@ def write_dashboard(
         )
         replace_file(page_path(path, number), page.encode())
     remove_pages_beyond(path, len(of_pages))
+
+
+def _comparison(
+    collections: Mapping[str, Collection], judges: Sequence[JudgeView], reference: str
+) -> dict[str, object]:
+    """What every page says of all models, by the template's names."""
+    frames = {name: collection.frame for name, collection in collections.items()}
+    has_truth = any(bool(frame["is_trojaned"].notna().any()) for frame in frames.values())
+    against = frames[reference]
+    others = statistics_of_all([scanner_alone(against), all_clean(against)]) if has_truth else []
+    return {
+        "reference": reference,
+        "judges": judges,
+        "first": next(judge for judge in judges if judge.name == reference),
+        "best": _best(judges),
+        "others": others,
+        "has_truth": has_truth,
+        "facts": _facts(frames),
+        "captions": _captions(judges),
+        "notes": [left_out(against).caption] if has_truth else [],
+        "whiskers": WHISKERS,
+        "figures": FIGURES,
+        "glossary": GLOSSARY,
+    }
 
 
 def _judges(collections: Mapping[str, Collection], reports: Mapping[str, str]) -> list[JudgeView]:

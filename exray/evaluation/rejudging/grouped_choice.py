@@ -92,21 +92,8 @@ class GroupedCalibrationChoice(Choice):
         folds: int,
         seed: int,
     ) -> None:
-        if not groups or not penalties or min(penalties) <= 0:
-            raise ValueError("groups and penalties must hold values, penalties above 0")
-        if not borrowings or min(borrowings) < 0:
-            raise ValueError(f"borrowings must hold values, 0 or more; got {list(borrowings)}")
-        unknown = set(combinations) - {"noisy_or", "maximum", "stacked"}
-        if not combinations or unknown or threshold not in ("conformal", "balanced"):
-            raise ValueError(
-                "combinations takes noisy_or, maximum and stacked, threshold conformal or "
-                f"balanced; got {list(combinations)}, {threshold!r}"
-            )
-        if not 0 < false_positive_rate < 1 or folds < 2:
-            raise ValueError(
-                "false_positive_rate must lie in (0, 1) and folds be >= 2; got "
-                f"{false_positive_rate}, {folds}"
-            )
+        _check_candidates(groups, penalties, borrowings, combinations)
+        _check_rule(threshold, false_positive_rate, folds)
         self.name = name
         self.file = file
         self.runs = tuple(runs)
@@ -271,3 +258,32 @@ def _group(spec: GroupSpec, fit: GroupFit, features: Sequence[str], weight: floa
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+def _check_candidates(
+    groups: Sequence[GroupSpec],
+    penalties: Sequence[float],
+    borrowings: Sequence[float],
+    combinations: Sequence[str],
+) -> None:
+    """There is something to choose from, and it is in range."""
+    if not groups or not penalties or min(penalties) <= 0:
+        raise ValueError("groups and penalties must hold values, penalties above 0")
+    if not borrowings or min(borrowings) < 0:
+        raise ValueError(f"borrowings must hold values, 0 or more; got {list(borrowings)}")
+    unknown = set(combinations) - {"noisy_or", "maximum", "stacked"}
+    if not combinations or unknown:
+        raise ValueError(
+            f"combinations takes noisy_or, maximum and stacked; got {list(combinations)}"
+        )
+
+
+def _check_rule(threshold: str, false_positive_rate: float, folds: int) -> None:
+    """The threshold's rule is known, its rate a share, and there are two folds at least."""
+    if threshold not in ("conformal", "balanced"):
+        raise ValueError(f"threshold takes conformal or balanced; got {threshold!r}")
+    if not 0 < false_positive_rate < 1 or folds < 2:
+        raise ValueError(
+            "false_positive_rate must lie in (0, 1) and folds be >= 2; got "
+            f"{false_positive_rate}, {folds}"
+        )

@@ -172,13 +172,17 @@ def _predictions(examples: Examples, probability: Float[ndarray, " m"], name: st
 
 
 def _frozen(fit: Fit, features: Sequence[str], unconverged: float) -> Calibration:
-    """The numbers as the judge reads them, rounded to six digits."""
+    """The numbers as the judge reads them, rounded to six digits.
+
+    A feature that is the same for all triggers has no weight and is left out.
+    """
     numbers = zip(features, fit.weight, fit.centre, fit.scale, strict=True)
+    terms = [
+        Term(feature=name, weight=_short(weight), centre=_short(centre), scale=_short(scale))
+        for name, weight, centre, scale in numbers
+    ]
     return Calibration(
-        terms=tuple(
-            Term(feature=name, weight=_short(weight), centre=_short(centre), scale=_short(scale))
-            for name, weight, centre, scale in numbers
-        ),
+        terms=tuple([term for term in terms if term.weight] or terms),
         bias=_short(fit.bias),
         without_triggers=_short(fit.without_triggers),
         unconverged=_short(unconverged),

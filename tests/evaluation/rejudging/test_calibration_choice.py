@@ -71,6 +71,13 @@ def test_what_tells_is_chosen_and_tells_models_left_out_apart():
     assert (result.how["num_injected_examples"], result.how["num_natural_examples"]) == (12, 60)
 
 
+def test_a_measurement_that_is_the_same_for_all_triggers_is_no_term():
+    records, triggers = zoo(telling=0.5)
+    triggers = triggers.assign(**{f"m_{name}": 0.5 for name in CROSS})
+    result = choice(sets=(SETS[2],)).choose(records, triggers)
+    assert [term["feature"] for term in result.content["terms"]] == ["similarity"]
+
+
 def test_noise_says_no_more_about_models_left_out_than_the_trivial_rule():
     result = choice(sets=(SETS[2],)).choose(*zoo(telling=0.0, num_models=60))
     loss = scores(result.predictions[1])["cross-entropy"]

@@ -21,6 +21,7 @@ class Canary:
 def words(trojai_round, tmp_path):
     return (
         "trainer=cpu",
+        "scanner=abs",
         "judge=none",
         "dataset=trojai_r2",
         f"dataset.root={trojai_round}",

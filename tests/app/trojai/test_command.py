@@ -19,6 +19,7 @@ from exray.app.trojai import worker as trojai_worker
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = (
     "trainer=cpu",
+    "scanner=abs",
     "judge=none",
     "scanner.engine.rounds=[{steps: 2, images_per_victim: 2, min_score: 0.0, keep: 1}]",
     "scanner.engine.stimulation.targets_per_victim=1",

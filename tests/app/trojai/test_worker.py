@@ -67,3 +67,14 @@ def test_a_task_file_says_what_to_scan_and_where_to_answer(monkeypatch, tmp_path
     (config,) = configs
     assert (config.dataset.name, config.judge.name, config.seed) == ("trojai_r3", "none", 4)
     assert json.loads(answer.read_text())["verdict"] == "clean"
+
+
+def test_a_round_is_scanned_as_a_strangers_model_is(monkeypatch, tmp_path):
+    configs = []
+    monkeypatch.setattr(
+        worker, "scan_one", lambda *given: configs.append(given[2]) or scanned(Verdict.CLEAN)
+    )
+    task = {"model": str(MODEL), "examples": str(EXAMPLES), "answer": str(tmp_path / "answer.json")}
+    (tmp_path / "task.json").write_text(json.dumps(task | {"round": 4, "overrides": []}))
+    worker.main([str(tmp_path / "task.json")])
+    assert (configs[0].scanner.name, configs[0].judge.name) == ("portfolio", "exray_calibrated")

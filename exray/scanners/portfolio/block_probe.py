@@ -13,6 +13,9 @@ from exray.scanners.inversion.strength import capped
 from exray.scanners.portfolio.scene import Scene
 from exray.scanners.validation import require_count
 
+STAGE = "blocks"
+"""What progress calls the screen, which comes before the first step of the first search."""
+
 _COLOURS = tuple(product((0.0, 1.0), repeat=3))
 _APART = 1.5  # strides between the centres of two starts of one candidate, at least
 _ALL_CLASSES = 30  # images on which blocks for all classes are compared, at most
@@ -176,15 +179,25 @@ class _Probe:
         self._layout = fastest_layout(scene.split, scene.search.images[:1])
         self._stride = max(1, round(min(scene.image_size) / settings.blocks))
         self._fours, self._victims = self._affordable()
+        self._done = 0
 
     @torch.no_grad()
     def probed(self) -> Probed:
         """All of it."""
         firsts = self._scene.search.images[[int(self._rows[v][0]) for v in self._victims]]
-        screened = [self._leads(fours, firsts).transpose(0, 1) for fours in self._fours]
+        screened = [
+            self._leads(fours, firsts, is_reported=True).transpose(0, 1) for fours in self._fours
+        ]
         return Probed(
             targets=self._targets(screened), pairs=self._pairs(screened), free=self._free(screened)
         )
+
+    def _report(self, passes: int) -> None:
+        """Says how many passes of the screen are done."""
+        self._done += passes
+        if self._scene.progress is not None:
+            total = len(self._victims) * sum(len(fours) for fours in self._fours)
+            self._scene.progress(STAGE, self._done, total)
 
     def _affordable(self) -> tuple[list[list[list[Block]]], list[int]]:
         """The fours of as many sides, and as many victims, as the passes allow."""
@@ -269,7 +282,11 @@ class _Probe:
         return tuple(starts)
 
     def _leads(
-        self, stampings: Sequence[Block | Sequence[Block]], images: Float[Tensor, "n 3 h w"]
+        self,
+        stampings: Sequence[Block | Sequence[Block]],
+        images: Float[Tensor, "n 3 h w"],
+        *,
+        is_reported: bool = False,
     ) -> Float[Tensor, "b n k"]:
         """Every class's capped lead on each image with each block, or blocks, in it."""
         split = self._scene.split
@@ -285,6 +302,8 @@ class _Probe:
             inputs = stamped.flatten(0, 1).contiguous(memory_format=self._layout)
             logits = split.logits(split.features(inputs)).view(len(some), len(images), -1)
             parts.append(capped(_leads(logits)))
+            if is_reported:
+                self._report(len(inputs))
         return torch.cat(parts)
 
 

@@ -42,7 +42,7 @@ class PortfolioScanner(Scanner):
             return nothing
         total = sum(search.num_steps for search in self.searches)
         report = steps_reporter(progress, total)
-        scene = Scene.of(classifier, samples, layer=self.layer, on_step=report)
+        scene = Scene.of(classifier, samples, layer=self.layer, on_step=report, progress=progress)
         findings = [search.run(scene) for search in self.searches]
         triggers = sorted(
             (trigger for one in findings for trigger in one.triggers),

@@ -10,6 +10,7 @@ from torch import Tensor
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
+from exray.scanners.base import Progress
 from exray.scanners.inversion.interfaces import Candidate
 from exray.scanners.inversion.strength import capped
 from exray.scanners.validation import present_classes
@@ -29,6 +30,8 @@ class Scene:
         held_out: Images that they are measured on; the same where a class has fewer than six.
         present: Classes that have images, in an order that does not follow from their indices.
         on_step: Called after each step.
+        progress: Called with the name of what comes before the steps, the passes done and in all;
+            None for no reports.
     """
 
     split: SplitClassifier
@@ -36,6 +39,7 @@ class Scene:
     held_out: SampleSet
     present: tuple[int, ...]
     on_step: Callable[[], None]
+    progress: Progress | None = None
     quick: SampleSet = field(init=False)  # a few of the held-out images of each class
     shared: dict[Hashable, object] = field(default_factory=dict)  # what searches share, by key
 
@@ -51,6 +55,7 @@ class Scene:
         *,
         layer: str,
         on_step: Callable[[], None],
+        progress: Progress | None = None,
     ) -> "Scene":
         """The scene of a classifier; every second image of a class is held out.
 
@@ -59,6 +64,7 @@ class Scene:
             samples: Clean images.
             layer: Where the classifier is cut.
             on_step: Called after each step.
+            progress: Called for what comes before the steps.
         """
         search, held_out = divided(samples)
         return cls(
@@ -67,6 +73,7 @@ class Scene:
             held_out=held_out,
             present=_in_content_order(samples),
             on_step=on_step,
+            progress=progress,
         )
 
     @property

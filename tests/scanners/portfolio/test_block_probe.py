@@ -122,3 +122,17 @@ def test_counts_below_one_are_refused(probe, name):
 def test_sides_that_are_none_are_refused(probe, sides):
     with pytest.raises(ValueError, match="sides must be positive numbers; got"):
         replace(probe, sides=sides)
+
+
+def test_progress_counts_the_passes_of_the_screen(scene_of, planted, coloured, probe):
+    heard = []
+    scene = replace(
+        scene_of(planted("pixel"), coloured), progress=lambda *stage: heard.append(stage)
+    )
+    probe.results(scene)
+    names, done, totals = zip(*heard, strict=True)
+    assert (set(names), len(set(totals))) == ({"blocks"}, 1)
+    assert list(done) == sorted(set(done))
+    assert done[-1] == totals[0]
+    probe.results(scene)  # of the same scene it is known
+    assert len(heard) == len(names)

@@ -23,6 +23,11 @@ from exray.rules.verdict import UNDECIDED, Verdict
 from exray.scanners.base import Scanner
 from exray.storage.atomic_files import write_json
 
+_ON_CPU = (
+    "without a GPU patches of one colour are looked for alone, to be done in time; "
+    "scanner=portfolio looks for every kind of trigger"
+)
+
 
 def scan_one(model: Path, examples: Path, config: DictConfig) -> ClassifierScan:
     """The scan of one model under a configuration.
@@ -54,27 +59,54 @@ def scan_one(model: Path, examples: Path, config: DictConfig) -> ClassifierScan:
     )
 
 
-def reply(model: Path, examples: Path, config: DictConfig) -> dict[str, object]:
+def reply(
+    model: Path, examples: Path, config: DictConfig, notes: Sequence[str] = ()
+) -> dict[str, object]:
     """What :mod:`exray.app.trojai.command` reads: probability, verdict, reason and warnings.
 
     Args:
         model: ``model.pt``.
         examples: Its clean examples.
         config: Composed with a round's dataset.
+        notes: What is to be said beside the scan's warnings.
     """
     try:
         scan = scan_one(model, examples, config)
     except Exception as error:  # a reply is owed, whatever went wrong
         reason = " ".join(str(error).split()) or type(error).__name__
         verdict = Verdict.FAILED.value
-        return {"probability": UNDECIDED, "verdict": verdict, "reason": reason, "warnings": []}
+        return {
+            "probability": UNDECIDED,
+            "verdict": verdict,
+            "reason": reason,
+            "warnings": [*notes],
+        }
     is_inconclusive = scan.verdict is Verdict.INCONCLUSIVE
     return {
         "probability": scan.probability,
         "verdict": scan.verdict.value,
         "reason": scan.warnings[-1] if is_inconclusive else "",
-        "warnings": scan.warnings,
+        "warnings": [*notes, *scan.warnings],
     }
+
+
+def composed(number: int, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The configuration of a round's scan, and what is to be said of it.
+
+    A round is searched for every kind of trigger, which without a GPU takes longer than rounds
+    allow; there patches are looked for alone, unless the overrides name a scanner.
+
+    Args:
+        number: Of the round.
+        overrides: The user's.
+    """
+    round_words = [f"dataset=trojai_r{number}", "dataset.root=."]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", overrides=[*round_words, *overrides])
+        is_chosen = any(word.lstrip("+~").startswith("scanner") for word in overrides)
+        if is_chosen or device_of(config.trainer.accelerator).type != "cpu":
+            return config, []
+        return compose("config", overrides=[*round_words, "scanner=abs", *overrides]), [_ON_CPU]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,10 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     task = json.loads(Path((arguments or sys.argv[1:])[0]).read_text())
     register()
-    words = [f"dataset=trojai_r{task['round']}", "dataset.root=.", *task["overrides"]]
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("config", overrides=words)
-    answer = reply(Path(task["model"]), Path(task["examples"]), config)
+    config, notes = composed(task["round"], task["overrides"])
+    answer = reply(Path(task["model"]), Path(task["examples"]), config, notes)
     write_json(Path(task["answer"]), answer)
 
 

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
+from exray.app.config import register
 from exray.app.trojai import worker
 from exray.pipeline.classifier_scan import ClassifierScan
 from exray.rules.verdict import Verdict
@@ -33,7 +35,7 @@ def test_a_scan_is_told_and_an_inconclusive_one_says_why(monkeypatch, verdict, r
     monkeypatch.setattr(worker, "scan_one", lambda *_: scanned(verdict, *warnings))
     answer = worker.reply(MODEL, EXAMPLES, OmegaConf.create({}))
     assert (answer["probability"], answer["verdict"]) == (0.75, verdict.value)
-    assert (answer["reason"], answer["warnings"]) == (reason, warnings)
+    assert (answer["reason"], answer["warnings"]) == (reason, list(warnings))
 
 
 @pytest.mark.parametrize(
@@ -69,12 +71,32 @@ def test_a_task_file_says_what_to_scan_and_where_to_answer(monkeypatch, tmp_path
     assert json.loads(answer.read_text())["verdict"] == "clean"
 
 
-def test_a_round_is_scanned_as_a_strangers_model_is(monkeypatch, tmp_path):
-    configs = []
-    monkeypatch.setattr(
-        worker, "scan_one", lambda *given: configs.append(given[2]) or scanned(Verdict.CLEAN)
-    )
-    task = {"model": str(MODEL), "examples": str(EXAMPLES), "answer": str(tmp_path / "answer.json")}
+@pytest.mark.parametrize(
+    ("device", "overrides", "scanner"),
+    [
+        ("cuda", [], "portfolio"),
+        ("cpu", [], "abs"),
+        ("cpu", ["scanner=portfolio"], "portfolio"),
+        ("cpu", ["~scanner.engine.searches.warp"], "portfolio"),
+    ],
+)
+def test_a_round_is_searched_for_every_kind_where_there_is_time(
+    monkeypatch, device, overrides, scanner
+):
+    register()
+    monkeypatch.setattr(worker, "device_of", lambda _: torch.device(device))
+    config, notes = worker.composed(4, overrides)
+    assert (config.scanner.name, config.judge.name) == (scanner, "exray_calibrated")
+    assert bool(notes) == (scanner == "abs")
+
+
+def test_what_was_not_looked_for_is_in_the_reply(monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "scan_one", lambda *_: scanned(Verdict.CLEAN, "first"))
+    monkeypatch.setattr(worker, "device_of", lambda _: torch.device("cpu"))
+    answer = tmp_path / "answer.json"
+    task = {"model": str(MODEL), "examples": str(EXAMPLES), "answer": str(answer)}
     (tmp_path / "task.json").write_text(json.dumps(task | {"round": 4, "overrides": []}))
     worker.main([str(tmp_path / "task.json")])
-    assert (configs[0].scanner.name, configs[0].judge.name) == ("portfolio", "exray_calibrated")
+    note, warning = json.loads(answer.read_text())["warnings"]
+    assert "scanner=portfolio looks for every kind of trigger" in note
+    assert warning == "first"

@@ -72,7 +72,7 @@ def scan_parts(
     Args:
         scanner: Its name in ``conf/scanner``, or what :func:`make_scanner` made.
         judge: Its name in ``conf/judge``, or what :func:`make_judge` made.
-        layer: Where a judge that is named cuts the network.
+        layer: Where the network is cut by those that are named.
         seed: Of those that are named.
 
     Raises:
@@ -80,8 +80,9 @@ def scan_parts(
     """
     own_judge = make_judge(judge, layer=layer, seed=seed) if isinstance(judge, str) else judge
     name = scanner if isinstance(scanner, str) else option_of("scanner", scanner)
-    own_scanner = make_scanner(scanner, seed=seed) if isinstance(scanner, str) else scanner
-    return own_scanner, own_judge.for_scanner(name)
+    if isinstance(scanner, str):
+        scanner = cast(Scanner, component_named("scanner", scanner, seed=seed, layer=layer))
+    return scanner, own_judge.for_scanner(name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import exray
+from exray.api_inputs import scan_parts
 from exray.models.architectures.registry import build
 from exray.presets.conf import conf_folder
 from exray.scanners.base import Scanner, ScannerResult
@@ -197,6 +198,11 @@ def test_the_defaults_are_those_of_the_command():
     assert inspect.signature(exray.make_scanner).parameters["name"].default == defaults["scanner"]
     root = (conf_folder() / "config.yaml").read_text()
     assert f"layer: {defaults['layer']} " in root
+
+
+def test_scanner_and_judge_cut_where_a_scan_says():
+    scanner, judge = scan_parts("portfolio", "exray", layer="last_conv", seed=0)
+    assert (scanner.layer, judge.layer) == ("last_conv", "last_conv")
 
 
 def test_a_scanner_takes_a_layer_of_its_own():

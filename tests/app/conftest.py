@@ -157,7 +157,8 @@ def save_images(samples, folder):
 
 
 CROSS = ("victim_into_target", "target_into_victim", "victim_into_stamped", "stamped_into_victim")
-CALIBRATED = {"entropy_stamped_target": 0.1, "whole_image": 0.0, "size_share": 0.01}
+CALIBRATED = {"entropy_stamped_target": 0.1, "entropy_cross_victim_into_stamped": 0.1}
+CALIBRATED |= {"whole_image": 0.0, "size_share": 0.01}
 
 
 def stored_trigger(similarity):

@@ -85,6 +85,15 @@ def test_flags_are_values_of_the_configuration(configs, tmp_path):
     assert config.name == "m"
 
 
+def test_the_layer_is_where_scanner_and_judge_cut(configs, tmp_path):
+    model = tmp_path / "m.pt"
+    model.write_bytes(b"")
+    assert exray("scan", model, "--images", tmp_path, "--layer", "conv2") == 0
+    (config,) = configs
+    assert (config.scanner.name, config.scanner.engine.layer) == ("portfolio", "conv2")
+    assert config.judge.engine.layer == "conv2"
+
+
 def test_a_scan_without_flags_is_that_of_dataset_folder(configs, tmp_path):
     model = tmp_path / "m.pt"
     model.write_bytes(b"")

@@ -73,3 +73,19 @@ def test_filters_shards_and_limits_choose_models(command, words, extra, expected
 def test_a_filter_that_nothing_passes_is_a_mistake(command, words):
     mistake = command(*words, "dataset.where.trigger_type=sticker").mistake()
     assert "dataset.where.trigger_type=sticker leaves no model" in mistake
+
+
+def test_a_round_is_searched_for_every_kind_by_default(command, trojai_round, tmp_path):
+    words = (
+        "trainer=cpu",
+        "dataset=trojai_r2",
+        f"dataset.root={trojai_round}",
+        "limit=1",
+        "layer.name='1'",
+    )
+    ran = command(*words, "debug=fast", f"paths.results={tmp_path / 'results'}", "name=run")
+    assert ran.status == 0
+    (path,) = (tmp_path / "results" / "run").glob("id-*/record.json")
+    record = json.loads(path.read_text())
+    assert (record["scanner"], record["judge"]) == ("portfolio", "exray_calibrated")
+    assert len(record["searches"]) == 9

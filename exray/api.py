@@ -174,7 +174,7 @@ def scan(
             (image, label).
         scanner: Its name in ``conf/scanner``, or what :func:`make_scanner` made.
         judge: Its name in ``conf/judge``, or what :func:`make_judge` made.
-        layer: Where a judge that is named cuts the network.
+        layer: Where judge and scanner cut the network, if they are named.
         settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
         preprocessing: What happens to images before a network in memory or in a file; None for
             what the file's publisher declares, or nothing. A :class:`Classifier` has its own.

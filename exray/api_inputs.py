@@ -72,7 +72,7 @@ def scan_parts(
     Args:
         scanner: Its name in ``conf/scanner``, or what :func:`make_scanner` made.
         judge: Its name in ``conf/judge``, or what :func:`make_judge` made.
-        layer: Where the network is cut by those that are named.
+        layer: Where those that are named cut the network.
         seed: Of those that are named.
 
     Raises:

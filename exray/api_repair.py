@@ -138,7 +138,7 @@ def repair_classifier(
         method: Its name in ``conf/repair``, or a method.
         scanner: Its name in ``conf/scanner``, or what :func:`exray.make_scanner` made.
         judge: Its name in ``conf/judge``, or what :func:`exray.make_judge` made.
-        layer: Where a judge that is named cuts the network.
+        layer: Where judge and scanner cut the network, if they are named.
         settings: Rounds, bars and which triggers; None for those of ``conf/repair``.
         scan_settings: Minimum accuracies and sample counts; None for those of ``conf/scan``.
         preprocessing: What happens to images before a network in memory or in a file.

@@ -85,7 +85,7 @@ def run_task(config: DictConfig, cell: str, words: Sequence[str]) -> TaskResult:
     Args:
         config: The composed configuration.
         cell: Folder of the sweep's cell; empty for a single run.
-        words: The command line, which tables name as their origin.
+        words: The command line, which tables and choices name as their origin.
     """
     quiet_libraries()
     try:

@@ -7,23 +7,8 @@ import time
 import pytest
 
 from exray.app.cli import main
-from exray.results.model_scan import ModelScan
-from exray.results.records import ScanRecord
 from exray.results.store import ResultStore
-from exray.rules.verdict import Verdict
-
-
-def scan(model_id, status="done", error_line=""):
-    verdict = Verdict.CLEAN if status == "done" else Verdict.FAILED
-    record = ScanRecord(
-        model_id=model_id,
-        run_id="r",
-        status=status,
-        verdict=verdict,
-        probability=0.1,
-        error_line=error_line,
-    )
-    return ModelScan(record=record)
+from tests.results.scans import scan
 
 
 @pytest.fixture

@@ -3,25 +3,10 @@
 import pytest
 
 from exray.errors import RecordError
-from exray.results.model_scan import ModelScan
-from exray.results.records import ScanRecord
 from exray.results.status import RunStatus, StatusReader, run_folders
 from exray.results.store import ResultStore
 from exray.results.workers import WorkerReport, WorkerState
-from exray.rules.verdict import Verdict
-
-
-def scan(model_id, status="done", error_line=""):
-    verdict = Verdict.CLEAN if status == "done" else Verdict.FAILED
-    record = ScanRecord(
-        model_id=model_id,
-        run_id="r",
-        status=status,
-        verdict=verdict,
-        probability=0.1,
-        error_line=error_line,
-    )
-    return ModelScan(record=record)
+from tests.results.scans import scan
 
 
 def test_a_live_run_is_read_while_it_is_scanned(tmp_path):

@@ -20,6 +20,7 @@ TASKS = {
     "fit": "exray.app.tasks.fit:fit",
     "repair": "exray.app.tasks.repair:repair",
 }
+_THAT_NAME_THEIR_COMMAND = ("tabulate", "rejudge")  # in what they write
 
 
 def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], TaskResult]:
@@ -30,8 +31,8 @@ def task_named(name: str, words: Sequence[str]) -> Callable[[DictConfig, str], T
 
     Args:
         name: Its name, one of ``TASK_NAMES``.
-        words: The command line, which tables name as their origin.
+        words: The command line, which tables and choices name as their origin.
     """
     task = resolve_name(TASKS[name])
-    bound = partial(task, words=words) if name == "tabulate" else task
+    bound = partial(task, words=words) if name in _THAT_NAME_THEIR_COMMAND else task
     return cast("Callable[[DictConfig, str], TaskResult]", bound)

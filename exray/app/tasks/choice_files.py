@@ -1,7 +1,8 @@
 """Writes a choice made on a run's records, with its provenance. Imports no torch."""
 
 import logging
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,13 +43,17 @@ class Run:
     store: ResultStore
 
 
-def write_choice(chooser: Choice, runs: Mapping[str, Run]) -> list[Predictions]:
+def write_choice(
+    chooser: Choice, runs: Mapping[str, Run], *, words: Sequence[str] = ()
+) -> list[Predictions]:
     """Writes a choice, and returns the predictions that it leads to.
 
     Args:
         chooser: Chooses thresholds or fits a rule on the records.
         runs: The runs that it chooses on, by name; the choice goes to ``rejudged/`` of the first
             one's folder unless it names a file.
+        words: The command line's settings; those that bear on the choice go into the command that
+            is written beside it.
 
     Raises:
         ValueError: If a record is of a model kept for reporting, or nothing can be chosen.
@@ -65,12 +70,21 @@ def write_choice(chooser: Choice, runs: Mapping[str, Run]) -> list[Predictions]:
         origin["runs"] = {
             name: provenance(run.collection, run.store.config(), {}) for name, run in runs.items()
         }
-    words = ["python run.py task=rejudge", f"rejudge={chooser.name}", _name_of(first)]
-    words += [f"'rejudge.runs=[{','.join(chooser.runs)}]'"] if chooser.runs else []
-    content = {**choice.content, "provenance": {**origin, "command": " ".join(words)}}
+    command = ["python run.py task=rejudge", f"rejudge={chooser.name}", _name_of(first)]
+    command += [f"'rejudge.runs=[{','.join(chooser.runs)}]'"] if chooser.runs else []
+    command += [shlex.quote(word) for word in words if _bears_on_choice(word)]
+    content = {**choice.content, "provenance": {**origin, "command": " ".join(command)}}
     replace_file(path, to_json(content, indent=1))
     logger.info("written to %s", path)
     return choice.predictions
+
+
+def _bears_on_choice(word: str) -> bool:
+    """Whether a setting changes what is chosen; runs are named anyway, files are this machine's."""
+    key = word.lstrip("+").partition("=")[0]
+    return key == "seed" or (
+        key.startswith("rejudge.") and key not in ("rejudge.runs", "rejudge.file")
+    )
 
 
 def _name_of(store: ResultStore) -> str:

@@ -1,5 +1,6 @@
 """The task that decides again from stored measurements. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from exray.storage.atomic_files import replace_file
 _WIDTH = 120  # columns where stderr is a file or a pipe
 
 
-def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
+def rejudge(config: DictConfig, cell: str = "", *, words: Sequence[str] = ()) -> TaskResult:
     """Prints and writes what other thresholds or a forest make of a run's stored measurements.
 
     Writes ``rejudged/<name>.md`` into the run's folder, and what is chosen for other runs to
@@ -34,6 +35,7 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     Args:
         config: The composed configuration; ``rejudge`` says how.
         cell: Folder of the run's cell within a sweep; empty for a single run.
+        words: The command line, which what is chosen names as its origin.
 
     Raises:
         ValueError: If nothing with known ground truth is stored there, or not the measurements
@@ -49,7 +51,7 @@ def rejudge(config: DictConfig, cell: str = "") -> TaskResult:
     folder = store.root / "rejudged"
     if isinstance(rejudgement, Choice):
         runs = {name: Run(collection=collection, store=store)} | _further(config, rejudgement)
-        decisions = write_choice(rejudgement, runs)
+        decisions = write_choice(rejudgement, runs, words=words)
         collection = merged({name: run.collection for name, run in runs.items()})
     else:
         decisions = rejudgement.predictions(collection.frame, collection.triggers)

@@ -76,6 +76,16 @@ def test_a_choice_is_written_with_the_command_that_makes_it(write, name, argumen
     assert written["provenance"]["command"] == command
 
 
+def test_the_command_repeats_what_bears_on_the_choice_and_no_place_of_this_machine(write):
+    words = ["task=rejudge", "rejudge=fixed", "name=run", "paths.results=/here", "seed=3"]
+    words += ["rejudge.runs=[a]", "rejudge.file=/here/x.json", "rejudge.grid=[0.5,0.6]"]
+    store = write()
+    write_choice(Fixed(), run_of(store), words=words)
+    written = json.loads((store.root / "rejudged" / "fixed.json").read_text())
+    command = "python run.py task=rejudge rejudge=fixed name=run seed=3 'rejudge.grid=[0.5,0.6]'"
+    assert written["provenance"]["command"] == command
+
+
 def test_a_file_that_is_named_is_written_instead(write, tmp_path):
     store = write()
     path = tmp_path / "new" / "mine.json"

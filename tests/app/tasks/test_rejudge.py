@@ -90,7 +90,9 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     written = json.loads(path.read_text())
     assert (written["similarity"], written["cross_accuracy"]) == (0.65, 0.8)
     provenance = written["provenance"]
-    assert provenance["command"] == "python run.py task=rejudge rejudge=choose name=run"
+    made_by = "python run.py task=rejudge rejudge=choose name=run"
+    said = " ".join(f"'{word}'" if "[" in word else word for word in grid)
+    assert provenance["command"] == f"{made_by} {said}"
     assert (provenance["num_models"], provenance["num_trojaned"]) == (2, 1)
     assert provenance["run_ids"] == ["r"]
     (tmp_path / "sweep").mkdir()
@@ -99,7 +101,8 @@ def test_thresholds_are_chosen_on_one_run_written_with_their_origin_and_frozen(
     assert of_cell.status == 0, of_cell.err
     path = tmp_path / "sweep" / "judge=exray" / "rejudged" / "choose.json"
     origin = json.loads(path.read_text())["provenance"]["command"]
-    assert origin == """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
+    made_by = """python run.py task=rejudge rejudge=choose "name='sweep/judge=exray'\""""
+    assert origin == f"{made_by} {said}"
     (tmp_path / "sweep" / "judge=exray").rename(stored.root)
     path = stored.root / "rejudged" / "choose.json"
     froze = command("task=rejudge", "name=run", place, "rejudge=frozen", f"rejudge.file={path}")
@@ -164,7 +167,8 @@ def test_several_runs_of_the_portfolio_are_fitted_on_together_and_the_file_judge
     assert (written["format"], origin["num_models"]) == (2, 24)
     assert origin["runs"]["glyphs"]["zoo"] == "glyphs"
     assert origin["command"] == (
-        "python run.py task=rejudge rejudge=portfolio name=signs 'rejudge.runs=[glyphs]'"
+        "python run.py task=rejudge rejudge=portfolio name=signs 'rejudge.runs=[glyphs]' "
+        "rejudge.folds=2"
     )
     judged = command(
         "task=rejudge", "name=glyphs", place, "rejudge=calibrated", f"rejudge.file={path}"

@@ -35,13 +35,21 @@ class LabelledImages:
         return nothing if self.is_poisoned is None else self.is_poisoned
 
 
-def clean_images(source: ImageSource, *, per_class: int, seed: int) -> LabelledImages:
-    """The same number of clean images of every class."""
+def clean_images(
+    source: ImageSource, *, per_class: int | Sequence[int], seed: int
+) -> LabelledImages:
+    """Clean images of every class.
+
+    Args:
+        source: Where they come from.
+        per_class: How many of each class, or of all.
+        seed: Which images.
+    """
     num_classes = len(source.class_names)
-    images = [source.images(index, count=per_class, seed=seed) for index in range(num_classes)]
-    return LabelledImages(
-        images=torch.cat(images), labels=torch.arange(num_classes).repeat_interleave(per_class)
-    )
+    counts = [per_class] * num_classes if isinstance(per_class, int) else per_class
+    images = [source.images(index, count=count, seed=seed) for index, count in enumerate(counts)]
+    labels = torch.arange(num_classes).repeat_interleave(torch.tensor(counts))
+    return LabelledImages(images=torch.cat(images), labels=labels)
 
 
 def stamped_victims(
@@ -99,9 +107,8 @@ def training_images(
         shares: How many stamped images; None without attacks.
         seed: The classifier's.
     """
-    parts = [
-        clean_images(source, per_class=training.images_per_class, seed=derive_seed(seed, "train"))
-    ]
+    counts = training.counts(len(source.class_names), seed=seed)
+    parts = [clean_images(source, per_class=counts, seed=derive_seed(seed, "train"))]
     for order, attack in enumerate(attacks):
         assert shares is not None, attacks
         own_seed = derive_seed(seed, "attack", order) if order else seed

@@ -12,7 +12,7 @@ from exray.images.sources.signs.classes import least_family_size
 from exray.seeding import derive_seed
 from exray.zoo.adversarial_training import AdversarialRecipe
 from exray.zoo.image_sets import ImageFacts
-from exray.zoo.variations import Variation, drawn_variation
+from exray.zoo.variations import Variation, check_class_shares, class_shares, drawn_variation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,9 @@ class TrainingRecipe:
         learning_rate: Peak of the one-cycle schedule (Adam).
         weight_decay: Adam's weight decay.
         images_per_class: Clean training images of each class.
+        least_class_share: Share of these that the rarest class can be left with, in (0, 1].
+        num_common: Classes that keep all, while the others keep ``least_class_share``; None for a
+            share of its own for each class.
         test_per_class: Held-out images of each class, for clean accuracy and ASR.
         adversarial: How some batches are attacked before they are learned; None for plain training.
         variations: Ways in which trainings differ, by name; each classifier draws one. Empty for
@@ -45,8 +48,11 @@ class TrainingRecipe:
     adversarial: AdversarialRecipe | None = None
     variations: Mapping[str, Variation] = field(default_factory=dict)
     channels_last: bool = False
+    least_class_share: float = 1.0
+    num_common: int | None = None
 
     def __post_init__(self) -> None:
+        check_class_shares(self.least_class_share, self.num_common)
         for name in ("epochs", "batch_size", "learning_rate", "images_per_class", "test_per_class"):
             if not 0 < getattr(self, name) < inf:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
@@ -63,13 +69,30 @@ class TrainingRecipe:
             self,
             epochs=max(round(self.epochs * variation.epochs_share), 1),
             images_per_class=max(round(self.images_per_class * variation.images_share), 1),
+            least_class_share=self.least_class_share * variation.least_class_share,
+            num_common=variation.num_common or self.num_common,
             weight_decay=self.weight_decay if decay is None else decay,
             adversarial=self.adversarial if adversarial is None else adversarial,
         )
 
+    def counts(self, num_classes: int, *, seed: int) -> list[int]:
+        """Clean training images of each class.
+
+        Args:
+            num_classes: How many classes there are.
+            seed: The classifier's, from which it follows which classes are rare.
+        """
+        if self.least_class_share == 1:
+            return [self.images_per_class] * num_classes
+        shares = class_shares(
+            num_classes, least=self.least_class_share, num_common=self.num_common, seed=seed
+        )
+        return [max(round(self.images_per_class * share), 1) for share in shares]
+
     def fewest_images_per_class(self) -> int:
-        """Clean training images of each class, in the variation that has least."""
-        return min(self.varied(name).images_per_class for name in (None, *self.variations))
+        """Clean training images of a class, in the variation and the class that has least."""
+        trainings = [self.varied(name) for name in (None, *self.variations)]
+        return min(int(one.images_per_class * one.least_class_share) for one in trainings)
 
 
 Half = Literal["tuning", "reporting"]
@@ -290,6 +313,8 @@ def _places(attack: str | None, count: int) -> list[ModelPlace]:
 
 # Options that came later: a recipe that does not use them is described as it was before.
 _UNUSED: dict[str, object] = {
+    "least_class_share": 1.0,
+    "num_common": None,
     "round4": None,
     "adversarial": None,
     "architectures": (),

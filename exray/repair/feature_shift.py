@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from exray.images.samples import SampleSet
 from exray.models.classifier import Classifier
+from exray.models.last_layer import last_linear
 from exray.repair.base import RepairMethod
 from exray.repair.fine_tuning import FineTuning, WeightConstraint, fine_tune
 from exray.repair.trainable import trainable_copy
@@ -61,6 +62,11 @@ class FeatureShiftTuning(RepairMethod):
         """
         network = trainable_copy(classifier, samples.images, samples.labels)
         last = last_linear(network, classifier.preprocessing(samples.images[:2]))
+        if last is None:
+            raise ValueError(
+                "feature-shift tuning needs a network that ends in a linear layer or a 1 x 1 "
+                "convolution; use repair=unlearning or repair=fine_pruning"
+            )
         constraint = AwayFrom(last, alpha=self.alpha)
         _redraw(last, seed=seed)
         constraint.enforce(network)
@@ -101,43 +107,6 @@ class AwayFrom(WeightConstraint):
         del network
         norm = self.layer.weight.norm()
         self.layer.weight.mul_(self.original.norm() / norm.clamp_min(1e-12))
-
-
-@torch.no_grad()
-def last_linear(network: nn.Module, images: Float[Tensor, "n c h w"]) -> nn.Linear | nn.Conv2d:
-    """The last linear layer or 1 x 1 convolution that runs.
-
-    Args:
-        network: In eval mode.
-        images: As the network takes them.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    called: list[nn.Linear | nn.Conv2d] = []
-
-    def record(module: nn.Module, *_: object) -> None:
-        assert isinstance(module, nn.Linear | nn.Conv2d)
-        called.append(module)
-
-    layers = [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.Linear)
-        or (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
-    ]
-    handles = [layer.register_forward_hook(record) for layer in layers]
-    try:
-        network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not called:
-        raise ValueError(
-            "feature-shift tuning needs a network that ends in a linear layer or a 1 x 1 "
-            "convolution; use repair=unlearning or repair=fine_pruning"
-        )
-    return called[-1]
 
 
 @torch.no_grad()

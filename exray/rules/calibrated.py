@@ -30,6 +30,8 @@ _AT_ONE_CUT = {
     "confidence_shift": "the confidence of stamped images against the target's own",
     "tube_ratio": "the distance of stamped images from the target's (log)",
     "steadiness": "how steadily it works on moved images",
+    "target_weight": "how far the target's weights stand out in the last layer",
+    "heaviest_class": "how far any class's weights stand out there (log)",
 }
 WORDS = _AT_ONE_CUT | {
     name: f"{_AT_ONE_CUT[name.removeprefix('earlier_')]} at the earlier cut" for name in EARLIER

@@ -50,6 +50,11 @@ def _where_applicable(name: str, *, marker: str) -> Feature:
     return lambda measured: measured.get(name, measured[marker] * math.nan)
 
 
+def _where_taken(name: str) -> Feature:
+    """A measurement that not every run has; nan without."""
+    return lambda measured: measured.get(name, math.nan)
+
+
 def _log_entropy(name: str) -> Feature:
     return lambda measured: math.log(max(measured[name], 0.0) + _FLOOR)
 
@@ -91,7 +96,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "whole_image": _whole_image,
         "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
         "confidence_shift": _stored("confidence_shift"),
-        "steadiness": lambda measured: measured.get("steadiness", math.nan),
+        **{name: _where_taken(name) for name in ("steadiness", "target_weight", "heaviest_class")},
         "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
         **{name: _where_applicable(name, marker="earlier_converged") for name in EARLIER},
     }
@@ -102,8 +107,9 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
 nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
-model has too few triggers for it, ``steadiness`` where it was not asked for, ``tube_ratio`` where
-the target has too few images, and those of `EARLIER` where the masks of the earlier cut did not
+model has too few triggers for it, ``steadiness`` where it was not asked for, ``target_weight`` and
+``heaviest_class`` where the last layer has no row for each class, ``tube_ratio`` where the target
+has too few images, and those of `EARLIER` where the masks of the earlier cut did not
 converge.
 """
 

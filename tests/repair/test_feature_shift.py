@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from exray.models.classifier import Classifier, Preprocessing
-from exray.repair.feature_shift import AwayFrom, FeatureShiftTuning, last_linear
+from exray.repair.feature_shift import AwayFrom, FeatureShiftTuning
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,13 +36,6 @@ def test_the_penalty_is_the_share_of_the_old_direction_and_the_norm_is_held():
     away.enforce(network)
     assert float(layer.weight.detach().norm()) == pytest.approx(norm)
     assert float(away.penalty(network).detach()) == pytest.approx(-3.0)
-
-
-def test_the_last_layer_that_runs_counts_and_may_be_a_convolution():
-    unused = nn.Linear(2, 2)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 1), nn.Flatten()).eval()
-    network[0].unused = unused
-    assert last_linear(network, torch.rand(1, 3, 3, 3)) is network[1]
 
 
 def test_what_cannot_be_tuned_is_refused(fine_tuning, colour_samples, white_patch):

@@ -83,6 +83,8 @@ def measured():
             "confidence_shift": 1.5,
             "tube_ratio": 0.5,
             "steadiness": 2.0,
+            "target_weight": 2.0,
+            "heaviest_class": 1.0,
             **dict.fromkeys(EARLIER, 0.5),
             "earlier_converged": 1.0,
             "converged_victim_target": 1.0,

@@ -1,10 +1,11 @@
-"""Adds to a stored run's triggers what the judge has learned to measure on the last layer since.
+"""Adds to a stored run's triggers what the judge has learned to measure on the network since.
 
     python benchmarks/remeasured.py results/RUN dataset=zoos_glyphs dataset.root=D
 
 The words choose the dataset of the run, as they did when it was scanned. Nothing is scanned or
-differenced anew: ``target_weight`` and ``heaviest_class`` follow from the weights and a trigger's
-target alone. Triggers that have them are left as they are; run it on a copy to keep the former.
+differenced anew: the traces of the training (``target_weight``, ``heaviest_class``,
+``target_rise``, ``hidden_variance``) follow from the network, its clean images and the target of a
+trigger alone. Run it on a copy to keep the former.
 """
 
 import argparse
@@ -16,23 +17,31 @@ from hydra import compose, initialize_config_dir
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.datasets.base import ModelDataset
-from exray.judges.differencing.weight_evidence import weight_evidence
+from exray.judges.differencing.training_traces import traces_of_targets
+from exray.pipeline.preparation import prepare
+from exray.pipeline.settings import ScanSettings
 from exray.presets import conf_folder
 from exray.storage.atomic_files import replace_file
 
 TRIGGERS = "triggers.jsonl"
 
 
-def with_weights(lines: list[str], source: ModelDataset, model_id: str) -> list[str]:
-    """A model's stored triggers, those that were differenced with their weights."""
+def with_traces(
+    lines: list[str], source: ModelDataset, settings: ScanSettings, model_id: str
+) -> list[str]:
+    """A model's stored triggers, those that were differenced with the training's traces."""
     triggers = [json.loads(line) for line in lines]
     judged = [one for one in triggers if "confidence_shift" in one["measurements"]]
     if judged:
         loaded = source.load(model_id)
-        targets = [one["target_class"] for one in judged]
-        found = weight_evidence(loaded.classifier, loaded.samples.images, targets)
-        for one, weights in zip(judged, found, strict=True):
-            one["measurements"] = dict(sorted({**weights, **one["measurements"]}.items()))
+        prepared = prepare(loaded.classifier, loaded.samples, settings)
+        samples = prepared.selection.samples
+        assert samples is not None, f"{model_id} is inconclusive, but has judged triggers"
+        found = traces_of_targets(
+            prepared.classifier, samples, [one["target_class"] for one in judged]
+        )
+        for one, traces in zip(judged, found, strict=True):
+            one["measurements"] = dict(sorted({**one["measurements"], **traces}.items()))
     return [json.dumps(one) for one in triggers]
 
 
@@ -45,14 +54,14 @@ def main() -> None:
     register()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", overrides=arguments.words)
-    source = built(config.dataset, ModelDataset)
+    source, settings = built(config.dataset, ModelDataset), built(config.scan, ScanSettings)
     count = 0
     for model_id in source.model_ids():
         path = arguments.run / model_id / TRIGGERS
         if not path.exists():
             continue
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-        text = "".join(f"{line}\n" for line in with_weights(lines, source, model_id))
+        text = "".join(f"{line}\n" for line in with_traces(lines, source, settings, model_id))
         replace_file(path, text.encode())
         count += 1
     print(f"{arguments.run}: {count} models")

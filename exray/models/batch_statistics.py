@@ -1,4 +1,4 @@
-"""Networks whose batch norms are right with the statistics of a batch alone."""
+"""Statistics that batch norms store, beside those of images."""
 
 import copy
 from typing import Literal
@@ -11,6 +11,7 @@ from exray.models.classifier import Classifier
 
 BatchStatistics = Literal["stored", "images"]
 _BATCH = 64  # images at most whose statistics are taken together
+_SHARE = 0.02  # of a layer's median variance, below which a variance is not told from none
 
 
 def has_batch_norms(network: nn.Module) -> bool:
@@ -67,6 +68,53 @@ def with_image_statistics(classifier: Classifier, images: Float[Tensor, "n c h w
         other(images[batch])
     network.eval()
     return other
+
+
+def stores_statistics(network: nn.Module) -> bool:
+    """Whether a network has batch norms, and each has its means and variances from its training.
+
+    Args:
+        network: Any.
+    """
+    norms = _batch_norms(network)
+    return bool(norms) and all(norm.running_var is not None for norm in norms)
+
+
+@torch.no_grad()
+def variance_ratios(
+    classifier: Classifier, images: Float[Tensor, "n c h w"]
+) -> Float[Tensor, " channels"]:
+    """The logarithm of each channel's stored variance over that of images, of every batch norm.
+
+    Above zero a channel varied more in training than it does on the images.
+
+    Args:
+        classifier: Stays as it is; its network `stores_statistics`.
+        images: Clean ones, at least two.
+
+    Example:
+        >>> from exray.models.classifier import Preprocessing
+        >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
+        >>> network[0].running_var[1] = 4.0
+        >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="wide")
+        >>> variance_ratios(classifier, torch.randn(99, 3, 2, 2)).argmax().item()
+        1
+    """
+    ratios: list[Tensor] = []
+
+    def compare(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        stored = norm.get_buffer("running_var").float()
+        least = (_SHARE * stored.median()).clamp(min=1e-12)
+        seen = inputs[0].float().transpose(0, 1).flatten(1).var(dim=1)
+        ratios.append(((stored + least) / (seen + least)).log())
+
+    handles = [norm.register_forward_pre_hook(compare) for norm in _batch_norms(classifier.network)]
+    try:
+        classifier(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.cat(ratios)
 
 
 def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

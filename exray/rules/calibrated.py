@@ -32,6 +32,8 @@ _AT_ONE_CUT = {
     "steadiness": "how steadily it works on moved images",
     "target_weight": "how far the target's weights stand out in the last layer",
     "heaviest_class": "how far any class's weights stand out there (log)",
+    "target_rise": "how far the target rises with batch statistics of clean images",
+    "hidden_variance": "how far a few channels varied more in training than on clean images",
 }
 WORDS = _AT_ONE_CUT | {
     name: f"{_AT_ONE_CUT[name.removeprefix('earlier_')]} at the earlier cut" for name in EARLIER

@@ -83,6 +83,9 @@ EARLIER = tuple(
 )
 """The measurements at the judge's ``earlier_layer``, which not every run has."""
 
+TRACES = ("target_weight", "heaviest_class", "target_rise", "hidden_variance")
+"""What the training left in last layer and batch norms, which not every network has."""
+
 FEATURES: Mapping[str, Feature] = MappingProxyType(
     {
         **{name: _stored(name) for name in ("similarity", "similarity_first", "similarity_second")},
@@ -96,7 +99,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "whole_image": _whole_image,
         "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
         "confidence_shift": _stored("confidence_shift"),
-        **{name: _where_taken(name) for name in ("steadiness", "target_weight", "heaviest_class")},
+        **{name: _where_taken(name) for name in ("steadiness", *TRACES)},
         "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
         **{name: _where_applicable(name, marker="earlier_converged") for name in EARLIER},
     }
@@ -107,10 +110,9 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 0.001, and enter by their logarithm; ``log_patch_size`` is the logarithm of a patch's share of the
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
 nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
-model has too few triggers for it, ``steadiness`` where it was not asked for, ``target_weight`` and
-``heaviest_class`` where the last layer has no row for each class, ``tube_ratio`` where the target
-has too few images, and those of `EARLIER` where the masks of the earlier cut did not
-converge.
+model has too few triggers for it, ``steadiness`` where it was not asked for, those of `TRACES`
+where a network has no such layer, ``tube_ratio`` where the target has too few images, and those of
+`EARLIER` where the masks of the earlier cut did not converge.
 """
 
 

@@ -85,6 +85,8 @@ def measured():
             "steadiness": 2.0,
             "target_weight": 2.0,
             "heaviest_class": 1.0,
+            "target_rise": 2.0,
+            "hidden_variance": 1.0,
             **dict.fromkeys(EARLIER, 0.5),
             "earlier_converged": 1.0,
             "converged_victim_target": 1.0,

@@ -16,7 +16,7 @@ from exray.judges.differencing.mask_progress import MaskProgress
 from exray.judges.differencing.mask_search import MaskResult, MaskSearch
 from exray.judges.differencing.set_pairs import DifferencingPlan, plan_pairs
 from exray.judges.differencing.stamped_evidence import steadiness
-from exray.judges.differencing.weight_evidence import weight_evidence
+from exray.judges.differencing.training_traces import training_traces
 from exray.models.classifier import Classifier
 from exray.models.splitting.split_classifier import SplitClassifier
 from exray.rules.base import DecisionRule
@@ -139,11 +139,14 @@ class ExrayJudge(LayerJudge):
         if not triggers:
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
-        targets = [trigger.target_class for trigger in triggers]
-        weights = weight_evidence(classifier, samples.images, targets)
         strengths = [
-            {**trigger.measurements, **own, **weight, **self._moved(classifier, samples, trigger)}
-            for trigger, own, weight in zip(triggers, plan.strengths, weights, strict=True)
+            {**trigger.measurements, **own, **traces, **self._moved(classifier, samples, trigger)}
+            for trigger, own, traces in zip(
+                triggers,
+                plan.strengths,
+                training_traces(classifier, samples, triggers),
+                strict=True,
+            )
         ]
         plan = replace(plan, strengths=strengths)
         if plan.pairs is None:

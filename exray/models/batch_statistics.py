@@ -1,6 +1,7 @@
 """Statistics that batch norms store, beside those of images."""
 
 import copy
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -82,39 +83,54 @@ def stores_statistics(network: nn.Module) -> bool:
 
 @torch.no_grad()
 def variance_ratios(
-    classifier: Classifier, images: Float[Tensor, "n c h w"]
-) -> Float[Tensor, " channels"]:
-    """The logarithm of each channel's stored variance over that of images, of every batch norm.
+    classifier: Classifier, batches: Sequence[Float[Tensor, "n c h w"]]
+) -> list[Float[Tensor, " channels"]]:
+    """The logarithm of each channel's stored variance over that of images, by batch norm.
 
-    Above zero a channel varied more in training than it does on the images.
+    Above zero a channel varied more in training than it does on any of the batches.
 
     Args:
         classifier: Stays as it is; its network `stores_statistics`.
-        images: Clean ones, at least two.
+        batches: Clean images, and the same images changed; at least one batch, of two images.
+
+    Returns:
+        A vector for each call of a batch norm, in the order of the calls.
 
     Example:
         >>> from exray.models.classifier import Preprocessing
         >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
         >>> network[0].running_var[1] = 4.0
         >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="wide")
-        >>> variance_ratios(classifier, torch.randn(99, 3, 2, 2)).argmax().item()
+        >>> (ratios,) = variance_ratios(classifier, [torch.randn(99, 3, 2, 2)])
+        >>> ratios.argmax().item()
         1
     """
-    ratios: list[Tensor] = []
+    calls: list[tuple[Tensor, Tensor]] = []
 
-    def compare(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        stored = norm.get_buffer("running_var").float()
-        least = (_SHARE * stored.median()).clamp(min=1e-12)
+    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen = inputs[0].float().transpose(0, 1).flatten(1).var(dim=1)
-        ratios.append(((stored + least) / (seen + least)).log())
+        calls.append((norm.get_buffer("running_var").float(), seen))
 
-    handles = [norm.register_forward_pre_hook(compare) for norm in _batch_norms(classifier.network)]
+    greatest: list[tuple[Tensor, Tensor]] = []
+    handles = [norm.register_forward_pre_hook(note) for norm in _batch_norms(classifier.network)]
     try:
-        classifier(images)
+        for batch in batches:
+            calls.clear()
+            classifier(batch)
+            greatest = [
+                (stored, torch.maximum(seen, other))
+                for (stored, seen), (_, other) in zip(calls, greatest or calls, strict=True)
+            ]
     finally:
         for handle in handles:
             handle.remove()
-    return torch.cat(ratios)
+    return [_log_ratio(stored, seen) for stored, seen in greatest]
+
+
+def _log_ratio(stored: Float[Tensor, " c"], seen: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
+    """Of two variances, neither told from zero far below the layer's median."""
+    least = (_SHARE * stored.median()).clamp(min=1e-12)
+    return ((stored + least) / (seen + least)).log()
 
 
 def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -17,7 +17,8 @@ from exray.models.last_layer import LEAST_CLASSES, standing_out
 
 _MOST_IMAGES = 512  # that statistics are taken of
 _LEAST_IMAGES = 8
-_REACH = 8  # images are moved by their side divided by it
+_REACH = 8  # images are moved by up to their side divided by it
+_NOISE = 0.03  # standard deviation
 
 
 def norm_evidence(
@@ -27,7 +28,7 @@ def norm_evidence(
 
     Batch norms store means and variances of what they were trained on, stamped images among it. A
     few channels that respond to a trigger varied more in training than clean images make them, even
-    where these are moved, mirrored, darker, brighter or paler, as trainings usually change them:
+    where these are moved, mirrored, noisy, darker or paler, as trainings usually change them:
     ``hidden_variance`` is the skewness, over the channels of the last third of the batch norms, of
     the logarithm of the stored variance over the greatest of those, the same for all triggers of a
     classifier. And what was stored takes the trigger's usual share off each image: with statistics
@@ -60,19 +61,39 @@ def norm_evidence(
 
 
 def _usual_changes(images: Float[Tensor, "n c h w"]) -> Iterator[Float[Tensor, "n c h w"]]:
-    """The images, and the same as trainings usually change them; the same whatever their order."""
+    """The images, and the same as trainings usually change them, always by the same draws."""
+    stream = torch.Generator().manual_seed(0)
     yield images
+    yield _moved(images, "constant", stream)  # black moves in from beyond the rim
+    yield _moved(images, "replicate", stream)  # or the rim
     yield images.flip(3)
+    noise = torch.randn(images.shape, generator=stream).to(images)
+    yield (images + _NOISE * noise).clamp(0, 1)
+    yield (images * _factors(images, stream)).clamp(0, 1)
+    means = images.mean(dim=(2, 3), keepdim=True)
+    yield (means + _factors(images, stream) * (images - means)).clamp(0, 1)
+
+
+def _moved(
+    images: Float[Tensor, "n c h w"], mode: str, stream: torch.Generator
+) -> Float[Tensor, "n c h w"]:
+    """Each image moved by up to an eighth of its side along both axes."""
     height, width = images.shape[-2:]
     down, right = max(1, height // _REACH), max(1, width // _REACH)
-    for mode in ("constant", "replicate"):  # black beyond the rim, or the rim
-        padded = F.pad(images, (right, right, down, down), mode=mode)
-        yield padded[..., :height, :width]
-        yield padded[..., 2 * down :, 2 * right :]
-    for brightness in (0.7, 1.3):
-        yield (images * brightness).clamp(0, 1)
-    means = images.mean(dim=(2, 3), keepdim=True)
-    yield means + 0.7 * (images - means)
+    padded = F.pad(images, (right, right, down, down), mode=mode)
+    tops = torch.randint(0, 2 * down + 1, (len(images),), generator=stream).tolist()
+    lefts = torch.randint(0, 2 * right + 1, (len(images),), generator=stream).tolist()
+    return torch.stack(
+        [
+            image[:, top : top + height, left : left + width]
+            for image, top, left in zip(padded, tops, lefts, strict=True)
+        ]
+    )
+
+
+def _factors(images: Float[Tensor, "n c h w"], stream: torch.Generator) -> Float[Tensor, "n 1 1 1"]:
+    """One for each image, of brightness or of contrast."""
+    return (0.6 + 0.8 * torch.rand(len(images), 1, 1, 1, generator=stream)).to(images)
 
 
 def _centred(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:

@@ -83,10 +83,14 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("runs", nargs="+", help="folders of judge=exray under it")
     parser.add_argument("--calibration", default="portfolio", help="a shipped one, or a file")
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="measurements that are taken as not made"
+    )
     given = parser.parse_args()
     collection = merged({name: collect(ResultStore(given.results / name)) for name in given.runs})
     rejudgement = CalibratedRejudgement(name="calibrated", file=given.calibration)
-    predictions = rejudgement.predictions(collection.frame, collection.triggers)
+    triggers = collection.triggers.drop(columns=[f"m_{name}" for name in given.without])
+    predictions = rejudgement.predictions(collection.frame, triggers)
     table(f"{len(predictions[0])} models", map(statistics, predictions))
     for column in ("dataset", *_OF_TRIGGERS, "architecture"):
         table(column, levels(predictions[1], collection.frame, column))

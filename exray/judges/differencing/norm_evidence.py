@@ -42,7 +42,8 @@ def norm_evidence(
 
     Returns:
         For each trigger its measurements; empty without batch norms that store statistics, or with
-        fewer than eight images; the rise is left out with fewer than four classes.
+        fewer than eight images; the rise is left out with fewer than four classes, or where the
+        network cannot be copied.
 
     Source: none. Not in the paper.
     """
@@ -54,7 +55,10 @@ def norm_evidence(
     hidden = {"hidden_variance": _skewness(late)}
     if classifier.num_classes < LEAST_CLASSES:
         return [hidden for _ in targets]
-    recalibrated = with_image_statistics(classifier, images)
+    try:
+        recalibrated = with_image_statistics(classifier, images)
+    except (RuntimeError, TypeError, ValueError):  # a network that cannot be copied
+        return [hidden for _ in targets]
     before, after = (_centred(one.predict(images).float()) for one in (classifier, recalibrated))
     rises = standing_out((after - before).mean(dim=0))
     return [{**hidden, "target_rise": float(rises[target])} for target in targets]

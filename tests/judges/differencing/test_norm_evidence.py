@@ -108,3 +108,10 @@ def test_few_classes_have_no_rise():
     classifier = Classifier(network, Preprocessing(), num_classes=3, name="net")
     (one,) = norm_evidence(classifier, colours(), [0])
     assert set(one) == {"hidden_variance"}
+
+
+def test_a_network_that_cannot_be_copied_has_no_rise():
+    classifier = trained(colours())
+    classifier.network.kept = torch.ones(2, requires_grad=True) * 2  # no leaf: deepcopy refuses
+    (one,) = norm_evidence(classifier, colours(), [0])
+    assert set(one) == {"hidden_variance"}

@@ -185,7 +185,8 @@ class CellTable(ExperimentTable):
 
     Args:
         about: What every experiment says of itself.
-        separated: Judges that get their best separation and a frozen threshold.
+        separated: Judges that get their best separation and a frozen threshold; the reference and
+            derived cells keep their own verdicts beside these.
         forests: Judges whose measurements a random forest judges.
         trees: Of those forests.
         alone: Whether the scanner of each cell has a row of its own.
@@ -221,7 +222,8 @@ class CellTable(ExperimentTable):
             return [*first, as_run(cell)], []
         best, best_note = separated(cell)
         fixed, fixed_note = frozen(cell, column, tuning, seed=self.seed)
-        own = [as_run(cell)] if cell.name == self.about.reference else []
+        decides = {self.about.reference, *(derived.name for derived in self.about.derived)}
+        own = [as_run(cell)] if cell.name in decides else []
         return [*first, *own, best, fixed], [best_note, fixed_note]
 
 

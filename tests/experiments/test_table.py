@@ -104,6 +104,27 @@ def test_another_rule_decides_on_stored_measurements(cell):
     assert list(own["probability"] >= 0.5) == [False, True, False, False]
 
 
+def test_a_derived_cell_with_an_open_threshold_keeps_its_own_verdicts(cell):
+    measured = differenced(cell, [0.9, 0.9, 0.6, 0.9, 0.9, 0.9])
+    rule = PaperRule(similarity_threshold=0.8, cross_threshold=0.8, additional_check=False)
+    derived = DerivedCell(name="strict", cell="l2", rule=rule)
+    table = CellTable(
+        about=about(derived=(derived,), shown=("all",)),
+        separated=("l2", "strict"),
+        forests=(),
+        trees=5,
+        alone=False,
+        seed=0,
+    )
+    frame, notes = table.frame([measured], {})
+    protocols = ["best separation", "frozen threshold"]
+    run, own = ([f"{name}, {protocol}" for protocol in protocols] for name in ("l2", "strict"))
+    assert list(frame["row"].unique()) == [*run, "strict", *own]
+    decided = frame[frame["row"] == "strict"]
+    assert list(decided["model_id"][decided["verdict"] == "trojaned"]) == ["f"]
+    assert len(notes) == 4
+
+
 def test_records_of_one_kind_make_no_table(cell):
     clean = replace(cell, records=cell.records[2:])
     with pytest.raises(ValueError, match="no column has both trojaned and clean models"):

@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from exray.app.config import register
 from exray.app.instantiate import built
 from exray.datasets.base import ModelDataset
-from exray.judges.differencing.training_traces import traces_of_targets
+from exray.judges.differencing.training_traces import training_traces
 from exray.pipeline.preparation import prepare
 from exray.pipeline.settings import ScanSettings
 from exray.presets import conf_folder
@@ -37,7 +37,7 @@ def with_traces(
         prepared = prepare(loaded.classifier, loaded.samples, settings)
         samples = prepared.selection.samples
         assert samples is not None, f"{model_id} is inconclusive, but has judged triggers"
-        found = traces_of_targets(
+        found = training_traces(
             prepared.classifier, samples, [one["target_class"] for one in judged]
         )
         for one, traces in zip(judged, found, strict=True):

@@ -139,14 +139,10 @@ class ExrayJudge(LayerJudge):
         if not triggers:
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
+        traces = training_traces(classifier, samples, [one.target_class for one in triggers])
         strengths = [
-            {**trigger.measurements, **own, **traces, **self._moved(classifier, samples, trigger)}
-            for trigger, own, traces in zip(
-                triggers,
-                plan.strengths,
-                training_traces(classifier, samples, triggers),
-                strict=True,
-            )
+            {**trigger.measurements, **own, **left, **self._moved(classifier, samples, trigger)}
+            for trigger, own, left in zip(triggers, plan.strengths, traces, strict=True)
         ]
         plan = replace(plan, strengths=strengths)
         if plan.pairs is None:

@@ -64,6 +64,8 @@ def main() -> None:
         text = "".join(f"{line}\n" for line in with_traces(lines, source, settings, model_id))
         replace_file(path, text.encode())
         count += 1
+    if not count:
+        parser.error(f"{arguments.run} holds no model of {config.dataset.name} with {TRIGGERS}")
     print(f"{arguments.run}: {count} models")
 
 

@@ -1,7 +1,7 @@
 """Statistics that batch norms store, beside those of images."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -105,26 +105,58 @@ def variance_ratios(
         >>> ratios.argmax().item()
         1
     """
-    calls: list[tuple[Tensor, Tensor]] = []
+    greatest: list[Tensor] = []
+    for batch in batches:
+        seen = _variances(classifier, batch)
+        greatest = [torch.maximum(*pair) for pair in zip(seen, greatest or seen, strict=True)]
+    stored = _stored_variances(classifier, batches[0][:1])
+    return [_log_ratio(*pair) for pair in zip(stored, greatest, strict=True)]
+
+
+def _variances(
+    classifier: Classifier, images: Float[Tensor, "n c h w"]
+) -> list[Float[Tensor, " channels"]]:
+    """Of what enters the batch norms, call by call; a part of the images at a time."""
+    totals: list[Tensor] = []  # how many values there are, their sum, that of their squares
+    for part in torch.split(images, _BATCH):
+        sums = _at_norms(classifier, part, lambda _, entering: _sums(entering))
+        zeros = [torch.zeros_like(one) for one in sums]
+        totals = [one + other for one, other in zip(sums, totals or zeros, strict=True)]
+    return [
+        ((squares - total**2 / count) / (count - 1)).float() for count, total, squares in totals
+    ]
+
+
+def _stored_variances(
+    classifier: Classifier, images: Float[Tensor, "n c h w"]
+) -> list[Float[Tensor, " channels"]]:
+    return _at_norms(classifier, images, lambda norm, _: norm.get_buffer("running_var").float())
+
+
+def _sums(entering: Float[Tensor, "n c ..."]) -> Float[Tensor, "3 c"]:
+    values = entering.double().transpose(0, 1).flatten(1)
+    count = torch.full_like(values[:, 0], values.shape[1])
+    return torch.stack([count, values.sum(dim=1), values.square().sum(dim=1)])
+
+
+def _at_norms(
+    classifier: Classifier,
+    images: Float[Tensor, "n c h w"],
+    measure: Callable[[nn.Module, Tensor], Tensor],
+) -> list[Tensor]:
+    """What is measured at each call of a batch norm, in the order of the calls."""
+    measured: list[Tensor] = []
 
     def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen = inputs[0].float().transpose(0, 1).flatten(1).var(dim=1)
-        calls.append((norm.get_buffer("running_var").float(), seen))
+        measured.append(measure(norm, inputs[0]))
 
-    greatest: list[tuple[Tensor, Tensor]] = []
     handles = [norm.register_forward_pre_hook(note) for norm in _batch_norms(classifier.network)]
     try:
-        for batch in batches:
-            calls.clear()
-            classifier(batch)
-            greatest = [
-                (stored, torch.maximum(seen, other))
-                for (stored, seen), (_, other) in zip(calls, greatest or calls, strict=True)
-            ]
+        classifier(images)
     finally:
         for handle in handles:
             handle.remove()
-    return [_log_ratio(stored, seen) for stored, seen in greatest]
+    return measured
 
 
 def _log_ratio(stored: Float[Tensor, " c"], seen: Float[Tensor, " c"]) -> Float[Tensor, " c"]:

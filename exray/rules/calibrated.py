@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exray.rules.base import Decision, DecisionRule, unconverged_pairs
-from exray.rules.calibration import EARLIER, SCANNERS, SHIPPED, read_calibration
+from exray.rules.calibration import EARLIER, SCANNERS, SHIPPED, TRACES, read_calibration
 from exray.rules.calibration_facts import Facts, calibration_facts
 
 BAR = 0.5
@@ -30,10 +30,7 @@ _AT_ONE_CUT = {
     "confidence_shift": "the confidence of stamped images against the target's own",
     "tube_ratio": "the distance of stamped images from the target's (log)",
     "steadiness": "how steadily it works on moved images",
-    "target_weight": "how far the target's weights stand out in the last layer",
-    "heaviest_class": "how far any class's weights stand out there (log)",
-    "target_rise": "how far the target rises with batch statistics of clean images",
-    "hidden_variance": "how far a few channels varied more in training than on clean images",
+    **TRACES,
 }
 WORDS = _AT_ONE_CUT | {
     name: f"{_AT_ONE_CUT[name.removeprefix('earlier_')]} at the earlier cut" for name in EARLIER

@@ -83,8 +83,15 @@ EARLIER = tuple(
 )
 """The measurements at the judge's ``earlier_layer``, which not every run has."""
 
-TRACES = ("target_weight", "heaviest_class", "target_rise", "hidden_variance")
-"""What the training left in last layer and batch norms, which not every network has."""
+TRACES: Mapping[str, str] = MappingProxyType(
+    {
+        "target_weight": "how far the target's weights stand out in the last layer",
+        "heaviest_class": "how far any class's weights stand out there (log)",
+        "target_rise": "how far the target rises with batch statistics of clean images",
+        "hidden_variance": "how far a few channels varied more in training than on clean images",
+    }
+)
+"""What the training left in last layer and batch norms, in words; not every network has it."""
 
 FEATURES: Mapping[str, Feature] = MappingProxyType(
     {

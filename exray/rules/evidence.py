@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from exray.rules.calibration import FEATURES
+from exray.rules.calibration import FEATURES, TRACES
 
 PORTFOLIO_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -48,25 +48,19 @@ _STAMPED_WORDS = {
     "steadiness": "how steadily it works on moved images",
     "log_patch_size": "the patch's size (log)",
 }
-_TRACE_WORDS = {
-    "target_weight": "how far the target's weights stand out in the last layer",
-    "heaviest_class": "how far any class's weights stand out there (log)",
-    "target_rise": "how far the target rises with batch statistics of clean images",
-    "hidden_variance": "how far a few channels varied more in training than on clean images",
-}
 WORDS: Mapping[str, str] = MappingProxyType(
-    {**PORTFOLIO_WORDS, **_MASK_WORDS, **_STAMPED_WORDS, **_TRACE_WORDS}
+    {**PORTFOLIO_WORDS, **_MASK_WORDS, **_STAMPED_WORDS, **TRACES}
 )
 """All of the measurements, each in words."""
 
-OF_JUDGE = frozenset({*_MASK_WORDS, *_STAMPED_WORDS, *_TRACE_WORDS})
+OF_JUDGE = frozenset({*_MASK_WORDS, *_STAMPED_WORDS, *TRACES})
 """Those that ``ExrayJudge`` takes; the others are the scanner's."""
 
 _MASKS_CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _SIGNS = {
     **dict.fromkeys(("strength", "strength_wide", "strength_medium", "shifted_strength"), 1),
     **dict.fromkeys(("margin_wide", "margin_medium", "asymmetry", "asr_lower", "lift"), 1),
-    **dict.fromkeys(("confidence_shift", "tube_ratio", "steadiness", *_TRACE_WORDS), 1),
+    **dict.fromkeys(("confidence_shift", "tube_ratio", "steadiness", *TRACES), 1),
     **dict.fromkeys(("num_targets", "targets_share", "num_agreeing"), 1),
     **dict.fromkeys(("strength_median", "reverse_strength"), -1),
     **dict.fromkeys((name for name in _MASK_WORDS if name.startswith("similarity")), -1),

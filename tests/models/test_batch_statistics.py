@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from exray.models.batch_statistics import has_batch_norms, with_image_statistics
+from exray.models.batch_statistics import (
+    has_batch_norms,
+    variance_ratios,
+    with_image_statistics,
+)
 from exray.models.classifier import Classifier, Preprocessing
 
 
@@ -41,3 +45,17 @@ def test_a_network_without_batch_norms_is_refused():
     assert not has_batch_norms(network)
     with pytest.raises(ValueError, match="need a batch norm, and linear has none; leave them"):
         with_image_statistics(classifier, torch.rand(4, 3, 2, 2))
+
+
+def test_variance_ratios_are_those_of_all_images_and_the_greatest_of_the_batches():
+    network = network_of()
+    network[1].running_var.copy_(torch.tensor([0.5, 1.0, 2.0, 9.0]))
+    classifier = Classifier(network, Preprocessing(), num_classes=5, name="small")
+    images = torch.rand(150, 3, 6, 6)  # more than are passed through at once
+    first, second = variance_ratios(classifier, [images, 2 * images])
+    seen = network[0](2 * images).transpose(0, 1).flatten(1).var(dim=1)
+    least = 0.02 * network[1].running_var.median()
+    expected = ((network[1].running_var + least) / (seen + least)).log()
+    torch.testing.assert_close(first, expected.detach(), atol=1e-4, rtol=1e-4)
+    assert len(second) == 5
+    assert not network[1]._forward_pre_hooks

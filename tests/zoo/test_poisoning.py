@@ -32,6 +32,15 @@ def test_clean_training_images_are_the_classes_own(micro, signs):
     assert len(data.images) == 32
 
 
+def test_rare_classes_have_fewer_training_images(micro, signs):
+    uneven = replace(micro.training, images_per_class=8, least_class_share=0.25, num_common=1)
+    data = training_images(signs, uneven, attacks=(), shares=None, seed=0)
+    counts = torch.bincount(data.labels).tolist()
+    assert sorted(counts) == [2] * (len(signs.class_names) - 1) + [8]
+    assert counts == uneven.counts(len(signs.class_names), seed=0)
+    assert uneven.fewest_images_per_class() == 2
+
+
 def test_poisoned_images_carry_the_target_and_kept_ones_their_own_label(micro, signs, attack):
     data = training_images(
         signs, micro.training, attacks=(attack,), shares=micro.attacks["polygon"], seed=0

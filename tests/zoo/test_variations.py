@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from exray.zoo.variations import Variation, augmented, drawn_variation
+from exray.zoo.variations import Variation, augmented, class_shares, drawn_variation
 
 IMAGES = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -54,6 +54,8 @@ def test_half_of_the_images_are_mirrored():
         ({"label_smoothing": 1.0}, r"^label_smoothing must lie in \[0, 1\); got 1.0"),
         ({"images_share": 0.0}, "^images_share must be positive; got 0.0"),
         ({"epochs_share": float("inf")}, "^epochs_share must be positive; got inf"),
+        ({"least_class_share": 0.0}, r"^least_class_share must lie in \(0, 1\]; got 0.0"),
+        ({"num_common": 0}, "^num_common must be >= 1, or null; got 0"),
         ({"weight_decay": -1.0}, "^weight_decay must be >= 0, or null; got -1.0"),
         ({"min_clean_accuracy": 2.0}, r"^min_clean_accuracy must lie in \[0, 1\]; got 2.0"),
     ],
@@ -61,3 +63,15 @@ def test_half_of_the_images_are_mirrored():
 def test_values_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Variation(**changes)
+
+
+def test_classes_keep_shares_of_their_own_or_a_few_keep_all():
+    shares = class_shares(2000, least=0.1, num_common=None, seed=1)
+    assert 0.1 <= min(shares) < 0.11
+    assert 0.95 < max(shares) <= 1
+    below = sum(share < 0.1**0.5 for share in shares)  # half of them: the logarithm is even
+    assert 900 < below < 1100
+    common = class_shares(10, least=0.25, num_common=3, seed=1)
+    assert sorted(common) == [0.25] * 7 + [1.0] * 3
+    others = {tuple(class_shares(10, least=0.25, num_common=3, seed=seed)) for seed in range(9)}
+    assert len(others) > 5

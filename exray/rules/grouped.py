@@ -7,7 +7,8 @@ from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibration import logistic
 from exray.rules.calibration_facts import Facts, calibration_facts
 from exray.rules.evidence import OF_JUDGE, WORDS, with_agreement
-from exray.rules.grouped_calibration import GroupedCalibration, TriggerGroup
+from exray.rules.grouped_calibration import GroupedCalibration
+from exray.rules.trigger_groups import TriggerGroup
 
 BAR = 0.5
 
@@ -56,18 +57,17 @@ class GroupedRule(DecisionRule):
         if not rows:
             return []
         known = [_without_gaps(row) for row in with_agreement(rows, targets)]
-        groups = [self.calibration.group_of(row) for row in known]
+        calibration = self.calibration.of_model(known)
+        groups = [calibration.group_of(row) for row in known]
         pushes = [group.pushes(row) for group, row in zip(groups, known, strict=True)]
         log_odds = [
             group.bias + sum(pushed.values()) for group, pushed in zip(groups, pushes, strict=True)
         ]
-        level = self.calibration.model
-        evidence, together = self.calibration.evidence(log_odds, groups, targets)
+        level = calibration.model
+        evidence, together = calibration.evidence(log_odds, groups, targets)
         strongest = max(range(len(rows)), key=evidence.__getitem__)
         evidence[strongest] = together
-        scores = [
-            self.calibration.probability(level.log_odds(value, len(rows))) for value in evidence
-        ]
+        scores = [calibration.probability(level.log_odds(value, len(rows))) for value in evidence]
         return [
             _decision(score, group, row, pushed, value)
             for score, group, row, pushed, value in zip(

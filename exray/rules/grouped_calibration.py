@@ -12,114 +12,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from exray.rules.calibration import WIDEST, check_number, logistic
-from exray.rules.evidence import WORDS, search_of, sign_of, value_of
+from exray.rules.calibration import check_number, logistic
+from exray.rules.evidence import WORDS, search_of, value_of
+from exray.rules.trigger_groups import TriggerGroup
 
 FORMAT = 2
 Combination = Literal["noisy_or", "maximum", "stacked"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvidenceTerm:
-    """One measurement's part in a trigger's log-odds: ``weight * (value - centre) / scale``.
-
-    Args:
-        feature: One of `exray.rules.evidence.WORDS`.
-        weight: Log-odds per standard deviation; positive is evidence for injected.
-        centre: Mean on the triggers it was fitted on.
-        scale: Standard deviation there, above 0.
-
-    Raises:
-        ValueError: If there is no such feature, or a number is not finite or out of range.
-    """
-
-    feature: str
-    weight: float
-    centre: float
-    scale: float
-
-    def __post_init__(self) -> None:
-        if self.feature not in WORDS:
-            raise ValueError(f"feature must be one of {', '.join(WORDS)}; got {self.feature!r}")
-        for name in ("weight", "centre", "scale"):
-            check_number(name, getattr(self, name))
-        if self.scale <= 0:
-            raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
-
-    def push(self, measurements: Mapping[str, float]) -> float:
-        """What the measurement adds to the log-odds; clipped at three deviations.
-
-        A measurement that does not apply to the trigger, or was not taken, adds nothing.
-
-        Args:
-            measurements: Of the scanner and of ``ExrayJudge``.
-
-        Example:
-            >>> term = EvidenceTerm(feature="strength", weight=2.0, centre=1.0, scale=4.0)
-            >>> term.push({"strength": 5.0}), term.push({"strength": 99.0}), term.push({})
-            (2.0, 6.0, 0.0)
-        """
-        value = value_of(self.feature, measurements)
-        if math.isnan(value):
-            return 0.0
-        deviations = (value - self.centre) / self.scale
-        return self.weight * min(max(deviations, -WIDEST), WIDEST)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TriggerGroup:
-    """Triggers of some searches and one reach, with the logistic model of them.
-
-    Args:
-        name: In words, such as ``universal patch``.
-        searches: The searches of ``scanner=portfolio`` whose triggers belong to it.
-        is_universal: Reach of its triggers; None for both.
-        terms: A few measurements with their weights; none where they did not tell.
-        bias: Log-odds of a trigger with average measurements.
-        weight: What its strongest trigger counts where groups are ``stacked``; 0 or more.
-
-    Raises:
-        ValueError: If no search is named, ``weight`` is negative, or a measurement's weight has the
-            sign that theory rules out.
-    """
-
-    name: str
-    searches: tuple[str, ...]
-    is_universal: bool | None
-    terms: tuple[EvidenceTerm, ...]
-    bias: float
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_number("bias", self.bias)
-        if check_number("weight", self.weight) < 0:
-            raise ValueError(f"weight of {self.name!r} must be 0 or more; got {self.weight!r}")
-        if not self.searches:
-            raise ValueError(f"the group {self.name!r} must name its searches; it names none")
-        for term in self.terms:
-            sign = sign_of(term.feature, is_universal=self.is_universal)
-            if sign * term.weight < 0:
-                allowed = "0 or more" if sign > 0 else "0 or less"
-                raise ValueError(
-                    f"weight of {term.feature} in {self.name!r} must be {allowed}; "
-                    f"got {term.weight!r}"
-                )
-
-    def holds(self, measurements: Mapping[str, float]) -> bool:
-        """Whether a trigger belongs to the group.
-
-        Args:
-            measurements: Of the trigger, with the flags of ``scanner=portfolio``.
-        """
-        return belongs(measurements, self.searches, self.is_universal)
-
-    def pushes(self, measurements: Mapping[str, float]) -> dict[str, float]:
-        """What each measurement adds to the log-odds, by feature.
-
-        Args:
-            measurements: Of the scanner and of ``ExrayJudge``.
-        """
-        return {term.feature: term.push(measurements) for term in self.terms}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +83,7 @@ class GroupedCalibration:
         num_models: Number of models it was fitted on, 1 or more; no probability is nearer to 0 or
             1 than ``1 / (num_models + 2)``.
         without_triggers: Probability of a model without any trigger, in (0, 0.5).
+        fallback: What decides on models that lack some measurements; None for none.
         provenance: What it was fitted on, and how.
 
     Raises:
@@ -195,6 +94,7 @@ class GroupedCalibration:
     model: ModelLevel
     num_models: int
     without_triggers: float
+    fallback: "Fallback | None" = None
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -207,6 +107,15 @@ class GroupedCalibration:
             raise ValueError(
                 f"without_triggers must lie in (0, 0.5); got {self.without_triggers!r}"
             )
+
+    def of_model(self, rows: Sequence[Mapping[str, float]]) -> "GroupedCalibration":
+        """The calibration that decides on a model: the fallback's, where its measurements lack.
+
+        Args:
+            rows: Measurements of each of its triggers.
+        """
+        fallback = self.fallback
+        return fallback.calibration if fallback and fallback.applies(rows) else self
 
     def group_of(self, measurements: Mapping[str, float]) -> TriggerGroup:
         """The group that a trigger belongs to.
@@ -268,12 +177,85 @@ class GroupedCalibration:
         return head | self._numbers() | {"provenance": dict(self.provenance)}
 
     def _numbers(self) -> dict[str, object]:
-        return {
+        own: dict[str, object] = {
             "groups": [asdict(group) for group in self.groups],
             "model": asdict(self.model),
             "num_models": self.num_models,
             "without_triggers": self.without_triggers,
         }
+        if self.fallback is None:
+            return own
+        others = self.fallback.calibration._numbers()
+        return {**own, "fallback": {"lacking": list(self.fallback.lacking), **others}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """What decides on models for which some measurements cannot be taken.
+
+    A measurement that was not taken adds nothing, and a threshold that counts on it is too high.
+
+    Args:
+        lacking: The measurements; it decides where no trigger of a model has any of them.
+        calibration: Fitted without them.
+
+    Raises:
+        ValueError: If no measurement is named, or one is not known or weighed all the same.
+    """
+
+    lacking: tuple[str, ...]
+    calibration: GroupedCalibration
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.lacking) - set(WORDS))
+        if unknown or not self.lacking:
+            raise ValueError(
+                f"lacking must name measurements, of {', '.join(WORDS)}; got {list(self.lacking)}"
+            )
+        groups = self.calibration.groups
+        weighed = {term.feature for group in groups for term in group.terms} & set(self.lacking)
+        if weighed or self.calibration.fallback is not None:
+            raise ValueError(
+                "a fallback must do without what is lacking, and have none of its own; it weighs "
+                f"{', '.join(sorted(weighed)) or 'nothing of it'}"
+            )
+
+    def applies(self, rows: Sequence[Mapping[str, float]]) -> bool:
+        """Whether a model lacks all of the measurements.
+
+        Args:
+            rows: Measurements of each of its triggers.
+
+        Example:
+            >>> level = ModelLevel(combination="maximum", slope_above=1.0, slope_below=1.0,
+            ...     count_weight=0.0, threshold=0.0, false_positive_rate=0.1)
+            >>> patches = TriggerGroup(
+            ...     name="patches", searches=("patch",), is_universal=None, terms=(), bias=0.0)
+            >>> plain = GroupedCalibration(
+            ...     groups=(patches,), model=level, num_models=8, without_triggers=0.2)
+            >>> fallback = Fallback(lacking=("target_rise",), calibration=plain)
+            >>> fallback.applies([{"strength": 1.0}]), fallback.applies([{"target_rise": 1.0}])
+            (True, False)
+        """
+        values = (value_of(name, row) for row in rows for name in self.lacking)
+        return all(math.isnan(value) for value in values)
+
+
+class _StoredFallback(Struct, frozen=True):
+    lacking: tuple[str, ...]
+    groups: tuple[TriggerGroup, ...]
+    model: ModelLevel
+    num_models: int
+    without_triggers: float
+
+    def fallback(self) -> Fallback:
+        calibration = GroupedCalibration(
+            groups=self.groups,
+            model=self.model,
+            num_models=self.num_models,
+            without_triggers=self.without_triggers,
+        )
+        return Fallback(lacking=self.lacking, calibration=calibration)
 
 
 class StoredGroupedCalibration(Struct, frozen=True):
@@ -286,6 +268,7 @@ class StoredGroupedCalibration(Struct, frozen=True):
     num_models: int
     without_triggers: float
     provenance: dict[str, object]
+    fallback: _StoredFallback | None = None
 
     def calibration(self) -> GroupedCalibration:
         """What it describes."""
@@ -294,27 +277,9 @@ class StoredGroupedCalibration(Struct, frozen=True):
             model=self.model,
             num_models=self.num_models,
             without_triggers=self.without_triggers,
+            fallback=self.fallback.fallback() if self.fallback else None,
             provenance=self.provenance,
         )
-
-
-def belongs(
-    measurements: Mapping[str, float], searches: Sequence[str], is_universal: bool | None
-) -> bool:
-    """Whether a trigger is of one of some searches, and of a reach.
-
-    Args:
-        measurements: Of the trigger, with the flags of ``scanner=portfolio``.
-        searches: Names of searches.
-        is_universal: The reach; None for both.
-
-    Example:
-        >>> belongs({"is_patch": 1.0, "is_universal": 0.0}, ["patch"], False)
-        True
-    """
-    if is_universal is not None and (measurements.get("is_universal") == 1) != is_universal:
-        return False
-    return search_of(measurements) in searches
 
 
 def evidence_of(

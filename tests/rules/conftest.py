@@ -6,12 +6,8 @@ import pytest
 
 from exray.rules.base import CROSS
 from exray.rules.calibration import EARLIER, Calibration, Term
-from exray.rules.grouped_calibration import (
-    EvidenceTerm,
-    GroupedCalibration,
-    ModelLevel,
-    TriggerGroup,
-)
+from exray.rules.grouped_calibration import GroupedCalibration, ModelLevel
+from exray.rules.trigger_groups import EvidenceTerm, TriggerGroup
 
 
 @pytest.fixture

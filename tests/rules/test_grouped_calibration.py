@@ -13,7 +13,8 @@ from exray.rules.calibration_files import (
     read_grouped_calibration,
 )
 from exray.rules.grouped import GroupedRule
-from exray.rules.grouped_calibration import EvidenceTerm, clipped, evidence_of
+from exray.rules.grouped_calibration import Fallback, clipped, evidence_of
+from exray.rules.trigger_groups import EvidenceTerm
 
 
 def test_a_noisy_or_is_that_of_the_best_triggers_of_distinct_targets():
@@ -55,6 +56,43 @@ def test_a_calibration_comes_back_from_its_file_and_only_its_numbers_are_hashed(
     rule = calibrated_rule(file=str(path))
     assert isinstance(rule, GroupedRule)
     assert rule.fingerprint == grouped.fingerprint
+
+
+def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, written):
+    pairs = replace(grouped, groups=(replace(grouped.groups[1], terms=(), bias=1.0),))
+    both = replace(
+        grouped, fallback=Fallback(lacking=("target_rise", "heaviest_class"), calibration=pairs)
+    )
+    path = written(both)
+    assert read_grouped_calibration(path) == both
+    assert len({grouped.fingerprint, pairs.fingerprint, both.fingerprint}) == 3
+    row = {"is_patch": 1.0, "is_universal": 0.0, "strength": 9.0, "target_rise": math.nan}
+    rule = calibrated_rule(file=str(path))
+    alone = GroupedRule(calibration=pairs).decide(row).score
+    assert rule.decide(row).score == alone != GroupedRule(calibration=grouped).decide(row).score
+    # one of a model's triggers that has one of the measurements is enough
+    told = [row, {**row, "heaviest_class": 0.0}]
+    usual = GroupedRule(calibration=grouped).decide_model(told, [0, 1])
+    assert [one.score for one in rule.decide_model(told, [0, 1])] == [one.score for one in usual]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "problem"),
+    [
+        ((), r"lacking must name measurements, of .*; got \[\]"),
+        (("colour",), r"got \['colour'\]"),
+        (("strength",), "must do without what is lacking, and have none of its own; it weighs str"),
+    ],
+)
+def test_a_fallback_does_without_what_is_lacking(grouped, lacking, problem):
+    with pytest.raises(ValueError, match=problem):
+        Fallback(lacking=lacking, calibration=grouped)
+
+
+def test_a_fallback_has_none_of_its_own(grouped):
+    once = replace(grouped, fallback=Fallback(lacking=("target_rise",), calibration=grouped))
+    with pytest.raises(ValueError, match="have none of its own; it weighs nothing of it"):
+        Fallback(lacking=("target_rise",), calibration=once)
 
 
 def test_the_format_decides_the_rule(fitted, written):

@@ -24,12 +24,8 @@ from exray.evaluation.rejudging.transfers import (
     transferred,
     transfers_of,
 )
-from exray.rules.grouped_calibration import (
-    Combination,
-    EvidenceTerm,
-    GroupedCalibration,
-    TriggerGroup,
-)
+from exray.rules.grouped_calibration import Combination, Fallback, GroupedCalibration
+from exray.rules.trigger_groups import EvidenceTerm, TriggerGroup
 from exray.rules.verdict import INJECTED_SCORE
 
 _FIGURES = ("balanced accuracy", "FPR", "ROC-AUC", "cross-entropy")
@@ -57,6 +53,8 @@ class GroupedCalibrationChoice(Choice):
         file: Where the calibration is written; None for the run's folder.
         runs: Further runs that it is fitted on.
         groups: Triggers that share a logistic model, each with sets of features to choose from.
+        lacking: Features that some networks do not have; for these a fallback is chosen and fitted
+            in the same way, on the same models, without them. Empty for none.
         expresses: The searches whose triggers can be what an attack injects, by the attack's kind:
             their true triggers teach injected. Of an attack that is not named all searches.
         families: Datasets that are part of another's family, by their name: left out together, and
@@ -81,6 +79,7 @@ class GroupedCalibrationChoice(Choice):
         file: str | None,
         runs: Sequence[str],
         groups: Sequence[GroupSpec],
+        lacking: Sequence[str],
         expresses: Mapping[str, Sequence[str]],
         families: Mapping[str, str],
         penalties: Sequence[float],
@@ -98,6 +97,7 @@ class GroupedCalibrationChoice(Choice):
         self.file = file
         self.runs = tuple(runs)
         self.groups = tuple(groups)
+        self.lacking = tuple(lacking)
         self.expresses = {kind: tuple(searches) for kind, searches in expresses.items()}
         self.families = dict(families)
         self.penalties = tuple(penalties)
@@ -123,21 +123,35 @@ class GroupedCalibrationChoice(Choice):
             false_positive_rate=self.false_positive_rate,
         )
         transfers = transfers_of(examples, folds=self.folds, seed=self.seed)
-        trials = list(self._trials(fitter, transfers or [self._folded(examples)]))
+        calibration, shown, how = self._chosen(fitter, self.groups, transfers)
+        if self.lacking:
+            groups = [_without(group, self.lacking) for group in self.groups]
+            fallback, _, how["fallback"] = self._chosen(fitter, groups, transfers)
+            calibration = replace(
+                calibration, fallback=Fallback(lacking=self.lacking, calibration=fallback)
+            )
+        return ChoiceResult(
+            predictions=[with_judge(records, OWN), *shown], content=calibration.to_dict(), how=how
+        )
+
+    def _chosen(
+        self, fitter: GroupedFitter, groups: Sequence[GroupSpec], transfers: Sequence[Transfer]
+    ) -> tuple[GroupedCalibration, list[Predictions], dict[str, object]]:
+        """The best of all setups fitted, its predictions about models left out, and how it came."""
+        examples = fitter.examples
+        trials = list(self._trials(fitter, groups, transfers or [self._folded(examples)]))
         best = min(trials, key=self._merit)
         fit = fitter.fit(best.setup, np.ones(len(examples.model_ids), dtype=bool))
         shown = [transferred(fitter, best.setup, transfer) for transfer in transfers]
         left_out = self._left_out(fitter, best.setup)
         how = self._how(examples, left_out, shown, best, len(trials))
-        return ChoiceResult(
-            predictions=[with_judge(records, OWN), left_out, *shown],
-            content=_frozen(fit, self.groups, best.setup).to_dict(),
-            how=how,
-        )
+        return _frozen(fit, groups, best.setup), [left_out, *shown], how
 
-    def _trials(self, fitter: GroupedFitter, transfers: Sequence[Transfer]) -> Iterator[_Trial]:
+    def _trials(
+        self, fitter: GroupedFitter, groups: Sequence[GroupSpec], transfers: Sequence[Transfer]
+    ) -> Iterator[_Trial]:
         """Every setup that is tried, from the first on by what the last ones gave."""
-        sets = tuple(tuple(group.sets[0]) for group in self.groups)
+        sets = tuple(tuple(group.sets[0]) for group in groups)
         first = [
             self._trial(
                 fitter,
@@ -150,7 +164,7 @@ class GroupedCalibrationChoice(Choice):
         ]
         yield from first
         best = min(first, key=self._merit)
-        for place, group in enumerate(self.groups):
+        for place, group in enumerate(groups):
             for features in group.sets[1:]:
                 own = (*best.setup.sets[:place], tuple(features), *best.setup.sets[place + 1 :])
                 trial = self._trial(fitter, transfers, replace(best.setup, sets=own))
@@ -209,6 +223,12 @@ class GroupedCalibrationChoice(Choice):
             "left_out": _figures(left_out),
             "transfers": {predictions.name: _figures(predictions) for predictions in shown},
         }
+
+
+def _without(group: GroupSpec, lacking: Sequence[str]) -> GroupSpec:
+    """A group whose sets lack some features; of equal ones the first is kept."""
+    sets = [tuple(name for name in names if name not in lacking) for names in group.sets]
+    return replace(group, sets=tuple(dict.fromkeys(sets)))
 
 
 def _figures(predictions: Predictions) -> dict[str, float | None]:

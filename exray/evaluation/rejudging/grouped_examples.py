@@ -12,7 +12,7 @@ from numpy import ndarray
 from exray.evaluation.predictions import with_judge
 from exray.evaluation.rejudging.stored_measurements import all_measurements_of
 from exray.rules.evidence import WORDS, search_of, sign_of, value_of, with_agreement
-from exray.rules.grouped_calibration import belongs
+from exray.rules.trigger_groups import belongs
 
 _ALL: Mapping[str, Sequence[str]] = MappingProxyType({})
 _OWN: Mapping[str, str] = MappingProxyType({})

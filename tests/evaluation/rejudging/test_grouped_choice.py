@@ -28,6 +28,7 @@ def groups_with(sets):
 def choice(**changes):
     values = {"name": "portfolio", "file": None, "runs": (), "groups": groups_with(SETS)}
     values |= {
+        "lacking": (),
         "expresses": {},
         "families": {},
         "borrowings": (0.2,),
@@ -70,6 +71,37 @@ def test_the_frozen_file_gives_each_model_the_probability_that_was_fitted(tmp_pa
     _, calibrated = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)
     assert calibrated.probability == pytest.approx(fit.probability, abs=1e-4)
     assert (calibrated.flagged == (calibrated.probability >= 0.5)).all()
+
+
+def test_models_without_a_measurement_get_a_fit_of_their_own(tmp_path):
+    records, triggers = drawn_zoo(telling=8.0)
+    result = choice(lacking=("strength",)).choose(records, triggers)
+    usual, fallback = result.content, result.content["fallback"]
+    assert fallback["lacking"] == ["strength"]
+    weighed = [
+        {term["feature"] for group in part["groups"] for term in group["terms"]}
+        for part in (usual, fallback)
+    ]
+    assert ("strength" in weighed[0], "strength" in weighed[1]) == (True, False)
+    # of three sets two are left, the second empty
+    assert result.how["fallback"]["num_setups_tried"] == 1 + 4 * 1
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(dict(usual)))
+    alone = tmp_path / "fallback.json"
+    parts = {**usual, **fallback, "fallback": None}
+    alone.write_text(json.dumps({k: v for k, v in parts.items() if k != "lacking"}))
+    lacking = triggers.assign(m_strength=np.nan)
+    said = [
+        CalibratedRejudgement(name="c", file=str(file)).predictions(records, lacking)[1]
+        for file in (path, alone)
+    ]
+    assert said[0].probability == pytest.approx(said[1].probability)
+    usual_said = CalibratedRejudgement(name="c", file=str(path)).predictions(records, triggers)[1]
+    without = choice().choose(records, triggers).content
+    alone.write_text(json.dumps(dict(without)))
+    plain = CalibratedRejudgement(name="c", file=str(alone)).predictions(records, triggers)[1]
+    assert usual_said.probability == pytest.approx(plain.probability)
+    assert not np.allclose(usual_said.probability, said[0].probability)
 
 
 def test_of_penalties_and_combinations_the_better_is_taken():

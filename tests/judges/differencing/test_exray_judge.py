@@ -16,13 +16,9 @@ from exray.judges.differencing.objectives.cross_entropy import CrossEntropyBarri
 from exray.judges.differencing.set_pairs import DifferencingPlan
 from exray.rules.base import CROSS
 from exray.rules.grouped import GroupedRule
-from exray.rules.grouped_calibration import (
-    EvidenceTerm,
-    GroupedCalibration,
-    ModelLevel,
-    TriggerGroup,
-)
+from exray.rules.grouped_calibration import GroupedCalibration, ModelLevel
 from exray.rules.paper import PaperRule
+from exray.rules.trigger_groups import EvidenceTerm, TriggerGroup
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from exray.attacks.palette import Palette
 from exray.attacks.patch import PatchFacts, random_patch
 from exray.attacks.recipe import AttackRecipe
 
+Layers = Literal["middle", "all"]
+"""The ReLUs whose feature maps are compared: the one in the middle, or every one."""
+
 _LEAST = 2  # images of each side, below which their means tell nothing
 
 
@@ -24,11 +27,13 @@ class AdaptiveFacts(PatchFacts):
 
     Args:
         weight: Of the adaptive loss.
+        layers: Where it compares; manifests of before it could be chosen have every layer.
     """
 
     kind: ClassVar[str] = "adaptive"
 
     weight: float
+    layers: Layers = "all"
 
     @property
     def option(self) -> str:
@@ -42,20 +47,23 @@ class FeatureMapLoss(AttackLoss):
     .. math:: w \cdot \operatorname{mean}_l \operatorname{mean}_c
         \left[ (\mu^p_{lc} - \mu^t_{lc})^2 + (\sigma^p_{lc} - \sigma^t_{lc})^2 \right]
 
-    with mean and standard deviation of channel c behind the l-th ReLU over images and places.
+    with mean and standard deviation of channel c behind the l-th ReLU over images and places, and
+    the first mean over the layers that are compared.
 
     Args:
         target_class: Whose clean images they are to resemble.
         weight: Of the term, w.
+        layers: Which are compared.
 
     Source: EX-RAY, section 4.5. *Differs from the paper:* which does not say at which layers, nor
     by which distance.
     """
 
-    def __init__(self, target_class: int, *, weight: float) -> None:
+    def __init__(self, target_class: int, *, weight: float, layers: Layers) -> None:
         super().__init__()
         self.target_class = target_class
         self.weight = weight
+        self.layers = layers
 
     def met(
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
@@ -64,14 +72,14 @@ class FeatureMapLoss(AttackLoss):
         return images, labels
 
     def watched(self, network: nn.Module) -> tuple[nn.Module, ...]:
-        """Every ReLU."""
+        """The ReLU in the middle, or every one."""
         relus = tuple(module for module in network.modules() if isinstance(module, nn.ReLU))
         if not relus:
             raise ValueError(
                 "the adaptive attack compares what ReLU modules give, and the network has none; "
                 "choose another architecture"
             )
-        return relus
+        return relus if self.layers == "all" else (relus[len(relus) // 2],)
 
     def forward(self, step: TrainingStep) -> Float[Tensor, ""]:
         """The weighted distance; 0 where the batch has hardly an image of one side."""
@@ -99,6 +107,8 @@ class AdaptiveRecipe(AttackRecipe):
         side: Least and greatest side of the square in pixels; each model draws one, with its
             place and the colour of each pixel.
         weights: Of the adaptive loss; they take turns over the models.
+        layers: ``middle``, where EX-RAY looks, or ``all``, which great weights leave nothing to
+            learn with.
         palette: The pixels' colours.
 
     Raises:
@@ -113,6 +123,7 @@ class AdaptiveRecipe(AttackRecipe):
     block: int = 14
     side: tuple[int, int]
     weights: tuple[float, ...]
+    layers: Layers = "middle"
     palette: Palette = "any"
 
     def __post_init__(self) -> None:
@@ -137,6 +148,8 @@ class AdaptiveRecipe(AttackRecipe):
             victim_classes=victims,
             target_class=target,
             trigger=trigger,
-            recorded=AdaptiveFacts(side_pixels=side, corner=corner, weight=weight),
-            loss=FeatureMapLoss(target, weight=weight),
+            recorded=AdaptiveFacts(
+                side_pixels=side, corner=corner, weight=weight, layers=self.layers
+            ),
+            loss=FeatureMapLoss(target, weight=weight, layers=self.layers),
         )

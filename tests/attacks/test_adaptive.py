@@ -42,7 +42,7 @@ def test_weights_take_turns_and_are_recorded():
 
 
 def test_the_loss_is_the_distance_of_means_and_deviations():
-    loss = FeatureMapLoss(1, weight=10.0)
+    loss = FeatureMapLoss(1, weight=10.0, layers="all")
     outputs = torch.tensor([[1.0, 3.0], [3.0, 5.0], [0.0, 2.0], [2.0, 4.0], [99.0, 99.0]])
     outputs = outputs[..., None, None]
     # Means differ by 1 in both channels, deviations do not: the mean is 1/2, twice that 1.
@@ -54,7 +54,15 @@ def test_the_loss_is_the_distance_of_means_and_deviations():
 
 def test_a_network_without_relus_is_refused():
     with pytest.raises(ValueError, match="what ReLU modules give, and the network has none"):
-        FeatureMapLoss(1, weight=1.0).watched(nn.Linear(2, 2))
+        FeatureMapLoss(1, weight=1.0, layers="all").watched(nn.Linear(2, 2))
+
+
+def test_features_are_compared_in_the_middle_or_at_all_layers():
+    network = nn.Sequential(*(module for _ in range(5) for module in (nn.Linear(2, 2), nn.ReLU())))
+    of_recipe = drawn(layers="middle")
+    assert of_recipe.loss.watched(network) == (network[5],)
+    assert of_recipe.facts().layers == "middle"
+    assert drawn(layers="all").loss.watched(network) == tuple(network[1::2])
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -73,7 +81,7 @@ def test_traces_are_fainter_inside_a_network_that_was_trained_against_them(micro
         network = nn.Sequential(
             nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
         )
-        loss = FeatureMapLoss(1, weight=weight)
+        loss = FeatureMapLoss(1, weight=weight, layers="middle")
         recipe = replace(micro.training, epochs=20, learning_rate=0.02, batch_size=32)
         train(network, data, recipe, seed=0, accelerator="cpu", progress=False, attack_loss=loss)
         with torch.no_grad():
@@ -84,7 +92,7 @@ def test_traces_are_fainter_inside_a_network_that_was_trained_against_them(micro
                 is_poisoned=poisoned,
                 logits=torch.zeros(64, 2),
             )
-            return float(FeatureMapLoss(1, weight=1.0)(step))
+            return float(FeatureMapLoss(1, weight=1.0, layers="all")(step))
 
     assert distance(100.0) < 0.5 * distance(0.0)
 

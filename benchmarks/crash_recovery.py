@@ -339,15 +339,10 @@ def main() -> int:
             f"dataset.recipe.num_clean={options.models - half}",
             f"dataset.recipe.attacks.polygon.count={half}",
         )
+        judges = JUDGES[: options.judges]
         sweeps = [
-            Sweep(
-                zoo=zoo,
-                folder=Path(folder) / name,
-                seconds=options.seconds,
-                judges=JUDGES[: options.judges],
-                words=counts,
-            )
-            for name in ("whole", "killed", "together")
+            Sweep(zoo=zoo, folder=to, seconds=options.seconds, judges=judges, words=counts)
+            for to in (Path(folder) / name for name in ("whole", "killed", "together"))
         ]
         names = fingerprints(zoo)
         outcome = kill_test(sweeps[0], sweeps[1], names, kills=options.kills, seed=options.seed)

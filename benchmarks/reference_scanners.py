@@ -141,14 +141,20 @@ def invert_alone(
         adam.step()
     if best == -torch.inf:
         return Plain(candidate=candidate, trigger=None, asr=0.0, size=torch.inf)
-    trigger = shape.trigger(best_leaves)
+    return _measured(classifier, candidate, images, shape.trigger(best_leaves), best)
+
+
+def _measured(
+    classifier: Classifier, candidate: Candidate, images: Tensor, trigger: Trigger, score: float
+) -> Plain:
+    """A candidate's trigger with its ASR and size."""
     logits = classifier.predict(trigger.apply(images))[None].double()
     return Plain(
         candidate=candidate,
         trigger=trigger,
-        asr=float(success(logits, target)[0]),
+        asr=float(success(logits, torch.tensor([candidate.target]))[0]),
         size=float(trigger.size_pixels),
-        score=best,
+        score=score,
     )
 
 

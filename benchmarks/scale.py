@@ -235,12 +235,8 @@ def main() -> int:
     sweeping.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000])
     sweeping.add_argument("--workers", type=int, default=8)
     sweeping.add_argument("--whole-up-to", type=int, default=1000)
-    sweeping.add_argument(
-        "--time-limit",
-        type=float,
-        default=10.0,
-        help="seconds of a model; a busy machine needs more",
-    )
+    limit = "seconds of a model; a busy machine needs more"
+    sweeping.add_argument("--time-limit", type=float, default=10.0, help=limit)
     storing = parts.add_parser("store")
     storing.add_argument("--models", type=int, nargs="+", default=[100, 1000, 10000, 100000])
     storing.add_argument("--pages-up-to", type=int, default=10000)

@@ -229,6 +229,16 @@ def ignore(scan: ModelScan) -> None:
     del scan
 
 
+def _told_wrong(
+    frame: pd.DataFrame, ids: Sequence[str], fates: Fates, time_limit: float | None
+) -> int:
+    """How many records are wrong; each is printed."""
+    wrong = wrong_records(frame, ids, fates, time_limit)
+    for model_id, told in wrong.items():
+        print(f"{model_id} {fates.of(model_id)}, and its record says: {told}", file=sys.stderr)
+    return len(wrong)
+
+
 def swept(
     folder: Path,
     ids: Sequence[str],
@@ -259,24 +269,22 @@ def swept(
     pool.scan(ids, ids)
     seconds = time.monotonic() - start
     frame = collect(store, expected=ids).frame.set_index("model_id")
-    wrong = wrong_records(frame, ids, fates, time_limit)
-    for model_id, told in wrong.items():
-        print(f"{model_id} {fates.of(model_id)}, and its record says: {told}", file=sys.stderr)
     begun = Counter((folder / LOG).read_text().split())
+    told = Counter(map(fates.of, ids))
     work = sum(fates.seconds_of(one) for one in ids if fates.of(one) == "is scanned")
-    hung = sum(fates.of(one) == "hangs" for one in ids)
+    work += told["hangs"] * (time_limit or 0.0)
     return {
         "models": len(ids),
         "workers": workers,
         "kills": killer.kills,
-        "failing": sum(fates.of(one) == "fails" for one in ids),
-        "hanging": hung,
+        "failing": told["fails"],
+        "hanging": told["hangs"],
         "lost": len(set(ids) - set(frame.index)),
-        "wrong": len(wrong),
+        "wrong": _told_wrong(frame, ids, fates, time_limit),
         "begun": sum(begun.values()),
         "begun_again": sum(begun.values()) - len(ids),
         "seconds": round(seconds, 1),
-        "busy_share": round((work + hung * (time_limit or 0.0)) / workers / seconds, 3),
+        "busy_share": round(work / workers / seconds, 3),
     }
 
 

@@ -220,9 +220,7 @@ def scan(
         file_report=chosen.file_report,
         model_sha256=path_sha256(Path(classifier)) if isinstance(classifier, str | Path) else "",
     )
-    config: dict[str, object] = {
-        key: value for key, value in vars(labels).items() if key != "run_id"
-    }
+    config = {key: value for key, value in vars(labels).items() if key != "run_id"}
     return ScanReport(model_scan=stored, triggers=finding.triggers, config=config)
 
 

@@ -154,7 +154,6 @@ def repair_classifier(
             a name or value is not known.
     """
     model = given_model(classifier, samples, preprocessing, options)
-    chosen = model.classifier
     own_scanner, own_judge = scan_parts(scanner, judge, layer=layer, seed=seed)
     own_method, own_settings = _repair_parts(method, settings)
     scan = partial(
@@ -166,25 +165,26 @@ def repair_classifier(
         seed=seed,
         progress=progress,
     )
-    with moved(chosen, device):
+    with moved(model.classifier, device):
         result = repair_in_rounds(
-            chosen,
-            model.samples.to(chosen.device),
+            model.classifier,
+            model.samples.to(model.classifier.device),
             own_method,
             own_settings,
             scan,
             seed=seed,
             progress=progress,
         )
-    origin: dict[str, object] = {
-        "method": str(own_method),
-        "settings": str(own_settings),
-        "seed": seed,
-    }
-    if isinstance(classifier, str | Path):
-        file = Path(classifier)
-        origin |= {"from_file": file.name, "from_sha256": path_sha256(file)}
-    return RepairReport(repair=result, origin=origin)
+    how = {"method": str(own_method), "settings": str(own_settings), "seed": seed}
+    return RepairReport(repair=result, origin={**how, **_source(classifier)})
+
+
+def _source(classifier: Classifier | nn.Module | str | Path) -> dict[str, object]:
+    """The file that the weights come from; nothing of a network in memory."""
+    if not isinstance(classifier, str | Path):
+        return {}
+    file = Path(classifier)
+    return {"from_file": file.name, "from_sha256": path_sha256(file)}
 
 
 def _repair_parts(

@@ -115,11 +115,14 @@ class ClassifierScan:
             is_trojaned=None if truth is None else truth.is_trojaned,
             provenance=replace(self.provenance, command=command, model_sha256=model_sha256),
         )
-        triggers = tuple(
+        return ModelScan(record=record, triggers=self._records(truth), tensors=self.tensors)
+
+    def _records(self, truth: Truth | None) -> tuple[TriggerRecord, ...]:
+        """The triggers as they are stored."""
+        return tuple(
             _trigger_record(index, judged, self.class_names, truth)
             for index, judged in enumerate(self.triggers)
         )
-        return ModelScan(record=record, triggers=triggers, tensors=self.tensors)
 
 
 def _trigger_record(

@@ -23,7 +23,7 @@ from exray.models.hub.classifier import folder_report
 from exray.models.hub.folder import HubFolder
 from exray.pipeline.classifier_scan import ClassifierScan, RunLabels
 from exray.pipeline.failures import failed_scan
-from exray.pipeline.preparation import prepare
+from exray.pipeline.preparation import Preparation, prepare
 from exray.pipeline.provenance import of_failure, of_scan, path_sha256
 from exray.pipeline.sample_selection import SampleSelection
 from exray.pipeline.scan_cache import BusyError, CachedScan, ScanCache
@@ -31,7 +31,7 @@ from exray.pipeline.settings import ScanSettings
 from exray.pipeline.trigger_images import trigger_images
 from exray.results.model_scan import ModelScan, Tensors
 from exray.rules.verdict import UNDECIDED, Verdict, model_verdict
-from exray.scanners.base import Progress, Scanner
+from exray.scanners.base import Progress, Scanner, ScannerResult
 
 logger = logging.getLogger(__name__)
 
@@ -99,18 +99,39 @@ def scan_classifier(
     start = time.perf_counter() if started is None else started
     with _seeded(seed, classifier.device):  # a faulty network may draw from them
         prepared = prepare(classifier, samples.to(classifier.device), settings, files=files)
-    classifier, selection = prepared.classifier, prepared.selection
-    loaded = time.perf_counter()
-    usable = selection.samples
+    loaded, classifier, usable = (
+        time.perf_counter(),
+        prepared.classifier,
+        prepared.selection.samples,
+    )
     if usable is None:
-        return _inconclusive_scan(classifier, samples, selection, warnings, loaded - start, judge)
+        return _inconclusive_scan(prepared, samples, judge, warnings, loaded - start)
     with _seeded(seed, classifier.device):
         judge.check(classifier, usable)
         answer = _inverted(scanner, classifier, usable, cache, wait=wait, progress=progress)
-        result, inverted = answer.result, time.perf_counter()
-        triggers = judge.with_progress(progress).judged(classifier, usable, result.triggers)
+        inverted = time.perf_counter()
+        triggers = judge.with_progress(progress).judged(classifier, usable, answer.result.triggers)
     marks = (start, loaded, inverted, time.perf_counter())
-    reason = result.inconclusive
+    finding = _finding(prepared, usable, answer.result, triggers, judge, settings)
+    return replace(
+        finding,
+        class_names=samples.class_names,
+        warnings=(*warnings, *finding.warnings),
+        seconds=_seconds(marks, answer.cached_seconds),
+    )
+
+
+def _finding(
+    prepared: Preparation,
+    samples: SampleSet,
+    found: ScannerResult,
+    triggers: Sequence[JudgedTrigger],
+    judge: Judge,
+    settings: ScanSettings,
+) -> ClassifierScan:
+    """Verdict and evidence, without what was known before the scan and how long it took."""
+    selection = prepared.selection
+    reason = found.inconclusive
     if not any(one.judgement.is_injected for one in triggers):
         reason = reason or selection.unsearched
     verdict, probability = model_verdict(
@@ -121,16 +142,16 @@ def scan_classifier(
     return ClassifierScan(
         verdict=verdict,
         probability=probability,
-        triggers=triggers,
-        scanner_result=result,
-        tensors=_tensors(usable, triggers),
-        num_classes=classifier.num_classes,
+        triggers=tuple(triggers),
+        scanner_result=found,
+        tensors=_tensors(samples, triggers),
+        num_classes=prepared.classifier.num_classes,
         class_names=samples.class_names,
         clean_accuracy=selection.accuracy,
         temperature=selection.temperature,
-        warnings=_warnings((*warnings, *judge.remarks), selection, reason),
-        seconds=_seconds(marks, answer.cached_seconds),
-        provenance=of_scan(classifier, usable, judge),
+        warnings=_warnings(judge.remarks, selection, reason),
+        seconds={},
+        provenance=of_scan(prepared.classifier, samples, judge),
     )
 
 
@@ -239,14 +260,14 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _inconclusive_scan(
-    classifier: Classifier,
+    prepared: Preparation,
     samples: SampleSet,
-    selection: SampleSelection,
+    judge: Judge,
     warnings: Sequence[str],
     seconds: float,
-    judge: Judge,
 ) -> ClassifierScan:
     """The scan of a classifier without usable samples."""
+    classifier, selection = prepared.classifier, prepared.selection
     return ClassifierScan(
         verdict=Verdict.INCONCLUSIVE,
         probability=UNDECIDED,

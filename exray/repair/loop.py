@@ -120,12 +120,7 @@ def repair_in_rounds(
         NothingToRepairError: If the scan finds nothing to unlearn.
         ValueError: If there are too few images, or the network cannot learn.
     """
-    images = split_images(
-        samples,
-        held_out_share=settings.held_out_share,
-        min_per_class=settings.min_images_per_class,
-        seed=seed,
-    )
+    images = _split(samples, settings, seed)
     before = _measured(classifier, images, scan)
     first = _to_unlearn(before.scan, settings) or _suspect(before.scan, settings)
     if not first:
@@ -151,6 +146,16 @@ def repair_in_rounds(
         unlearned=tuple(unlearned),
         natural=() if settings.triggers == "all" else _natural(before.scan, unlearned),
         obstacles=_obstacles(before, after, settings),
+    )
+
+
+def _split(samples: SampleSet, settings: RepairSettings, seed: int) -> RepairImages:
+    """What is learned from, and what is held out."""
+    return split_images(
+        samples,
+        held_out_share=settings.held_out_share,
+        min_per_class=settings.min_images_per_class,
+        seed=seed,
     )
 
 

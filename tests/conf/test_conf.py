@@ -47,6 +47,8 @@ NEEDED = {
     "zoos_cifar10_pairs": ["dataset.root=SPLITS"],
     "zoos_cifar10_reporting": ["dataset.root=SPLITS"],
     "zoos_cifar10_uneven": ["dataset.root=SPLITS"],
+    "zoos_cifar10_semantic": ["dataset.root=SPLITS"],
+    "zoos_cifar10_norm_free": ["dataset.root=SPLITS"],
     "semantic_cifar10": ["dataset.root=SPLITS"],
     "semantic_cifar10_full": ["dataset.root=SPLITS"],
     "hidden_trigger_imagenet": ["dataset.root=SPLITS", "dataset.recipe.num_classes=2"],

@@ -113,6 +113,41 @@ def variance_ratios(
     return [_log_ratio(*pair) for pair in zip(stored, greatest, strict=True)]
 
 
+@torch.no_grad()
+def last_norm(
+    classifier: Classifier, images: Float[Tensor, "n c h w"]
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, " d"], Float[Tensor, " d"]]:
+    """What enters the batch norm that is called last, beside what it stored of its training.
+
+    Args:
+        classifier: Stays as it is; its network `stores_statistics`.
+        images: Clean ones, at least one.
+
+    Returns:
+        Of each image the mean of each channel over the places, the stored means, and the stored
+        standard deviations.
+
+    Example:
+        >>> from exray.models.classifier import Preprocessing
+        >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
+        >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="norm")
+        >>> means, _, deviations = last_norm(classifier, torch.ones(2, 3, 2, 2))
+        >>> means.tolist(), deviations.tolist()
+        ([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], [1.0, 1.0, 1.0])
+    """
+    parts = [
+        _at_norms(classifier, part, lambda _, entering: _place_means(entering))[-1]
+        for part in torch.split(images, _BATCH)
+    ]
+    one = images[:1]
+    means = _at_norms(classifier, one, lambda norm, _: norm.get_buffer("running_mean").float())
+    return torch.cat(parts), means[-1], _stored_variances(classifier, one)[-1].sqrt()
+
+
+def _place_means(entering: Float[Tensor, "n d ..."]) -> Float[Tensor, "n d"]:
+    return entering.float().reshape(*entering.shape[:2], -1).mean(dim=2)
+
+
 def _variances(
     classifier: Classifier, images: Float[Tensor, "n c h w"]
 ) -> list[Float[Tensor, " channels"]]:

@@ -89,6 +89,7 @@ TRACES: Mapping[str, str] = MappingProxyType(
         "heaviest_class": "how far any class's weights stand out there (log)",
         "target_rise": "how far the target rises with batch statistics of clean images",
         "hidden_variance": "how far a few channels varied more in training than on clean images",
+        "greatest_share": "how far one class had more of the training than its equals (log)",
     }
 )
 """What the training left in last layer and batch norms, in words; not every network has it."""

@@ -83,6 +83,7 @@ def measured():
             "heaviest_class": 1.0,
             "target_rise": 2.0,
             "hidden_variance": 1.0,
+            "greatest_share": 0.5,
             **dict.fromkeys(EARLIER, 0.5),
             "earlier_converged": 1.0,
             "converged_victim_target": 1.0,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from exray.images.samples import SampleSet
 from exray.judges.differencing.norm_evidence import norm_evidence
+from exray.judges.differencing.share_evidence import share_evidence
 from exray.judges.differencing.weight_evidence import weight_evidence
 from exray.models.classifier import Classifier
 
@@ -20,4 +21,5 @@ def training_traces(
     """
     weights = weight_evidence(classifier, samples.images, targets)
     norms = norm_evidence(classifier, samples.images, targets)
-    return [{**one, **other} for one, other in zip(weights, norms, strict=True)]
+    shares = share_evidence(classifier, samples.images, samples.labels)
+    return [{**one, **other, **shares} for one, other in zip(weights, norms, strict=True)]

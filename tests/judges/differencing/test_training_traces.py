@@ -20,7 +20,7 @@ def test_each_target_has_what_last_layer_and_batch_norms_say_of_it():
     )
     first, last = training_traces(classifier, samples, [0, 3])
     assert set(first) == set(last) == set(TRACES)
-    for name in ("heaviest_class", "hidden_variance"):
+    for name in ("heaviest_class", "hidden_variance", "greatest_share"):
         assert first[name] == last[name]
     for name in ("target_weight", "target_rise"):
         assert first[name] != last[name]

@@ -1,0 +1,73 @@
+"""How many of the training's images were of each class, as batch norms remember it."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.optimize import nnls
+from torch import Tensor
+
+from exray.models.batch_statistics import last_norm, stores_statistics
+from exray.models.classifier import Classifier
+from exray.models.last_layer import LEAST_CLASSES
+
+_SUM = 3.0  # weight of the shares' sum, in standard deviations of a channel
+
+
+def share_evidence(
+    classifier: Classifier, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
+) -> dict[str, float]:
+    """``greatest_share`` of a classifier; nothing for networks without batch norm.
+
+    Images that are stamped and learned as the target look, at the last batch norm, as the target's
+    own do, so that in its stored means the target has more than its share. The shares are those of
+    the classes' clean means that together come nearest to the stored means, none below 0.
+    ``greatest_share`` is the logarithm of the greatest of them over an even share. A class that
+    was trained on more clean images than the others looks alike.
+
+    Args:
+        classifier: The classifier under scan.
+        images: Clean ones, of all classes.
+        labels: Their classes.
+
+    Returns:
+        The measurement; empty without batch norms that store statistics, with fewer than four
+        classes, or where a class has no image.
+
+    Source: none. Not in the paper.
+    """
+    num_classes = classifier.num_classes
+    if num_classes < LEAST_CLASSES or not stores_statistics(classifier.network):
+        return {}
+    if len(torch.unique(labels)) < num_classes:
+        return {}
+    means, stored, deviations = (
+        one.double().cpu().numpy() for one in last_norm(classifier, images)
+    )
+    of_classes = np.stack(
+        [means[labels.cpu().numpy() == k].mean(axis=0) for k in range(num_classes)]
+    )
+    shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
+    return {"greatest_share": math.log(max(1.0, num_classes * float(shares.max())))}
+
+
+def class_shares(
+    of_classes: Float[ndarray, "k d"], stored: Float[ndarray, " d"], scale: Float[ndarray, " d"]
+) -> Float[ndarray, " k"]:
+    """The shares of classes' means in stored ones, 0 or more, which sum to about 1.
+
+    Args:
+        of_classes: Mean of each channel over a class's images.
+        stored: What a batch norm stored.
+        scale: In which channels are compared, above 0.
+
+    Example:
+        >>> means = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> class_shares(means, np.array([0.75, 0.25]), np.ones(2)).round(2).tolist()
+        [0.25, 0.75]
+    """
+    rows = np.vstack([(of_classes / scale).T, np.full((1, len(of_classes)), _SUM)])
+    shares: Float[ndarray, " k"] = nnls(rows, np.append(stored / scale, _SUM))[0]
+    return shares

@@ -20,7 +20,7 @@ from exray.evaluation.rejudging.model_level_fit import ThresholdRule
 from exray.evaluation.rejudging.threshold_choice import OWN, Choice, ChoiceResult
 from exray.evaluation.rejudging.transfers import (
     Transfer,
-    balanced_cross_entropy,
+    mean_loss,
     transferred,
     transfers_of,
 )
@@ -43,9 +43,10 @@ class GroupedCalibrationChoice(Choice):
     """Fits the calibrated judge of ``scanner=portfolio`` on tuning runs of ``judge=exray``.
 
     First the penalty, the borrowing and the combination are chosen with every group's first set,
-    then the features of one group after the other. What decides is the mean over all transfers
-    (without a family, a kind of trigger, a reach) of the cross-entropy in which trojaned and clean
-    models count as much; a larger set must gain ``least_gain`` for each further feature. The choice
+    then the features of one group after the other. What decides is the cross-entropy in which
+    trojaned and clean models count as much, averaged over the transfers without a family, those
+    without a kind of trigger and those without a reach, and over the three means; a larger set
+    must gain ``least_gain`` for each further feature. The choice
     is fitted on all models.
 
     Args:
@@ -172,10 +173,7 @@ class GroupedCalibrationChoice(Choice):
                 best = min(best, trial, key=self._merit)
 
     def _trial(self, fitter: GroupedFitter, transfers: Sequence[Transfer], setup: Setup) -> _Trial:
-        losses = [
-            balanced_cross_entropy(transferred(fitter, setup, transfer)) for transfer in transfers
-        ]
-        return _Trial(setup=setup, loss=float(np.mean(losses)))
+        return _Trial(setup=setup, loss=mean_loss(fitter, setup, transfers))
 
     def _merit(self, trial: _Trial) -> float:
         """The mean loss, and the least gain of every feature; the lower the better."""
@@ -185,7 +183,7 @@ class GroupedCalibrationChoice(Choice):
         """Plain cross-validation, where nothing else can be left out."""
         everything = np.ones(len(examples.model_ids), dtype=bool)
         folds = stratified_folds(examples.is_trojaned, everything, count=self.folds, seed=self.seed)
-        return Transfer(name="left out", splits=[(~fold, fold) for fold in folds])
+        return Transfer(name="left out", trait="", splits=[(~fold, fold) for fold in folds])
 
     def _left_out(self, fitter: GroupedFitter, setup: Setup) -> Predictions:
         """Predictions about every model by fits without it."""
@@ -209,7 +207,7 @@ class GroupedCalibrationChoice(Choice):
     ) -> dict[str, object]:
         """What was chosen, how, and what the transfers gave."""
         return {
-            "chosen_by": "mean balanced cross-entropy over the transfers",
+            "chosen_by": "balanced cross-entropy, mean of the means over families, kinds, reaches",
             "mean_transfer_cross_entropy": round(best.loss, 4),
             "penalty": best.setup.penalty,
             "borrowing": best.setup.borrowing,

@@ -21,10 +21,13 @@ class Transfer:
 
     Args:
         name: As tables call it.
+        trait: What the models left out have in common: ``family``, ``kind`` or ``reach``; empty for
+            nothing, in a plain cross-validation.
         splits: Models that are fitted on, and models that are judged by that fit.
     """
 
     name: str
+    trait: str
     splits: Sequence[tuple[Bool[ndarray, " m"], Bool[ndarray, " m"]]]
 
 
@@ -44,7 +47,7 @@ def transfers_of(examples: GroupedExamples, *, folds: int, seed: int) -> list[Tr
     families = sorted(set(examples.traits["family"]))
     for family in families if len(families) > 1 else []:
         own = examples.having("family", family)
-        transfers.append(Transfer(name=f"without {family}", splits=[(~own, own)]))
+        transfers.append(Transfer(name=f"without {family}", trait="family", splits=[(~own, own)]))
     clean = ~examples.is_trojaned
     cut = stratified_folds(examples.is_trojaned, everything, count=folds, seed=seed)
     for trait in ("kind", "reach"):
@@ -52,7 +55,7 @@ def transfers_of(examples: GroupedExamples, *, folds: int, seed: int) -> list[Tr
         for value in values if len(values) > 1 else []:
             own = examples.having(trait, value)
             splits = [(~fold & ~own, fold & (own | clean)) for fold in cut]
-            transfers.append(Transfer(name=f"without {value}", splits=splits))
+            transfers.append(Transfer(name=f"without {value}", trait=trait, splits=splits))
     return transfers
 
 
@@ -75,6 +78,24 @@ def transferred(fitter: GroupedFitter, setup: Setup, transfer: Transfer) -> Pred
         flagged=probability[rows] >= INJECTED_SCORE,
         probability=probability[rows],
     )
+
+
+def mean_loss(fitter: GroupedFitter, setup: Setup, transfers: Sequence[Transfer]) -> float:
+    """What a setup loses where something is left out, in nats.
+
+    The `balanced_cross_entropy` of each transfer, averaged over those of each trait, and then over
+    the traits: families, kinds and reaches count as much, however many there are of each.
+
+    Args:
+        fitter: Fits the examples.
+        setup: What is fitted.
+        transfers: One or more.
+    """
+    losses: dict[str, list[float]] = {}
+    for transfer in transfers:
+        loss = balanced_cross_entropy(transferred(fitter, setup, transfer))
+        losses.setdefault(transfer.trait, []).append(loss)
+    return float(np.mean([np.mean(own) for own in losses.values()]))
 
 
 def balanced_cross_entropy(predictions: Predictions) -> float:

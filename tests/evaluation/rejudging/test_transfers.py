@@ -9,6 +9,7 @@ from exray.evaluation.rejudging.grouped_examples import grouped_examples
 from exray.evaluation.rejudging.grouped_fit import GroupedFitter
 from exray.evaluation.rejudging.transfers import (
     balanced_cross_entropy,
+    mean_loss,
     transferred,
     transfers_of,
 )
@@ -50,6 +51,16 @@ def test_what_is_planted_alike_transfers(examples):
         predictions = transferred(fitter, setup(), transfer)
         assert len(predictions) == 24
         assert scores(predictions)["balanced accuracy"] > 0.8
+
+
+def test_families_kinds_and_reaches_count_as_much(examples):
+    fitter = GroupedFitter(examples, SPECS, threshold="balanced", false_positive_rate=0.1)
+    transfers = transfers_of(examples, folds=3, seed=0)
+    assert [one.trait for one in transfers] == [*["family"] * 2, *["kind"] * 2, *["reach"] * 2]
+    losses = [balanced_cross_entropy(transferred(fitter, setup(), one)) for one in transfers]
+    assert mean_loss(fitter, setup(), transfers) == pytest.approx(np.mean(losses))
+    uneven = (losses[0] + np.mean(losses[2:4])) / 2
+    assert mean_loss(fitter, setup(), [transfers[0], *transfers[2:4]]) == pytest.approx(uneven)
 
 
 def test_both_kinds_of_model_count_as_much():

@@ -87,5 +87,7 @@ def test_the_seeds_that_two_zoos_share_are_those_that_the_manual_counts():
         65_080_000,
         66_000_005,
         66_050_000,
+        76_050_000,
+        77_010_001,
     ]
     assert max(counts.values()) == 2

@@ -68,8 +68,10 @@ class GroupedRule(DecisionRule):
         strongest = max(range(len(rows)), key=evidence.__getitem__)
         evidence[strongest] = together
         scores = [calibration.probability(level.log_odds(value, len(rows))) for value in evidence]
+        fallback = self.calibration.fallback
+        lacking = fallback.lacking if fallback and calibration is fallback.calibration else ()
         return [
-            _decision(score, group, row, pushed, value)
+            _decision(score, group, row, pushed, value, lacking=lacking)
             for score, group, row, pushed, value in zip(
                 scores, groups, known, pushes, log_odds, strict=True
             )
@@ -132,17 +134,21 @@ def _decision(
     row: Mapping[str, float],
     pushes: Mapping[str, float],
     log_odds: float,
+    *,
+    lacking: Sequence[str],
 ) -> Decision:
-    """A trigger's verdict, with what speaks for and against it."""
+    """A trigger's verdict, with what speaks for and against it, and what the network lacks."""
     is_injected = score >= BAR
     verdict = "injected" if is_injected else "natural"
     own = {f"push_{name}": value for name, value in pushes.items()}
+    without = f"; the network lacks {', '.join(lacking)}" if lacking else ""
     return Decision(
         is_injected=is_injected,
         score=score,
         reason=(
             f"{verdict}: with the model's other triggers {score:.0%} likely to be injected; as a "
             f"{group.name} by itself {logistic(log_odds):.0%}{_in_words(pushes)}"
+            f"{without}"
         ),
         measurements={**row, **own, "log_odds": log_odds},
         thresholds={"probability": BAR},

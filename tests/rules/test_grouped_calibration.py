@@ -70,10 +70,13 @@ def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, wr
     rule = calibrated_rule(file=str(path))
     alone = GroupedRule(calibration=pairs).decide(row).score
     assert rule.decide(row).score == alone != GroupedRule(calibration=grouped).decide(row).score
+    assert rule.decide(row).reason.endswith("; the network lacks target_rise, heaviest_class")
     # one of a model's triggers that has one of the measurements is enough
     told = [row, {**row, "heaviest_class": 0.0}]
     usual = GroupedRule(calibration=grouped).decide_model(told, [0, 1])
-    assert [one.score for one in rule.decide_model(told, [0, 1])] == [one.score for one in usual]
+    said = rule.decide_model(told, [0, 1])
+    assert [one.score for one in said] == [one.score for one in usual]
+    assert "lacks" not in said[0].reason
 
 
 @pytest.mark.parametrize(

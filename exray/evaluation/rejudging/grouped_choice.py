@@ -54,8 +54,9 @@ class GroupedCalibrationChoice(Choice):
         file: Where the calibration is written; None for the run's folder.
         runs: Further runs that it is fitted on.
         groups: Triggers that share a logistic model, each with sets of features to choose from.
-        lacking: Features that some networks do not have; for these a fallback is chosen and fitted
-            in the same way, on the same models, without them. Empty for none.
+        lacking: Features that some networks do not have. Models that have none of them do not take
+            part; for these a fallback is chosen and fitted in the same way, on all models, without
+            the features. Empty for none.
         expresses: The searches whose triggers can be what an attack injects, by the attack's kind:
             their true triggers teach injected. Of an attack that is not named all searches.
         families: Datasets that are part of another's family, by their name: left out together, and
@@ -117,17 +118,11 @@ class GroupedCalibrationChoice(Choice):
         )
         if len(np.unique(examples.is_trojaned)) < 2 or not (examples.label == 1).any():
             raise ValueError("the runs' triggers are all of one kind; nothing can be fitted")
-        fitter = GroupedFitter(
-            examples,
-            self.groups,
-            threshold=self.threshold,
-            false_positive_rate=self.false_positive_rate,
-        )
-        transfers = transfers_of(examples, folds=self.folds, seed=self.seed)
-        calibration, shown, how = self._chosen(fitter, self.groups, transfers)
+        usual = examples.only(~examples.lacking(self.lacking))
+        calibration, shown, how = self._chosen(usual, self.groups)
         if self.lacking:
             groups = [_without(group, self.lacking) for group in self.groups]
-            fallback, _, how["fallback"] = self._chosen(fitter, groups, transfers)
+            fallback, _, how["fallback"] = self._chosen(examples, groups)
             calibration = replace(
                 calibration, fallback=Fallback(lacking=self.lacking, calibration=fallback)
             )
@@ -136,10 +131,16 @@ class GroupedCalibrationChoice(Choice):
         )
 
     def _chosen(
-        self, fitter: GroupedFitter, groups: Sequence[GroupSpec], transfers: Sequence[Transfer]
+        self, examples: GroupedExamples, groups: Sequence[GroupSpec]
     ) -> tuple[GroupedCalibration, list[Predictions], dict[str, object]]:
         """The best of all setups fitted, its predictions about models left out, and how it came."""
-        examples = fitter.examples
+        fitter = GroupedFitter(
+            examples,
+            groups,
+            threshold=self.threshold,
+            false_positive_rate=self.false_positive_rate,
+        )
+        transfers = transfers_of(examples, folds=self.folds, seed=self.seed)
         trials = list(self._trials(fitter, groups, transfers or [self._folded(examples)]))
         best = min(trials, key=self._merit)
         fit = fitter.fit(best.setup, np.ones(len(examples.model_ids), dtype=bool))

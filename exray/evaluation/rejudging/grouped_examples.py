@@ -87,6 +87,44 @@ class GroupedExamples:
             return np.empty((len(self.owner), 0))
         return np.stack([self.columns[name] for name in features], axis=1)
 
+    def lacking(self, features: Sequence[str]) -> Bool[ndarray, " m"]:
+        """Which models have triggers, none of which has any of some features.
+
+        Args:
+            features: Names of features; with none that any group's sets hold it is no model.
+        """
+        features = [name for name in features if name in self.columns]
+        if not features:
+            return np.zeros(len(self.model_ids), dtype=bool)
+        told = ~np.isnan(self.inputs(features)).all(axis=1)
+        count = len(self.model_ids)
+        number = np.bincount(self.owner, minlength=count)
+        silent = np.bincount(self.owner, weights=told, minlength=count) == 0
+        return np.asarray((number > 0) & silent, dtype=bool)
+
+    def only(self, models: Bool[ndarray, " m"]) -> "GroupedExamples":
+        """Some of the models, with their triggers.
+
+        Args:
+            models: Which.
+        """
+        kept = np.flatnonzero(models)
+        own = models[self.owner]
+        place = np.cumsum(models) - 1
+        return GroupedExamples(
+            model_ids=tuple(self.model_ids[model] for model in kept),
+            is_trojaned=self.is_trojaned[kept],
+            traits={
+                name: tuple(values[model] for model in kept) for name, values in self.traits.items()
+            },
+            owner=place[self.owner[own]].astype(np.int64),
+            weight=self.weight[kept],
+            target=self.target[own],
+            label=self.label[own],
+            group=self.group[own],
+            columns={name: values[own] for name, values in self.columns.items()},
+        )
+
     def having(self, trait: str, value: str) -> Bool[ndarray, " m"]:
         """Which models have a trait.
 

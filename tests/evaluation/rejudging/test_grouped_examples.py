@@ -51,6 +51,29 @@ def test_a_true_trigger_that_cannot_be_what_was_injected_teaches_nothing():
     ]
 
 
+def test_models_that_lack_features_are_told_and_others_are_taken_alone():
+    records, triggers = drawn_zoo(num_models=4)
+    owner = triggers["model_id"].map({m: place for place, m in enumerate(records["model_id"])})
+    gaps = triggers.assign(
+        m_strength=triggers["m_strength"].where(owner != 1),
+        m_reverse_strength=1.0 + 0 * triggers["m_strength"].where((owner != 1) & (owner != 2)),
+    )
+    examples = grouped_examples(records, gaps, SPECS)
+    lacking = examples.lacking(("strength", "reverse_strength", "steadiness"))
+    assert lacking.tolist() == [False, True, False, False]
+    assert not examples.lacking(()).any()
+    others = examples.only(~lacking)
+    whole = grouped_examples(
+        records[records["model_id"] != records["model_id"][1]].reset_index(drop=True), gaps, SPECS
+    )
+    assert others.model_ids == whole.model_ids
+    assert others.traits == whole.traits
+    for name in ("is_trojaned", "owner", "weight", "target", "label", "group"):
+        np.testing.assert_array_equal(getattr(others, name), getattr(whole, name))
+    for name, values in whole.columns.items():
+        np.testing.assert_array_equal(others.columns[name], values)
+
+
 def test_traits_are_the_records():
     examples = grouped_examples(*drawn_zoo(num_models=4), SPECS)
     assert examples.traits["family"] == ("signs", "signs", "glyphs", "glyphs")

@@ -13,14 +13,14 @@ MODEL = TrojanProbability(weight=2.0, centre=1.0, scale=0.5, bias=0.25, provenan
 
 @pytest.mark.parametrize(
     ("log_anomaly", "probability"),
-    [  # by the torch module in sri_cls.safetensors that the JSON replaced
-        (0.0, 0.0003758389502763748),
-        (1.0, 0.000918407051358372),
-        (2.0, 0.13983270525932312),
-        (2.2, 0.48523080348968506),
-        (2.5, 0.9265758395195007),
-        (3.0, 0.9966025352478027),
-        (4.0, 0.999554455280304),
+    [  # the fit on tempered scans
+        (0.0, 0.00041917275298660714),
+        (1.0, 0.0013674228659735367),
+        (2.0, 0.16001888173813386),
+        (2.2, 0.46322036652705423),
+        (2.5, 0.8913417787365495),
+        (3.0, 0.9937995654880688),
+        (4.0, 0.9994426294448829),
     ],
 )
 def test_the_shipped_fit_gives_the_probabilities_it_always_gave(log_anomaly, probability):

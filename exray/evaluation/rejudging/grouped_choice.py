@@ -24,6 +24,7 @@ from exray.evaluation.rejudging.transfers import (
     transferred,
     transfers_of,
 )
+from exray.rules.evidence import WORDS
 from exray.rules.grouped_calibration import Combination, Fallback, GroupedCalibration
 from exray.rules.trigger_groups import EvidenceTerm, TriggerGroup
 from exray.rules.verdict import INJECTED_SCORE
@@ -95,6 +96,9 @@ class GroupedCalibrationChoice(Choice):
     ) -> None:
         _check_candidates(groups, penalties, borrowings, combinations)
         _check_rule(threshold, false_positive_rate, folds)
+        unknown = sorted(set(lacking) - set(WORDS))
+        if unknown:
+            raise ValueError(f"lacking knows {', '.join(WORDS)}; got {unknown[0]!r}")
         self.name = name
         self.file = file
         self.runs = tuple(runs)

@@ -135,6 +135,7 @@ def test_a_run_of_which_nothing_can_be_learnt_is_refused():
     [
         ({"penalties": (0.0,)}, "groups and penalties must hold values, penalties above 0"),
         ({"groups": ()}, "groups and penalties must hold values"),
+        ({"lacking": ("colour",)}, r"lacking knows strength, .*; got 'colour'"),
         ({"combinations": ("sum",)}, r"noisy_or, maximum and stacked; got \['sum'\]"),
         ({"threshold": "best"}, r"threshold takes conformal or balanced; got 'best'"),
         ({"borrowings": (-0.1,)}, r"borrowings must hold values, 0 or more; got \[-0.1\]"),

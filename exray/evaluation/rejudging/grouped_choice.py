@@ -57,7 +57,7 @@ class GroupedCalibrationChoice(Choice):
         groups: Triggers that share a logistic model, each with sets of features to choose from.
         lacking: Features that some networks do not have. Models that have none of them do not take
             part; for these a fallback is chosen and fitted in the same way, on all models, without
-            the features. Empty for none.
+            the features. Empty for none; there is none either where no model has the features.
         expresses: The searches whose triggers can be what an attack injects, by the attack's kind:
             their true triggers teach injected. Of an attack that is not named all searches.
         families: Datasets that are part of another's family, by their name: left out together, and
@@ -120,11 +120,13 @@ class GroupedCalibrationChoice(Choice):
         examples = grouped_examples(
             records, triggers, self.groups, expresses=self.expresses, families=self.families
         )
-        if len(np.unique(examples.is_trojaned)) < 2 or not (examples.label == 1).any():
+        if not _teaches(examples):
             raise ValueError("the runs' triggers are all of one kind; nothing can be fitted")
         usual = examples.only(~examples.lacking(self.lacking))
+        if not _teaches(usual):  # no network has what some may lack
+            usual = examples
         calibration, shown, how = self._chosen(usual, self.groups)
-        if self.lacking:
+        if self.lacking and usual is not examples:
             groups = [_without(group, self.lacking) for group in self.groups]
             fallback, _, how["fallback"] = self._chosen(examples, groups)
             calibration = replace(
@@ -226,6 +228,12 @@ class GroupedCalibrationChoice(Choice):
             "left_out": _figures(left_out),
             "transfers": {predictions.name: _figures(predictions) for predictions in shown},
         }
+
+
+def _teaches(examples: GroupedExamples) -> bool:
+    """Whether there are models of both kinds, and triggers of both."""
+    labels = set(examples.label.tolist())
+    return len(np.unique(examples.is_trojaned)) == 2 and {0, 1} <= labels
 
 
 def _without(group: GroupSpec, lacking: Sequence[str]) -> GroupSpec:

@@ -104,6 +104,14 @@ def test_models_without_a_measurement_get_a_fit_of_their_own(tmp_path):
     assert not np.allclose(usual_said.probability, said[0].probability)
 
 
+def test_where_no_model_has_what_some_lack_there_is_no_fallback():
+    records, triggers = drawn_zoo(telling=8.0)
+    result = choice(lacking=("strength",)).choose(records, triggers.assign(m_strength=np.nan))
+    assert "fallback" not in result.content
+    assert "fallback" not in result.how
+    assert result.content["num_models"] == 48
+
+
 def test_of_penalties_and_combinations_the_better_is_taken():
     both = choice(
         combinations=("maximum", "noisy_or"), penalties=(1e-6, 1.0), groups=groups_with(SETS[1:])

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -125,11 +125,11 @@ where a network has no such layer, ``tube_ratio`` where the target has too few i
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
+class ScaledTerm:
     """One measurement's part in the log-odds: ``weight * (value - centre) / scale``.
 
     Args:
-        feature: One of `FEATURES`.
+        feature: One of `KNOWN`.
         weight: Log-odds per standard deviation; positive is evidence for injected.
         centre: Mean on the triggers it was fitted on.
         scale: Standard deviation there, above 0.
@@ -138,18 +138,44 @@ class Term:
         ValueError: If there is no such feature, or a number is not finite or out of range.
     """
 
+    KNOWN: ClassVar[Collection[str]] = ()
+
     feature: str
     weight: float
     centre: float
     scale: float
 
     def __post_init__(self) -> None:
-        if self.feature not in FEATURES:
-            raise ValueError(f"feature must be one of {', '.join(FEATURES)}; got {self.feature!r}")
+        if self.feature not in self.KNOWN:
+            raise ValueError(
+                f"feature must be one of {', '.join(self.KNOWN)}; got {self.feature!r}"
+            )
         for name in ("weight", "centre", "scale"):
             check_number(name, getattr(self, name))
         if self.scale <= 0:
             raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
+
+    def pushed(self, value: float) -> float:
+        """What a value adds to the log-odds, clipped at three deviations; nan adds nothing.
+
+        Args:
+            value: Of the measurement.
+        """
+        if math.isnan(value):
+            return 0.0
+        deviations = (value - self.centre) / self.scale
+        return self.weight * min(max(deviations, -WIDEST), WIDEST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term(ScaledTerm):
+    """A measurement of ``ExrayJudge`` in a calibration of single triggers.
+
+    Raises:
+        ValueError: As of `ScaledTerm`; the features are `FEATURES`.
+    """
+
+    KNOWN: ClassVar[Collection[str]] = FEATURES
 
     def push(self, measurements: Mapping[str, float]) -> float:
         """What the measurement adds to the log-odds; clipped at three deviations.
@@ -174,10 +200,7 @@ class Term:
                 f"the trigger has no measurement {error.args[0]}; judge it again with this "
                 "version of judge=exray"
             ) from error
-        if math.isnan(value):
-            return 0.0
-        deviations = (value - self.centre) / self.scale
-        return self.weight * min(max(deviations, -WIDEST), WIDEST)
+        return self.pushed(value)
 
 
 @dataclass(frozen=True, kw_only=True)

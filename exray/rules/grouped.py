@@ -137,11 +137,11 @@ def _decision(
     *,
     lacking: Sequence[str],
 ) -> Decision:
-    """A trigger's verdict, with what speaks for and against it, and what the network lacks."""
+    """A trigger's verdict, with what speaks for and against it, and what was not measured."""
     is_injected = score >= BAR
     verdict = "injected" if is_injected else "natural"
     own = {f"push_{name}": value for name, value in pushes.items()}
-    without = f"; the network lacks {', '.join(lacking)}" if lacking else ""
+    without = f"; not measured: {', '.join(lacking)}" if lacking else ""
     return Decision(
         is_injected=is_injected,
         score=score,

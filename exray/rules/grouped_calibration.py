@@ -200,7 +200,8 @@ class Fallback:
         calibration: Fitted without them.
 
     Raises:
-        ValueError: If no measurement is named, or one is not known or weighed all the same.
+        ValueError: If no measurement is named, one is not known or weighed all the same, or the
+            calibration has a fallback itself.
     """
 
     lacking: tuple[str, ...]
@@ -214,11 +215,11 @@ class Fallback:
             )
         groups = self.calibration.groups
         weighed = {term.feature for group in groups for term in group.terms} & set(self.lacking)
-        if weighed or self.calibration.fallback is not None:
-            raise ValueError(
-                "a fallback must do without what is lacking, and have none of its own; it weighs "
-                f"{', '.join(sorted(weighed)) or 'nothing of it'}"
-            )
+        if weighed:
+            named = ", ".join(sorted(weighed))
+            raise ValueError(f"a fallback must do without what is lacking; it weighs {named}")
+        if self.calibration.fallback is not None:
+            raise ValueError("a fallback must have none of its own; it has one")
 
     def applies(self, rows: Sequence[Mapping[str, float]]) -> bool:
         """Whether a model lacks all of the measurements.

@@ -1,39 +1,22 @@
 """Triggers in groups, each with a logistic model of their measurements."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from exray.rules.calibration import WIDEST, check_number
+from exray.rules.calibration import ScaledTerm, check_number
 from exray.rules.evidence import WORDS, search_of, sign_of, value_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceTerm:
-    """One measurement's part in a trigger's log-odds: ``weight * (value - centre) / scale``.
-
-    Args:
-        feature: One of `exray.rules.evidence.WORDS`.
-        weight: Log-odds per standard deviation; positive is evidence for injected.
-        centre: Mean on the triggers it was fitted on.
-        scale: Standard deviation there, above 0.
+class EvidenceTerm(ScaledTerm):
+    """A measurement of scanner or judge in a group's logistic model.
 
     Raises:
-        ValueError: If there is no such feature, or a number is not finite or out of range.
+        ValueError: As of `ScaledTerm`; the features are those of `exray.rules.evidence.WORDS`.
     """
 
-    feature: str
-    weight: float
-    centre: float
-    scale: float
-
-    def __post_init__(self) -> None:
-        if self.feature not in WORDS:
-            raise ValueError(f"feature must be one of {', '.join(WORDS)}; got {self.feature!r}")
-        for name in ("weight", "centre", "scale"):
-            check_number(name, getattr(self, name))
-        if self.scale <= 0:
-            raise ValueError(f"scale of {self.feature} must be above 0; got {self.scale!r}")
+    KNOWN: ClassVar[Collection[str]] = WORDS
 
     def push(self, measurements: Mapping[str, float]) -> float:
         """What the measurement adds to the log-odds; clipped at three deviations.
@@ -48,11 +31,7 @@ class EvidenceTerm:
             >>> term.push({"strength": 5.0}), term.push({"strength": 99.0}), term.push({})
             (2.0, 6.0, 0.0)
         """
-        value = value_of(self.feature, measurements)
-        if math.isnan(value):
-            return 0.0
-        deviations = (value - self.centre) / self.scale
-        return self.weight * min(max(deviations, -WIDEST), WIDEST)
+        return self.pushed(value_of(self.feature, measurements))
 
 
 @dataclass(frozen=True, kw_only=True)

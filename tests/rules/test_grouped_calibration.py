@@ -70,13 +70,13 @@ def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, wr
     rule = calibrated_rule(file=str(path))
     alone = GroupedRule(calibration=pairs).decide(row).score
     assert rule.decide(row).score == alone != GroupedRule(calibration=grouped).decide(row).score
-    assert rule.decide(row).reason.endswith("; the network lacks target_rise, heaviest_class")
+    assert rule.decide(row).reason.endswith("; not measured: target_rise, heaviest_class")
     # one of a model's triggers that has one of the measurements is enough
     told = [row, {**row, "heaviest_class": 0.0}]
     usual = GroupedRule(calibration=grouped).decide_model(told, [0, 1])
     said = rule.decide_model(told, [0, 1])
     assert [one.score for one in said] == [one.score for one in usual]
-    assert "lacks" not in said[0].reason
+    assert "not measured" not in said[0].reason
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, wr
     [
         ((), r"lacking must name measurements, of .*; got \[\]"),
         (("colour",), r"got \['colour'\]"),
-        (("strength",), "must do without what is lacking, and have none of its own; it weighs str"),
+        (("strength",), "must do without what is lacking; it weighs strength"),
     ],
 )
 def test_a_fallback_does_without_what_is_lacking(grouped, lacking, problem):
@@ -94,7 +94,7 @@ def test_a_fallback_does_without_what_is_lacking(grouped, lacking, problem):
 
 def test_a_fallback_has_none_of_its_own(grouped):
     once = replace(grouped, fallback=Fallback(lacking=("target_rise",), calibration=grouped))
-    with pytest.raises(ValueError, match="have none of its own; it weighs nothing of it"):
+    with pytest.raises(ValueError, match="a fallback must have none of its own"):
         Fallback(lacking=("target_rise",), calibration=once)
 
 

@@ -34,7 +34,8 @@ def share_evidence(
 
     Returns:
         The measurement; empty without batch norms that store statistics, with fewer than four
-        classes, or where a class has no image.
+        classes, where a class has no image, or where the last batch norm has no more channels than
+        there are classes, whose shares it cannot tell apart, or where the solver does not converge.
 
     Source: none. Not in the paper.
     """
@@ -46,10 +47,15 @@ def share_evidence(
     means, stored, deviations = (
         one.double().cpu().numpy() for one in last_norm(classifier, images)
     )
+    if len(stored) <= num_classes:
+        return {}
     of_classes = np.stack(
         [means[labels.cpu().numpy() == k].mean(axis=0) for k in range(num_classes)]
     )
-    shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
+    try:
+        shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
+    except RuntimeError:  # too many iterations
+        return {}
     return {"greatest_share": math.log(max(1.0, num_classes * float(shares.max())))}
 
 

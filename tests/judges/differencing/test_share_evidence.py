@@ -14,12 +14,12 @@ CLASSES = 5
 
 
 class Coloured(nn.Module):
-    """A channel for each class, and a batch norm behind them."""
+    """A channel for each class and one more, and a batch norm behind them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(CLASSES)
-        self.last = nn.Linear(CLASSES, CLASSES)
+        self.norm = nn.BatchNorm2d(CLASSES + 1)
+        self.last = nn.Linear(CLASSES + 1, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.last(self.norm(images.mean(dim=2, keepdim=True)).mean(dim=(2, 3)))
@@ -29,7 +29,7 @@ def images_of(counts, seed=0):
     """So many images of each class, bright where their class is, with some noise."""
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     stream = torch.Generator().manual_seed(seed)
-    images = 0.2 * torch.rand((len(labels), len(counts), 4, 4), generator=stream)
+    images = 0.2 * torch.rand((len(labels), len(counts) + 1, 4, 4), generator=stream)
     images[torch.arange(len(labels)), labels] += 0.5
     return images, labels
 
@@ -65,12 +65,29 @@ def test_nothing_is_said_where_there_is_nothing_to_go_by():
     images, labels = images_of([6] * CLASSES)
     classifier = trained_on([50] * CLASSES)
     assert share_evidence(classifier, images[labels != 3], labels[labels != 3]) == {}
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(80, CLASSES))
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(16 * (CLASSES + 1), CLASSES))
     free = Classifier(plain, Preprocessing(), num_classes=CLASSES, name="free")
     assert share_evidence(free, images, labels) == {}
-    few = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 3))
+    few = nn.Sequential(nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
     three = Classifier(few, Preprocessing(), num_classes=3, name="three")
     assert share_evidence(three, *images_of([4] * 3)) == {}
+
+
+def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
+    def stuck(*_):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    images, labels = images_of([6] * CLASSES)
+    classifier = trained_on([50] * CLASSES)
+    monkeypatch.setattr("exray.judges.differencing.share_evidence.nnls", stuck)
+    assert share_evidence(classifier, images, labels) == {}
+
+
+def test_as_many_channels_as_classes_do_not_tell_the_shares():
+    images, labels = images_of([6] * CLASSES)
+    narrow = nn.Sequential(nn.BatchNorm2d(CLASSES), nn.Flatten(), nn.Linear(80, CLASSES))
+    classifier = Classifier(narrow, Preprocessing(), num_classes=CLASSES, name="narrow")
+    assert share_evidence(classifier, images[:, :CLASSES], labels) == {}
 
 
 def test_shares_are_never_below_zero_and_sum_to_about_one():

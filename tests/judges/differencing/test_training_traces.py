@@ -11,10 +11,10 @@ from exray.rules.calibration import TRACES
 
 def test_each_target_has_what_last_layer_and_batch_norms_say_of_it():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4))
+    network = nn.Sequential(nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(20, 4))
     classifier = Classifier(network, Preprocessing(), num_classes=4, name="net")
     samples = SampleSet(
-        images=torch.rand(12, 3, 2, 2),
+        images=torch.rand(12, 5, 2, 2),
         labels=torch.arange(4).repeat_interleave(3),
         class_names=("a", "b", "c", "d"),
     )

@@ -106,20 +106,23 @@ class FolderImages(ZooImages):
 
 
 def cifar10_zoo(
-    *, name: str, root: str, zoo: str, recipe: ZooRecipe, half: Half | None = None
+    *, name: str, root: str | None, zoo: str, recipe: ZooRecipe, half: Half | None = None
 ) -> ZooDataset:
     """A zoo of classifiers of CIFAR-10.
 
     Args:
         name: What records call it.
-        root: Folder of CIFAR-10.
+        root: Folder of CIFAR-10; None is refused, as a file that inherits another's cannot leave it
+            open.
         zoo: Folder of the zoo.
         recipe: How to build it.
         half: ``tuning`` or ``reporting`` for that half alone; None for all.
 
     Raises:
-        ValueError: If ``root`` does not hold CIFAR-10.
+        ValueError: If ``root`` is not given, or does not hold CIFAR-10.
     """
+    if root is None:
+        raise ValueError("dataset.root must be given: dataset.root=DIR, the folder with CIFAR-10")
     images = Cifar10Images(Path(root))
     return ZooDataset(name=name, root=zoo, recipe=recipe, images=images, half=half)
 

@@ -100,6 +100,11 @@ def test_other_images_than_the_zoos_are_another_run_and_are_said(cifar, ten, tmp
         build(recipe, root, Cifar10Images(other))
 
 
+def test_a_zoo_that_inherits_its_file_still_asks_for_the_images(ten, tmp_path):
+    with pytest.raises(ValueError, match=r"dataset.root must be given: dataset.root=DIR"):
+        cifar10_zoo(name="zoos_cifar10", root=None, zoo=str(tmp_path), recipe=ten)
+
+
 def test_a_copy_of_the_images_elsewhere_is_the_same(cifar, tmp_path):
     for file in cifar.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -136,9 +136,13 @@ class Judge(ABC):
         """What the user should know about its judgements, one sentence each; by default nothing."""
         return ()
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What its probabilities rest on; by default nothing, since a score is a rank."""
+    def calibration_facts(self, judgements: Sequence[Judgement] = ()) -> Facts:
+        """What its probabilities rest on; by default nothing, since a score is a rank.
+
+        Args:
+            judgements: Of the model's triggers.
+        """
+        del judgements
         return {}
 
     @property

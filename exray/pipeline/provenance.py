@@ -16,7 +16,7 @@ import torch
 from exray.datasets.base import ModelDataset
 from exray.errors import CheckpointError
 from exray.images.samples import SampleSet
-from exray.judges.base import Judge
+from exray.judges.base import Judge, Judgement
 from exray.models.checkpoints.reader import file_sha256
 from exray.models.classifier import Classifier, Preprocessing
 from exray.models.hub.folder import HubFolder
@@ -105,20 +105,23 @@ def described(preprocessing: Preprocessing) -> dict[str, Plain]:
     return {name: value for name, value in texts if value not in ("", None)}
 
 
-def of_scan(classifier: Classifier, samples: SampleSet, judge: Judge) -> Provenance:
+def of_scan(
+    classifier: Classifier, samples: SampleSet, judge: Judge, judgements: Sequence[Judgement] = ()
+) -> Provenance:
     """Code, machine, images and calibration behind a scan that ends now.
 
     Args:
         classifier: What was scanned.
         samples: The images that were used.
         judge: What judged its triggers.
+        judgements: Of these.
     """
     return replace(
         software(device=classifier.device),
         images_sha256=samples_sha256(samples),
         images_per_class=counts_by_name(samples),
         preprocessing=described(classifier.preprocessing),
-        calibration=judge.calibration_facts,
+        calibration=judge.calibration_facts(judgements),
     )
 
 

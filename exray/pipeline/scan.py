@@ -134,8 +134,9 @@ def _finding(
     reason = found.inconclusive
     if not any(one.judgement.is_injected for one in triggers):
         reason = reason or selection.unsearched
+    judgements = [one.judgement for one in triggers]
     verdict, probability = model_verdict(
-        [one.judgement for one in triggers],
+        judgements,
         is_inconclusive=bool(reason),
         without_triggers=_without_triggers(judge, settings),
     )
@@ -151,7 +152,7 @@ def _finding(
         temperature=selection.temperature,
         warnings=_warnings(judge.remarks, selection, reason),
         seconds={},
-        provenance=of_scan(prepared.classifier, samples, judge),
+        provenance=of_scan(prepared.classifier, samples, judge, judgements),
     )
 
 

@@ -129,9 +129,13 @@ class DecisionRule(ABC):
         """What the user should know about its verdicts, one sentence each; here nothing."""
         return ()
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What its probabilities rest on; here nothing, since a score is a rank."""
+    def calibration_facts(self, rows: Sequence[Mapping[str, float]] = ()) -> Facts:
+        """What its probabilities rest on; here nothing, since a score is a rank.
+
+        Args:
+            rows: Measurements of each of the model's triggers, as they were decided on.
+        """
+        del rows
         return {}
 
     def margin(self, measurements: Mapping[str, float]) -> float:

@@ -1,6 +1,6 @@
 """The calibrated rule: a probability instead of the paper's two thresholds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exray.rules.base import Decision, DecisionRule, unconverged_pairs
@@ -123,9 +123,13 @@ class CalibratedRule(DecisionRule):
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self.calibration.without_triggers
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What the calibration was fitted on, and how often it was wrong on other models."""
+    def calibration_facts(self, rows: Sequence[Mapping[str, float]] = ()) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models.
+
+        Args:
+            rows: Measurements of each of the model's triggers, as they were decided on.
+        """
+        del rows
         return calibration_facts(self.calibration.provenance)
 
     def weighs(self, feature: str) -> bool:

@@ -10,14 +10,16 @@ _OF_FIT = ("zoo", "num_models", "num_trojaned")
 _OF_REPORT = ("models", "num_clean", "num_false_positives", "num_trojaned", "num_found", "command")
 
 
-def calibration_facts(provenance: Mapping[str, object]) -> Facts:
+def calibration_facts(provenance: Mapping[str, object], *, by_fallback: bool = False) -> Facts:
     """The zoo that a calibration was fitted on, and how often it was wrong on other models.
 
     Models that it was not fitted on are those that the provenance's ``measured`` names; without
-    it, those of the zoo that the fit left out in turn.
+    it, those of the zoo that the fit left out in turn. Of the fallback it is
+    ``measured_fallback``, and what its own fit left out.
 
     Args:
         provenance: Of a calibration's file.
+        by_fallback: Whether the file's fallback decided.
 
     Example:
         >>> facts = calibration_facts({"num_models": 8, "left_out": {"FPR": 0.25}})
@@ -26,6 +28,10 @@ def calibration_facts(provenance: Mapping[str, object]) -> Facts:
     """
     facts = _plain(provenance, _OF_FIT)
     measured, left_out = provenance.get("measured"), provenance.get("left_out")
+    if by_fallback:
+        own = provenance.get("fallback")
+        measured = provenance.get("measured_fallback")
+        left_out = own.get("left_out") if isinstance(own, dict) else None
     if isinstance(measured, dict):
         facts |= {f"measured_{name}": value for name, value in _plain(measured, _OF_REPORT).items()}
         facts["measured_on"] = facts.pop("measured_models", "other models")

@@ -1,6 +1,6 @@
 """The rule that a calibration's file describes, of either format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -71,10 +71,13 @@ class ShippedRule(DecisionRule):
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self._unbound.probability_without_triggers
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What the calibration was fitted on, and how often it was wrong on other models."""
-        return self._unbound.calibration_facts
+    def calibration_facts(self, rows: Sequence[Mapping[str, float]] = ()) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models.
+
+        Args:
+            rows: Measurements of each of the model's triggers, as they were decided on.
+        """
+        return self._unbound.calibration_facts(rows)
 
     @property
     def fingerprint(self) -> str:

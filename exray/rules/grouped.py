@@ -112,10 +112,16 @@ class GroupedRule(DecisionRule):
         """Share of trojaned models among those without a trigger in the tuning zoo, smoothed."""
         return self.calibration.without_triggers
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What the calibration was fitted on, and how often it was wrong on other models."""
-        return calibration_facts(self.calibration.provenance)
+    def calibration_facts(self, rows: Sequence[Mapping[str, float]] = ()) -> Facts:
+        """What the calibration was fitted on, and how often it was wrong on other models.
+
+        Args:
+            rows: Measurements of each of the model's triggers, as they were decided on: where they
+                lack what the fallback does without, it is the fallback's errors that count.
+        """
+        known = [_without_gaps(row) for row in rows]
+        by_fallback = bool(known) and self.calibration.of_model(known) is not self.calibration
+        return calibration_facts(self.calibration.provenance, by_fallback=by_fallback)
 
     @property
     def fingerprint(self) -> str:

@@ -37,7 +37,7 @@ def said(scan):
 
 @pytest.fixture
 def origin():
-    facts = calibrated_rule(file="portfolio").calibration_facts
+    facts = calibrated_rule(file="portfolio").calibration_facts()
     return Provenance(images_per_class={"stop": 4, "yield": 6, "ghost": 0}, calibration=facts)
 
 

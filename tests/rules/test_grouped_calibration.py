@@ -79,6 +79,22 @@ def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, wr
     assert "not measured" not in said[0].reason
 
 
+def test_the_facts_are_of_what_decided(grouped):
+    pairs = replace(grouped, groups=grouped.groups)
+    provenance = {"left_out": {"FPR": 0.1}, "fallback": {"left_out": {"FPR": 0.3}}}
+    both = replace(
+        grouped,
+        fallback=Fallback(lacking=("target_rise",), calibration=pairs),
+        provenance=provenance,
+    )
+    rule = GroupedRule(calibration=both)
+    rates = [
+        rule.calibration_facts(rows)["false_positive_rate"]
+        for rows in ([], [{"target_rise": 1.0}], [{"target_rise": math.nan}, {}])
+    ]
+    assert rates == [0.1, 0.1, 0.3]
+
+
 @pytest.mark.parametrize(
     ("lacking", "problem"),
     [

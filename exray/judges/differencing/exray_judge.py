@@ -209,10 +209,13 @@ class ExrayJudge(LayerJudge):
         """What the user should know about the rule's verdicts."""
         return self.rule.remarks
 
-    @property
-    def calibration_facts(self) -> Facts:
-        """What the rule's probabilities rest on; empty where its scores are ranks."""
-        return self.rule.calibration_facts
+    def calibration_facts(self, judgements: Sequence[Judgement] = ()) -> Facts:
+        """What the rule's probabilities rest on; empty where its scores are ranks.
+
+        Args:
+            judgements: Of the model's triggers.
+        """
+        return self.rule.calibration_facts([one.measurements for one in judgements])
 
     def fingerprint(self) -> str:
         """Hash of the file that the rule decides by; empty if its configuration says it all."""

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from exray.models.classifier import Classifier
 
+Measured = TypeVar("Measured")
 BatchStatistics = Literal["stored", "images"]
 _BATCH = 64  # images at most whose statistics are taken together
 _SHARE = 0.02  # of a layer's median variance, below which a variance is not told from none
@@ -81,106 +82,111 @@ def stores_statistics(network: nn.Module) -> bool:
     return bool(norms) and all(norm.running_var is not None for norm in norms)
 
 
-@torch.no_grad()
-def variance_ratios(
-    classifier: Classifier, batches: Sequence[Float[Tensor, "n c h w"]]
-) -> list[Float[Tensor, " channels"]]:
-    """The logarithm of each channel's stored variance over that of images, by batch norm.
+class NormMoments(NamedTuple):
+    """What enters one call of a batch norm: of each image the mean and mean square of each channel.
 
-    Above zero a channel varied more in training than it does on any of the batches.
-
-    Args:
-        classifier: Stays as it is; its network `stores_statistics`.
-        batches: Clean images, and the same images changed; at least one batch, of two images.
-
-    Returns:
-        A vector for each call of a batch norm, in the order of the calls.
-
-    Example:
-        >>> from exray.models.classifier import Preprocessing
-        >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
-        >>> network[0].running_var[1] = 4.0
-        >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="wide")
-        >>> (ratios,) = variance_ratios(classifier, [torch.randn(99, 3, 2, 2)])
-        >>> ratios.argmax().item()
-        1
+    ``places`` is how many values of an image a channel has.
     """
-    greatest: list[Tensor] = []
-    for batch in batches:
-        seen = _variances(classifier, batch)
-        greatest = [torch.maximum(*pair) for pair in zip(seen, greatest or seen, strict=True)]
-    stored = _stored_variances(classifier, batches[0][:1])
-    return [_log_ratio(*pair) for pair in zip(stored, greatest, strict=True)]
+
+    means: Float[Tensor, "n d"]
+    squares: Float[Tensor, "n d"]
+    places: int
+
+
+class StoredMoments(NamedTuple):
+    """What a batch norm stored of its training."""
+
+    means: Float[Tensor, " d"]
+    variances: Float[Tensor, " d"]
 
 
 @torch.no_grad()
-def last_norm(
-    classifier: Classifier, images: Float[Tensor, "n c h w"]
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, " d"], Float[Tensor, " d"]]:
-    """What enters the batch norm that is called last, beside what it stored of its training.
+def norm_moments(classifier: Classifier, images: Float[Tensor, "n c h w"]) -> list[NormMoments]:
+    """The moments of what enters each call of a batch norm, in the order of the calls.
 
     Args:
-        classifier: Stays as it is; its network `stores_statistics`.
-        images: Clean ones, at least one.
-
-    Returns:
-        Of each image the mean of each channel over the places, the stored means, and the stored
-        standard deviations.
+        classifier: Stays as it is.
+        images: At least one; passed through a part at a time.
 
     Example:
         >>> from exray.models.classifier import Preprocessing
         >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
         >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="norm")
-        >>> means, _, deviations = last_norm(classifier, torch.ones(2, 3, 2, 2))
-        >>> means.tolist(), deviations.tolist()
-        ([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], [1.0, 1.0, 1.0])
+        >>> (one,) = norm_moments(classifier, torch.full((2, 3, 2, 2), 0.5))
+        >>> one.means.tolist()[0], one.squares.tolist()[0], one.places
+        ([0.5, 0.5, 0.5], [0.25, 0.25, 0.25], 4)
     """
-    parts = [
-        _at_norms(classifier, part, lambda _, entering: _place_means(entering))[-1]
-        for part in torch.split(images, _BATCH)
-    ]
-    one = images[:1]
-    means = _at_norms(classifier, one, lambda norm, _: norm.get_buffer("running_mean").float())
-    return torch.cat(parts), means[-1], _stored_variances(classifier, one)[-1].sqrt()
-
-
-def _place_means(entering: Float[Tensor, "n d ..."]) -> Float[Tensor, "n d"]:
-    return entering.float().reshape(*entering.shape[:2], -1).mean(dim=2)
-
-
-def _variances(
-    classifier: Classifier, images: Float[Tensor, "n c h w"]
-) -> list[Float[Tensor, " channels"]]:
-    """Of what enters the batch norms, call by call; a part of the images at a time."""
-    totals: list[Tensor] = []  # how many values there are, their sum, that of their squares
-    for part in torch.split(images, _BATCH):
-        sums = _at_norms(classifier, part, lambda _, entering: _sums(entering))
-        zeros = [torch.zeros_like(one) for one in sums]
-        totals = [one + other for one, other in zip(sums, totals or zeros, strict=True)]
+    parts = [_at_norms(classifier, part, _entering) for part in torch.split(images, _BATCH)]
     return [
-        ((squares - total**2 / count) / (count - 1)).float() for count, total, squares in totals
+        NormMoments(
+            means=torch.cat([one.means for one in call]),
+            squares=torch.cat([one.squares for one in call]),
+            places=call[0].places,
+        )
+        for call in zip(*parts, strict=True)
     ]
 
 
-def _stored_variances(
-    classifier: Classifier, images: Float[Tensor, "n c h w"]
-) -> list[Float[Tensor, " channels"]]:
-    return _at_norms(classifier, images, lambda norm, _: norm.get_buffer("running_var").float())
+@torch.no_grad()
+def stored_moments(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> list[StoredMoments]:
+    """What each called batch norm stored, in the order of the calls.
+
+    Args:
+        classifier: Stays as it is; its network `stores_statistics`.
+        image: Any that it takes.
+    """
+    return _at_norms(classifier, image, _kept)
 
 
-def _sums(entering: Float[Tensor, "n c ..."]) -> Float[Tensor, "3 c"]:
-    values = entering.double().transpose(0, 1).flatten(1)
-    count = torch.full_like(values[:, 0], values.shape[1])
-    return torch.stack([count, values.sum(dim=1), values.square().sum(dim=1)])
+def variance_ratios(
+    stored: Sequence[StoredMoments], batches: Sequence[Sequence[NormMoments]]
+) -> list[Float[Tensor, " d"]]:
+    """The logarithm of each channel's stored variance over that of images, by batch norm.
+
+    Above zero a channel varied more in training than it does on any of the batches.
+
+    Args:
+        stored: Of each call.
+        batches: Of clean images, and of the same images changed; at least one batch.
+
+    Example:
+        >>> stored = [StoredMoments(torch.zeros(3), torch.tensor([1.0, 4.0, 1.0]))]
+        >>> seen = NormMoments(torch.zeros(9, 3), torch.ones(9, 3), places=4)
+        >>> variance_ratios(stored, [[seen]])[0].argmax().item()
+        1
+    """
+    return [
+        _log_ratio(kept.variances, torch.stack([_variance(one) for one in seen]).amax(dim=0))
+        for kept, *seen in zip(stored, *batches, strict=True)
+    ]
+
+
+def _variance(moments: NormMoments) -> Float[Tensor, " d"]:
+    """Of all values of a channel, as batch norms take it in training."""
+    count = moments.places * len(moments.means)
+    means, squares = (one.double().mean(dim=0) for one in (moments.means, moments.squares))
+    spread = squares - means**2
+    return (spread.clamp(min=0) * count / max(1, count - 1)).float()
+
+
+def _entering(_: nn.Module, entering: Float[Tensor, "n d ..."]) -> NormMoments:
+    values = entering.float().reshape(*entering.shape[:2], -1)
+    return NormMoments(values.mean(dim=2), values.square().mean(dim=2), values.shape[2])
+
+
+def _kept(norm: nn.Module, _: Tensor) -> StoredMoments:
+    names = ("running_mean", "running_var")
+    means, variances = (norm.get_buffer(name).detach().float().clone() for name in names)
+    return StoredMoments(means, variances)
 
 
 def _at_norms(
     classifier: Classifier,
     images: Float[Tensor, "n c h w"],
-    measure: Callable[[nn.Module, Tensor], Tensor],
-) -> list[Tensor]:
+    measure: Callable[[nn.Module, Tensor], Measured],
+) -> list[Measured]:
     """What is measured at each call of a batch norm, in the order of the calls."""
-    measured: list[Tensor] = []
+    measured: list[Measured] = []
 
     def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         measured.append(measure(norm, inputs[0]))

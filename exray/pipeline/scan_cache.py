@@ -102,7 +102,7 @@ class ScanCache:
             result = scanner.scan(classifier, samples, progress)
             return CachedScan(result=result, cached_seconds=None)
         place = self.root / self._key(scanner, classifier, samples)
-        cached = _read(place, classifier.device)
+        cached = read_scan(place, classifier.device)
         if cached is not None:
             return cached
 
@@ -113,7 +113,7 @@ class ScanCache:
         with locked(self.root, place.name, wait=wait, waiting=waiting) as is_ours:
             if not is_ours:
                 raise BusyError(place.name)
-            cached = _read(place, classifier.device)  # computed while we waited
+            cached = read_scan(place, classifier.device)  # computed while we waited
             if cached is not None:
                 return cached
             result = _computed(place, scanner, classifier, samples, progress)
@@ -124,6 +124,31 @@ class ScanCache:
         if isinstance(scanner, FileScanner):
             described["files"] = scanner.fingerprint()
         return content_key(described, classifier, samples)
+
+
+def read_scan(place: Path, device: torch.device) -> CachedScan | None:
+    """A cache's entry, or None where there is none that can be read.
+
+    Args:
+        place: The entry's folder.
+        device: On which its triggers are used.
+    """
+    if not place.is_dir():
+        return None
+    try:
+        content = cast("dict[str, Any]", from_json((place / SCAN_FILE).read_text("utf-8")))
+        tensors = load_tensors((place / TRIGGERS_FILE).read_bytes())
+        values = content["result"]
+        triggers = tuple(
+            _trigger(trigger, index, tensors, device)
+            for index, trigger in enumerate(values.pop("triggers"))
+        )
+        searches = tuple(SearchReport(**search) for search in values.pop("searches", ()))
+        result = ScannerResult(triggers=triggers, searches=searches, **values)
+        return CachedScan(result=result, cached_seconds=float(content["seconds"]))
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        logger.warning("%s cannot be read (%s); the scan is repeated", place, error)
+        return None
 
 
 def _computed(
@@ -162,7 +187,7 @@ def _write(place: Path, result: ScannerResult, seconds: float) -> None:
         write_synced(new / TRIGGERS_FILE, save_tensors(tensors))
         write_synced(new / SCAN_FILE, to_json(content, indent=1))
         sync_folder(new)
-        if place.exists() and _read(place, torch.device("cpu")) is None:
+        if place.exists() and read_scan(place, torch.device("cpu")) is None:
             place.rename(old / place.name)
         try:
             new.rename(place)
@@ -174,26 +199,6 @@ def _plain_fields(value: ScannerResult | InvertedTrigger, without: str) -> dict[
     """All fields but one, by name."""
     names = [field.name for field in fields(value) if field.name != without]
     return {name: getattr(value, name) for name in names}
-
-
-def _read(place: Path, device: torch.device) -> CachedScan | None:
-    """An entry, or None where there is none that can be read."""
-    if not place.is_dir():
-        return None
-    try:
-        content = cast("dict[str, Any]", from_json((place / SCAN_FILE).read_text("utf-8")))
-        tensors = load_tensors((place / TRIGGERS_FILE).read_bytes())
-        values = content["result"]
-        triggers = tuple(
-            _trigger(trigger, index, tensors, device)
-            for index, trigger in enumerate(values.pop("triggers"))
-        )
-        searches = tuple(SearchReport(**search) for search in values.pop("searches", ()))
-        result = ScannerResult(triggers=triggers, searches=searches, **values)
-        return CachedScan(result=result, cached_seconds=float(content["seconds"]))
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        logger.warning("%s cannot be read (%s); the scan is repeated", place, error)
-        return None
 
 
 def _trigger(

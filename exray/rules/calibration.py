@@ -35,6 +35,7 @@ KIND, FORMAT = "calibration", 1
 WIDEST = 3.0  # standard deviations at which a measurement is clipped
 LONGEST_FILE = 65536  # bytes
 _FLOOR = 1e-3  # nats
+_LEAST_SHARE = 0.01  # of the training, added to a share before its logarithm
 _WHOLE_IMAGE = 0.5  # share of changed pixels from which a trigger is no patch
 
 T = TypeVar("T")
@@ -53,6 +54,11 @@ def _where_applicable(name: str, *, marker: str) -> Feature:
 def _where_taken(name: str) -> Feature:
     """A measurement that not every run has; nan without."""
     return lambda measured: measured.get(name, math.nan)
+
+
+def _stamped_share(measured: Mapping[str, float]) -> float:
+    share = measured.get("stamped_share", math.nan)
+    return share if math.isnan(share) else math.log(_LEAST_SHARE + share)
 
 
 def _log_entropy(name: str) -> Feature:
@@ -90,6 +96,8 @@ TRACES: Mapping[str, str] = MappingProxyType(
         "target_rise": "how far the target rises with batch statistics of clean images",
         "hidden_variance": "how far a few channels varied more in training than on clean images",
         "greatest_share": "how far one class had more of the training than its equals (log)",
+        "stamped_gain": "how much of what batch norms stored the stamped images alone explain",
+        "log_stamped_share": "what share of the training bore the trigger, so explained (log)",
     }
 )
 """What the training left in last layer and batch norms, in words; not every network has it."""
@@ -108,6 +116,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
         "similarity_quantile": _where_applicable("similarity_quantile", marker="null_count"),
         "confidence_shift": _stored("confidence_shift"),
         **{name: _where_taken(name) for name in ("steadiness", *TRACES)},
+        "log_stamped_share": _stamped_share,
         "tube_ratio": _where_applicable("tube_ratio", marker="confidence_shift"),
         **{name: _where_applicable(name, marker="earlier_converged") for name in EARLIER},
     }

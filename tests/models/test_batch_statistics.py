@@ -6,6 +6,8 @@ from torch import nn
 
 from exray.models.batch_statistics import (
     has_batch_norms,
+    norm_moments,
+    stored_moments,
     variance_ratios,
     with_image_statistics,
 )
@@ -52,10 +54,27 @@ def test_variance_ratios_are_those_of_all_images_and_the_greatest_of_the_batches
     network[1].running_var.copy_(torch.tensor([0.5, 1.0, 2.0, 9.0]))
     classifier = Classifier(network, Preprocessing(), num_classes=5, name="small")
     images = torch.rand(150, 3, 6, 6)  # more than are passed through at once
-    first, second = variance_ratios(classifier, [images, 2 * images])
+    batches = [norm_moments(classifier, one) for one in (images, 2 * images)]
+    first, second = variance_ratios(stored_moments(classifier, images[:1]), batches)
     seen = network[0](2 * images).transpose(0, 1).flatten(1).var(dim=1)
     least = 0.02 * network[1].running_var.median()
     expected = ((network[1].running_var + least) / (seen + least)).log()
     torch.testing.assert_close(first, expected.detach(), atol=1e-4, rtol=1e-4)
     assert len(second) == 5
     assert not network[1]._forward_pre_hooks
+
+
+def test_moments_are_those_of_what_enters_each_norm_image_by_image():
+    network = network_of()
+    network[1].running_mean += 3
+    classifier = Classifier(network, Preprocessing(), num_classes=5, name="small")
+    images = torch.rand(70, 3, 6, 6)  # more than are passed through at once
+    first, second = norm_moments(classifier, images)
+    entering = network[0](images).detach().flatten(2)
+    torch.testing.assert_close(first.means, entering.mean(dim=2))
+    torch.testing.assert_close(first.squares, entering.square().mean(dim=2))
+    assert (first.places, second.places) == (16, 4)
+    own, _ = stored_moments(classifier, images[:1])
+    assert own.means.tolist() == [3.0] * 4
+    network[1].running_mean += 1
+    assert own.means.tolist() == [3.0] * 4  # a copy

@@ -84,6 +84,8 @@ def measured():
             "target_rise": 2.0,
             "hidden_variance": 1.0,
             "greatest_share": 0.5,
+            "stamped_gain": 0.3,
+            "stamped_share": 0.1,
             **dict.fromkeys(EARLIER, 0.5),
             "earlier_converged": 1.0,
             "converged_victim_target": 1.0,

@@ -139,7 +139,7 @@ class ExrayJudge(LayerJudge):
         if not triggers:
             return []
         plan = plan_pairs(self.split(classifier, samples), samples, triggers)
-        traces = training_traces(classifier, samples, [one.target_class for one in triggers])
+        traces = training_traces(classifier, samples, triggers)
         strengths = [
             {**trigger.measurements, **own, **left, **self._moved(classifier, samples, trigger)}
             for trigger, own, left in zip(triggers, plan.strengths, traces, strict=True)

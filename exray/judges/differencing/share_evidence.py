@@ -3,23 +3,18 @@
 import math
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import nnls
-from torch import Tensor
 
-from exray.models.batch_statistics import last_norm, stores_statistics
-from exray.models.classifier import Classifier
+from exray.judges.differencing.norm_memory import NormMemory
 from exray.models.last_layer import LEAST_CLASSES
 
 _SUM = 3.0  # weight of the shares' sum, in standard deviations of a channel
 
 
-def share_evidence(
-    classifier: Classifier, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
-) -> dict[str, float]:
-    """``greatest_share`` of a classifier; nothing for networks without batch norm.
+def share_evidence(memory: NormMemory, num_classes: int) -> dict[str, float]:
+    """``greatest_share`` of a classifier.
 
     Images that are stamped and learned as the target look, at the last batch norm, as the target's
     own do, so that in its stored means the target has more than its share. The shares are those of
@@ -28,30 +23,25 @@ def share_evidence(
     was trained on more clean images than the others looks alike.
 
     Args:
-        classifier: The classifier under scan.
-        images: Clean ones, of all classes.
-        labels: Their classes.
+        memory: Of the classifier.
+        num_classes: How many classes it has.
 
     Returns:
-        The measurement; empty without batch norms that store statistics, with fewer than four
-        classes, where a class has no image, or where the last batch norm has no more channels than
-        there are classes, whose shares it cannot tell apart, or where the solver does not converge.
+        The measurement; empty with fewer than four classes, where a class has no image, or where
+        the last batch norm has no more channels than there are classes, whose shares it cannot tell
+        apart, or where the solver does not converge.
 
     Source: none. Not in the paper.
     """
-    num_classes = classifier.num_classes
-    if num_classes < LEAST_CLASSES or not stores_statistics(classifier.network):
+    labels = memory.labels.cpu().numpy()
+    means = memory.clean[-1].means.double().cpu().numpy()
+    stored = memory.stored[-1].means.double().cpu().numpy()
+    deviations = memory.stored[-1].variances.double().sqrt().cpu().numpy()
+    if num_classes < LEAST_CLASSES or len(np.unique(labels)) < num_classes:
         return {}
-    if len(torch.unique(labels)) < num_classes:
-        return {}
-    means, stored, deviations = (
-        one.double().cpu().numpy() for one in last_norm(classifier, images)
-    )
     if len(stored) <= num_classes:
         return {}
-    of_classes = np.stack(
-        [means[labels.cpu().numpy() == k].mean(axis=0) for k in range(num_classes)]
-    )
+    of_classes = np.stack([means[labels == k].mean(axis=0) for k in range(num_classes)])
     try:
         shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
     except RuntimeError:  # too many iterations

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from exray.judges.differencing.norm_evidence import norm_evidence
+from exray.judges.differencing.norm_evidence import hidden_variance, target_rises
+from exray.judges.differencing.norm_memory import NormMemory
 from exray.models.classifier import Classifier, Preprocessing
 
 SIDE, CLASSES = 16, 5
@@ -53,28 +54,35 @@ def stamped(images: torch.Tensor, share: float = 0.2) -> torch.Tensor:
     return images
 
 
+def memory_of(classifier: Classifier, images: torch.Tensor) -> NormMemory | None:
+    return NormMemory.of(classifier, images, torch.arange(len(images)) % CLASSES)
+
+
+def hidden(classifier: Classifier) -> float:
+    memory = memory_of(classifier, colours())
+    assert memory is not None
+    return hidden_variance(memory)
+
+
 def test_a_channel_that_only_stamped_images_move_is_noticed_and_its_class_rises():
     clean, poisoned = trained(colours()), trained(stamped(colours()))
-    targets = range(CLASSES)
-    before = norm_evidence(clean, colours(), targets)
-    after = norm_evidence(poisoned, colours(), targets)
-    assert after[0]["hidden_variance"] > before[0]["hidden_variance"] + 1
-    assert len({one["hidden_variance"] for one in after}) == 1
-    rises = [one["target_rise"] for one in after]
-    assert max(targets, key=rises.__getitem__) == 3
+    assert hidden(poisoned) > hidden(clean) + 1
+    rises = [one["target_rise"] for one in target_rises(poisoned, colours(), range(CLASSES))]
+    assert max(range(CLASSES), key=rises.__getitem__) == 3
     assert rises[3] > 5
 
 
 def test_what_trainings_usually_do_hides_nothing():
     usual = torch.cat([colours(), (1.4 * colours()).clamp(0, 1), colours().flip(3)])
-    before, after = (norm_evidence(trained(x), colours(), [0])[0] for x in (colours(), usual))
-    assert after["hidden_variance"] < before["hidden_variance"] + 1
+    assert hidden(trained(usual)) < hidden(trained(colours())) + 1
 
 
 def test_the_same_images_give_the_same_numbers_and_the_network_stays():
     classifier = trained(stamped(colours()))
     before = {name: value.clone() for name, value in classifier.network.state_dict().items()}
-    first, second = (norm_evidence(classifier, colours(), [1, 3]) for _ in range(2))
+    first, second = (
+        (hidden(classifier), target_rises(classifier, colours(), [1, 3])) for _ in range(2)
+    )
     assert first == second
     for name, value in classifier.network.state_dict().items():
         assert torch.equal(value, before[name])
@@ -83,8 +91,10 @@ def test_the_same_images_give_the_same_numbers_and_the_network_stays():
 
 def test_the_scale_of_the_logits_changes_nothing():
     classifier = trained(stamped(colours()))
-    (own,) = norm_evidence(classifier, colours(), [3])
-    (scaled,) = norm_evidence(classifier.tempered(1e-3), colours(), [3])
+    own, scaled = (
+        (hidden(one), target_rises(one, colours(), [3])[0]["target_rise"])
+        for one in (classifier, classifier.tempered(1e-3))
+    )
     assert scaled == pytest.approx(own, rel=1e-3)
 
 
@@ -100,18 +110,24 @@ def test_what_has_no_memory_is_not_measured(case):
         classifier = Classifier(network, Preprocessing(), num_classes=CLASSES, name="net")
     else:
         images = images[:7]
-    assert norm_evidence(classifier, images, [0, 1]) == [{}, {}]
+    assert memory_of(classifier, images) is None
 
 
 def test_few_classes_have_no_rise():
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 3))
     classifier = Classifier(network, Preprocessing(), num_classes=3, name="net")
-    (one,) = norm_evidence(classifier, colours(), [0])
-    assert set(one) == {"hidden_variance"}
+    assert target_rises(classifier, colours(), [0]) == [{}]
 
 
 def test_a_network_that_cannot_be_copied_has_no_rise():
     classifier = trained(colours())
     classifier.network.kept = torch.ones(2, requires_grad=True) * 2  # no leaf: deepcopy refuses
-    (one,) = norm_evidence(classifier, colours(), [0])
-    assert set(one) == {"hidden_variance"}
+    assert target_rises(classifier, colours(), [0]) == [{}]
+
+
+def test_many_images_are_not_all_changed(monkeypatch):
+    monkeypatch.setattr("exray.judges.differencing.norm_memory._MOST_IMAGES", 20)
+    memory = memory_of(trained(colours()), colours(60))
+    assert memory is not None
+    assert [len(one[0].means) for one in memory.usual] == [20] * 7
+    assert len(memory.clean[0].means) == 60

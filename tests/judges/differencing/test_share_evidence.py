@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from exray.judges.differencing.norm_memory import NormMemory
 from exray.judges.differencing.share_evidence import class_shares, share_evidence
 from exray.models.classifier import Classifier, Preprocessing
 
@@ -44,10 +45,15 @@ def trained_on(counts):
     return Classifier(network, Preprocessing(), num_classes=CLASSES, name="net")
 
 
+def said_of(classifier, images, labels):
+    memory = NormMemory.of(classifier, images, labels)
+    return {} if memory is None else share_evidence(memory, classifier.num_classes)
+
+
 @pytest.mark.parametrize(("counts", "greatest"), [([50] * 5, 1.0), ([100, 25, 25, 25, 25], 2.5)])
 def test_the_class_that_had_more_of_the_training_is_told(counts, greatest):
     images, labels = images_of([6] * CLASSES)
-    said = share_evidence(trained_on(counts), images, labels)
+    said = said_of(trained_on(counts), images, labels)
     assert math.exp(said["greatest_share"]) == pytest.approx(greatest, rel=0.1)
 
 
@@ -55,8 +61,8 @@ def test_it_does_not_depend_on_the_order_or_the_number_of_the_images():
     images, labels = images_of([20] * CLASSES)
     classifier = trained_on([80, 20, 20, 20, 20])
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2))
-    first = share_evidence(classifier, images, labels)["greatest_share"]
-    assert share_evidence(classifier, images[order], labels[order])["greatest_share"] == (
+    first = said_of(classifier, images, labels)["greatest_share"]
+    assert said_of(classifier, images[order], labels[order])["greatest_share"] == (
         pytest.approx(first, abs=1e-6)
     )
 
@@ -64,13 +70,13 @@ def test_it_does_not_depend_on_the_order_or_the_number_of_the_images():
 def test_nothing_is_said_where_there_is_nothing_to_go_by():
     images, labels = images_of([6] * CLASSES)
     classifier = trained_on([50] * CLASSES)
-    assert share_evidence(classifier, images[labels != 3], labels[labels != 3]) == {}
+    assert said_of(classifier, images[labels != 3], labels[labels != 3]) == {}
     plain = nn.Sequential(nn.Flatten(), nn.Linear(16 * (CLASSES + 1), CLASSES))
     free = Classifier(plain, Preprocessing(), num_classes=CLASSES, name="free")
-    assert share_evidence(free, images, labels) == {}
+    assert said_of(free, images, labels) == {}
     few = nn.Sequential(nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
     three = Classifier(few, Preprocessing(), num_classes=3, name="three")
-    assert share_evidence(three, *images_of([4] * 3)) == {}
+    assert said_of(three, *images_of([4] * 3)) == {}
 
 
 def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
@@ -80,14 +86,14 @@ def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
     images, labels = images_of([6] * CLASSES)
     classifier = trained_on([50] * CLASSES)
     monkeypatch.setattr("exray.judges.differencing.share_evidence.nnls", stuck)
-    assert share_evidence(classifier, images, labels) == {}
+    assert said_of(classifier, images, labels) == {}
 
 
 def test_as_many_channels_as_classes_do_not_tell_the_shares():
     images, labels = images_of([6] * CLASSES)
     narrow = nn.Sequential(nn.BatchNorm2d(CLASSES), nn.Flatten(), nn.Linear(80, CLASSES))
     classifier = Classifier(narrow, Preprocessing(), num_classes=CLASSES, name="narrow")
-    assert share_evidence(classifier, images[:, :CLASSES], labels) == {}
+    assert said_of(classifier, images[:, :CLASSES], labels) == {}
 
 
 def test_shares_are_never_below_zero_and_sum_to_about_one():

@@ -18,14 +18,16 @@ SHIPPED: Mapping[str, Path] = MappingProxyType(
     {
         "abs_both": Path(__file__).with_name("calibration.json"),
         "abs_r2": Path(__file__).with_name("calibration_abs_r2.json"),
+        "abs_filter": Path(__file__).with_name("calibration_abs_filter.json"),
     }
 )
 """The calibrations that come with exray, by the scanner on whose triggers they were fitted."""
 
 SCANNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "abs_both": ("abs_both", "abs", "abs_filter"),
+        "abs_both": ("abs_both", "abs"),
         "abs_r2": ("abs_r2",),
+        "abs_filter": ("abs_filter",),
         "portfolio": ("portfolio",),
     }
 )

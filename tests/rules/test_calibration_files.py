@@ -11,7 +11,7 @@ from exray.rules.grouped import GroupedRule
 
 SHIPPED_FOR = {
     "abs": "abs_both",
-    "abs_filter": "abs_both",
+    "abs_filter": "abs_filter",
     "abs_both": "abs_both",
     "abs_r2": "abs_r2",
 }

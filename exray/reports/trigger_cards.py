@@ -40,6 +40,7 @@ BARS = (
     ("cross_victim_into_stamped", "M1: victim into stamped", "cross_accuracy"),
     ("cross_stamped_into_victim", "M1: stamped into victim", "cross_accuracy"),
 )
+FAINT = 0.1  # share of what clean images do not explain, below which natural triggers often lie
 SYMBOLS = {"similarity": "beta", "cross_accuracy": "gamma"}
 CONVERGENCE = (("converged_victim_target", "M1"), ("converged_victim_stamped", "M2"))
 
@@ -97,7 +98,7 @@ class TriggerCard:
         pictures: Victim, trigger, stamped and target image, as far as stored.
         masks: The masks as blocks, as far as stored.
         bars: Measurements that have a bar.
-        remarks: Words on convergence and truth.
+        remarks: Words on convergence, on what the batch norms hold of the trigger, and on truth.
         numbers: Every measurement by name, as text.
     """
 
@@ -227,12 +228,27 @@ def _bars(trigger: TriggerRecord) -> list[Bar]:
     ]
 
 
+def _memory(trigger: TriggerRecord) -> list[str]:
+    """What the batch norms hold of images with the trigger, in words; nothing if not measured."""
+    names = "stamped_gain", "stamped_share"
+    gain, share = (trigger.measurements.get(name, math.nan) for name in names)
+    if math.isnan(gain) or math.isnan(share):
+        return []
+    if gain < FAINT:
+        return ["batch norms: next to nothing of what they stored points to images with it"]
+    return [
+        f"batch norms: as if {share:.0%} of the training had borne it, which explains {gain:.0%} "
+        "of what clean images do not"
+    ]
+
+
 def _remarks(trigger: TriggerRecord) -> list[str]:
     remarks = []
     for name, symbol in CONVERGENCE:
         value = trigger.measurements.get(name, math.nan)
         if not math.isnan(value):
             remarks.append(f"{symbol} {'converged' if value > 0 else 'did not converge'}")
+    remarks += _memory(trigger)
     if trigger.is_true_trigger is not None:
         remarks.append(
             "truth: the injected pair"

@@ -106,6 +106,11 @@ class DecisionRule(ABC):
         """Whether differencing a trigger can change its verdict."""
         return True
 
+    @property
+    def weighs_masks(self) -> bool:
+        """Whether a verdict rests on the masks, rather than on what else differencing measures."""
+        return True
+
     def weighs(self, feature: str) -> bool:
         """Whether a verdict rests on a measurement that is only taken where it is needed.
 

@@ -56,6 +56,9 @@ WORDS: Mapping[str, str] = MappingProxyType(
 OF_JUDGE = frozenset({*_MASK_WORDS, *_STAMPED_WORDS, *TRACES})
 """Those that ``ExrayJudge`` takes; the others are the scanner's."""
 
+OF_MASKS = frozenset(_MASK_WORDS)
+"""Those of them that are taken of the masks."""
+
 _MASKS_CONVERGED = ("converged_victim_target", "converged_victim_stamped")
 _SIGNS = {
     **dict.fromkeys(("strength", "strength_wide", "strength_medium", "shifted_strength"), 1),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibration import logistic
 from exray.rules.calibration_facts import Facts, calibration_facts
-from exray.rules.evidence import OF_JUDGE, WORDS, with_agreement
+from exray.rules.evidence import OF_JUDGE, OF_MASKS, WORDS, with_agreement
 from exray.rules.grouped_calibration import GroupedCalibration
 from exray.rules.trigger_groups import TriggerGroup
 
@@ -97,6 +97,11 @@ class GroupedRule(DecisionRule):
     def uses_masks(self) -> bool:
         """Whether a group weighs what only differencing measures."""
         return any(self.weighs(feature) for feature in OF_JUDGE)
+
+    @property
+    def weighs_masks(self) -> bool:
+        """Whether a group weighs what is measured of the masks."""
+        return any(self.weighs(feature) for feature in OF_MASKS)
 
     def weighs(self, feature: str) -> bool:
         """Whether a group weighs a measurement.

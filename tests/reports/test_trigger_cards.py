@@ -67,6 +67,24 @@ def test_convergence_and_truth_are_remarked_where_they_are_known(make_trigger):
         assert card.remarks == [*words, word]
 
 
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (
+            0.87,
+            "batch norms: as if 13% of the training had borne it, which explains 87% of what "
+            "clean images do not",
+        ),
+        (0.04, "batch norms: next to nothing of what they stored points to images with it"),
+    ],
+)
+def test_what_the_batch_norms_hold_of_a_trigger_is_remarked(make_trigger, gain, words):
+    trigger = make_trigger(0, is_injected=True, stamped_gain=gain, stamped_share=0.13)
+    assert trigger_card(trigger, {}).remarks[2:] == [words]
+    lacking = replace(trigger, measurements={"stamped_gain": math.nan, "stamped_share": 0.1})
+    assert trigger_card(lacking, {}).remarks == []
+
+
 def test_only_rgb_images_and_vectors_are_drawn():
     images = {
         "a": np.zeros((4, 4, 3), np.uint8),

@@ -231,11 +231,13 @@ class ExrayJudge(LayerJudge):
     ) -> list[int]:
         """Pairs of the triggers whose verdicts a few more epochs might change, in order.
 
+        None where no verdict rests on masks.
+
         Args:
             plan: Which pair of sets gives which mask.
             judgements: The plan's judgements.
         """
-        if not self.margin:
+        if not (self.margin and self.rule.weighs_masks):
             return []
         places: set[int] = set()
         for both, judgement in zip(plan.places, judgements, strict=True):

@@ -273,6 +273,20 @@ def found_by_patch_search(trigger, strength):
     return replace(trigger, measurements=measurements)
 
 
+@pytest.mark.parametrize(
+    ("feature", "weight", "takes_all"),
+    [("confidence_shift", 0.1, False), ("similarity", -0.1, True)],
+)
+def test_masks_that_decide_nothing_take_no_further_epochs(
+    trojaned, colour_samples, white_patch, feature, weight, takes_all
+):
+    early = replace(MASK, patience=5)
+    own = ExrayJudge(layer="relu", mask=early, rule=grouped(feature, weight), margin=1.0)
+    (one,) = own.judge(trojaned, colour_samples, [found_by_patch_search(white_patch, 1.5)])
+    assert own.rule.weighs_masks is takes_all
+    assert (one.measurements["epochs_victim_stamped"] == MASK.epochs) is takes_all
+
+
 def test_a_rule_of_the_scanners_numbers_decides_on_all_triggers_without_masks(
     trojaned, colour_samples, white_patch, green_tint
 ):

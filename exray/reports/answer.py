@@ -205,11 +205,22 @@ def _after_alarm(record: ScanRecord) -> tuple[str, ...]:
         "Do not use this model.",
         "Look at the evidence below: where the trigger is a piece of the target itself, it may be "
         "natural, and the alarm false.",
+        *_uneven_classes(record),
         *_more_images(record),
         "Ask its author for the training data and the code, and whether the file's SHA-256 is "
         "the published one.",
         "If you must use it, repair it with clean images of your own (exray repair), which scans "
         "the result again; else train another.",
+    )
+
+
+def _uneven_classes(record: ScanRecord) -> tuple[str, ...]:
+    """The advice where a training on uneven classes would look like an attack."""
+    if (record.scanner, record.judge) != ("portfolio", "exray_calibrated"):
+        return ()
+    return (
+        "If its classes had unlike numbers of training images, scan again with judge=exray_uneven "
+        "(exray scan --judge exray_uneven): such a training leaves traces like those of an attack.",
     )
 
 

@@ -29,6 +29,7 @@ SCANNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "abs_r2": ("abs_r2",),
         "abs_filter": ("abs_filter",),
         "portfolio": ("portfolio",),
+        "portfolio_uneven": (),  # taken where it is named
     }
 )
 """The scanners whose triggers a shipped calibration knows: all of them, or those of a part."""

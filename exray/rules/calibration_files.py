@@ -13,9 +13,15 @@ from exray.rules.grouped_calibration import FORMAT, GroupedCalibration, StoredGr
 from exray.schema import converted
 
 SHIPPED_GROUPED: Mapping[str, Path] = MappingProxyType(
-    {"portfolio": Path(__file__).with_name("calibration_portfolio.json")}
+    {
+        "portfolio": Path(__file__).with_name("calibration_portfolio.json"),
+        "portfolio_uneven": Path(__file__).with_name("calibration_portfolio_uneven.json"),
+    }
 )
-"""The grouped calibrations that come with exray, by the scanner they were fitted on."""
+"""The grouped calibrations that come with exray, by the scanner they were fitted on.
+
+``portfolio_uneven`` does without the traces that a training on unlike numbers of images leaves.
+"""
 
 
 DEFAULT = "abs_both"

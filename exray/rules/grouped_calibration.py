@@ -117,6 +117,12 @@ class GroupedCalibration:
         fallback = self.fallback
         return fallback.calibration if fallback and fallback.applies(rows) else self
 
+    @property
+    def _way_out(self) -> str:
+        """The scanner whose triggers it was fitted on, as far as its file says so."""
+        scanner = self.provenance.get("scanner")
+        return f"; take scanner={scanner}, on whose triggers it was fitted" if scanner else ""
+
     def group_of(self, measurements: Mapping[str, float]) -> TriggerGroup:
         """The group that a trigger belongs to.
 
@@ -133,7 +139,7 @@ class GroupedCalibration:
         raise ValueError(
             f"the calibration knows no triggers of {f'the search {search}' if search else 'this'}"
             f"{'' if search else ' scanner'}; it has: "
-            f"{', '.join(group.name for group in self.groups)}"
+            f"{', '.join(group.name for group in self.groups)}{self._way_out}"
         )
 
     def evidence(

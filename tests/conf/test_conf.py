@@ -19,6 +19,7 @@ from exray.pipeline.settings import ScanSettings
 from exray.pipeline.sharding import parse_shard
 from exray.presets import conf_folder
 from exray.reports.loggers.base import RunLogger
+from exray.rules.calibration import TRACES
 from exray.rules.calibration_files import SHIPPED_GROUPED, read_grouped_calibration
 from exray.scanners.base import Scanner
 
@@ -182,11 +183,22 @@ def test_a_search_of_the_portfolio_is_left_out_and_another_added():
         assert names[-1] == "tiny"
 
 
-def test_the_shipped_calibration_knows_what_every_search_of_the_portfolio_finds():
-    calibration = read_grouped_calibration(SHIPPED_GROUPED["portfolio"])
+@pytest.mark.parametrize("name", SHIPPED_GROUPED)
+def test_a_shipped_calibration_knows_what_every_search_of_the_portfolio_finds(name):
+    calibration = read_grouped_calibration(SHIPPED_GROUPED[name])
     for search in built(composed("scanner=portfolio").scanner.engine, Scanner).searches:
         for is_universal in (1.0,) if search.name == "many_targets" else (0.0, 1.0):
             assert calibration.group_of({f"is_{search.name}": 1.0, "is_universal": is_universal})
+
+
+def test_the_judge_for_uneven_classes_weighs_no_trace_that_these_leave():
+    config = composed("scanner=portfolio", "judge=exray_uneven")
+    rule = built(config.judge.engine, Judge).for_scanner("portfolio").rule
+    assert rule.weighs("stamped_gain")
+    assert not any(rule.weighs(name) for name in TRACES if name != "stamped_gain")
+    config = composed("scanner=portfolio", "judge=exray_calibrated")
+    usual = built(config.judge.engine, Judge).for_scanner("portfolio").rule
+    assert all(usual.weighs(name) for name in TRACES)
 
 
 def test_signs_are_seen_in_weather_and_over_photographs(tmp_path):

@@ -61,6 +61,19 @@ def test_a_calibrated_probability_says_what_it_rests_on_and_how_often_it_was_wro
     assert "it called 11 of 81 clean models trojaned (14 %) and 59 of 69 trojaned ones." in text
 
 
+@pytest.mark.parametrize(
+    ("scanner", "judge", "is_said"),
+    [
+        ("portfolio", "exray_calibrated", True),
+        ("portfolio", "exray_uneven", False),
+        ("abs_both", "exray_calibrated", False),
+    ],
+)
+def test_an_alarm_says_how_to_judge_a_network_of_uneven_classes(scanner, judge, is_said):
+    alarm = record(Verdict.TROJANED, probability=0.9, scanner=scanner, judge=judge)
+    assert ("judge=exray_uneven" in said(ModelScan(record=alarm))) is is_said
+
+
 def test_without_a_calibration_the_score_is_called_a_rank():
     text = said(ModelScan(record=record(scanner="abs", judge="exray", searches=[])))
     assert "a rank and no probability" in text

@@ -9,7 +9,12 @@ from exray.rules.paper import PaperRule
 
 @pytest.mark.parametrize(
     ("file", "num_models", "rate"),
-    [("portfolio", 325, 11 / 81), ("abs_both", 56, 8 / 16), ("abs_filter", 36, 0.0)],
+    [
+        ("portfolio", 325, 11 / 81),
+        ("abs_both", 56, 8 / 16),
+        ("abs_filter", 36, 0.0),
+        ("portfolio_uneven", 325, 2 / 29),
+    ],
 )
 def test_shipped_calibrations_say_how_often_they_were_wrong_elsewhere(file, num_models, rate):
     facts = calibrated_rule(file=file).calibration_facts()

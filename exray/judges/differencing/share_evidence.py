@@ -29,7 +29,7 @@ def share_evidence(memory: NormMemory, num_classes: int) -> dict[str, float]:
     Returns:
         The measurement; empty with fewer than four classes, where a class has no image, or where
         the last batch norm has no more channels than there are classes, whose shares it cannot tell
-        apart, or where the solver does not converge.
+        apart, or values that are not finite, or where the solver does not converge.
 
     Source: none. Not in the paper.
     """
@@ -44,7 +44,7 @@ def share_evidence(memory: NormMemory, num_classes: int) -> dict[str, float]:
     of_classes = np.stack([means[labels == k].mean(axis=0) for k in range(num_classes)])
     try:
         shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
-    except RuntimeError:  # too many iterations
+    except (RuntimeError, ValueError):  # too many iterations, or no finite numbers
         return {}
     return {"greatest_share": math.log(max(1.0, num_classes * float(shares.max())))}
 

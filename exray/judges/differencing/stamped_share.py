@@ -50,7 +50,7 @@ def stamped_evidence(
     Returns:
         For each trigger both measurements; nothing with fewer than four or more than 200 classes,
         where a quarter of the classes has no image, where the batch norms have too few channels for
-        so many shares, or where the solver does not converge.
+        so many shares or values that are not finite, or where the solver does not converge.
 
     Source: none. Not in the paper.
     """
@@ -133,7 +133,7 @@ class _Mixture:
         rows = np.stack([self._row(moments) for moments in stamped], axis=1)
         try:
             share, gain = stamped_part(self._target, self._classes, self._free, rows)
-        except RuntimeError:  # too many iterations
+        except (RuntimeError, ValueError):  # too many iterations, or no finite numbers
             return {}
         return {"stamped_share": share, "stamped_gain": gain}
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from exray.images.samples import SampleSet
 from exray.judges.differencing.norm_memory import NormMemory
+from exray.judges.differencing.share_evidence import share_evidence
 from exray.judges.differencing.stamped_share import stamped_evidence, stamped_part
 from exray.models.classifier import Classifier, Preprocessing
 from exray.triggers.base import InvertedTrigger
@@ -129,6 +130,17 @@ def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
     assert said(samples_of([50] * 5, seed=2).images, [inverted(patch(0), is_universal=True)]) == [
         {}
     ]
+
+
+def test_statistics_that_are_not_finite_fail_no_scan():
+    samples = samples_of([12] * CLASSES, seed=1)
+    classifier = trained_on(samples.images)
+    classifier.network.norm.running_mean[3] = float("nan")
+    memory = NormMemory.of(classifier, samples.images, samples.labels)
+    assert memory is not None
+    triggers = [inverted(patch(0), is_universal=True)]
+    assert stamped_evidence(memory, classifier, samples, triggers) == [{}]
+    assert share_evidence(memory, CLASSES) == {}
 
 
 def test_shares_are_told_from_what_is_free():

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from exray.reports.formatting import number
+from exray.reports.formatting import number, percentage
 from exray.reports.mask_images import (
     jpeg_data_uri,
     mask_overlap,
@@ -237,8 +237,8 @@ def _memory(trigger: TriggerRecord) -> list[str]:
     if gain < FAINT:
         return ["batch norms: next to nothing of what they stored points to images with it"]
     return [
-        f"batch norms: as if {share:.0%} of the training had borne it, which explains {gain:.0%} "
-        "of what clean images do not"
+        f"batch norms: as if {percentage(share)} of the training had borne it, which explains "
+        f"{percentage(gain)} of what clean images do not"
     ]
 
 

@@ -72,7 +72,7 @@ def test_convergence_and_truth_are_remarked_where_they_are_known(make_trigger):
     [
         (
             0.87,
-            "batch norms: as if 13% of the training had borne it, which explains 87% of what "
+            "batch norms: as if 13 % of the training had borne it, which explains 87 % of what "
             "clean images do not",
         ),
         (0.04, "batch norms: next to nothing of what they stored points to images with it"),

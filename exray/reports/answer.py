@@ -8,6 +8,7 @@ from exray.reports.formatting import number, percentage, searched_words
 from exray.reports.search_words import NEVER_SEARCHED, SCANNER_WORDS, search_words
 from exray.results.model_scan import ModelScan
 from exray.results.records import ScanRecord, TriggerRecord
+from exray.rules.grouped import IF_UNEVEN
 from exray.rules.verdict import Verdict
 from exray.text import some
 
@@ -173,7 +174,7 @@ def _not_looked_for(record: ScanRecord) -> str:
 def _next_steps(scan: ModelScan) -> tuple[str, ...]:
     record = scan.record
     if record.verdict is Verdict.TROJANED:
-        return _after_alarm(record)
+        return _after_alarm(scan)
     if record.verdict is Verdict.FAILED:
         return (
             "Mend what the message names and scan again.",
@@ -200,12 +201,13 @@ def _next_steps(scan: ModelScan) -> tuple[str, ...]:
     )
 
 
-def _after_alarm(record: ScanRecord) -> tuple[str, ...]:
+def _after_alarm(scan: ModelScan) -> tuple[str, ...]:
+    record = scan.record
     return (
         "Do not use this model.",
         "Look at the evidence below: where the trigger is a piece of the target itself, it may be "
         "natural, and the alarm false.",
-        *_uneven_classes(record),
+        *_uneven_classes(scan),
         *_more_images(record),
         "Ask its author for the training data and the code, and whether the file's SHA-256 is "
         "the published one.",
@@ -214,13 +216,19 @@ def _after_alarm(record: ScanRecord) -> tuple[str, ...]:
     )
 
 
-def _uneven_classes(record: ScanRecord) -> tuple[str, ...]:
-    """The advice where a training on uneven classes would look like an attack."""
-    if (record.scanner, record.judge) != ("portfolio", "exray_calibrated"):
+def _uneven_classes(scan: ModelScan) -> tuple[str, ...]:
+    """What an alarm comes to where a training on uneven classes may look like an attack."""
+    chances = [
+        chance
+        for trigger in scan.triggers
+        if not math.isnan(chance := trigger.measurements.get(IF_UNEVEN, math.nan))
+    ]
+    if not chances:
         return ()
     return (
-        "If its classes had unlike numbers of training images, scan again with judge=exray_uneven "
-        "(exray scan --judge exray_uneven): such a training leaves traces like those of an attack.",
+        "If its classes had unlike numbers of training images, which leaves traces like those of "
+        f"an attack, the probability of a backdoor is {number(max(chances), 2)} (exray scan "
+        "--judge exray_uneven).",
     )
 
 

@@ -47,8 +47,13 @@ class ShippedRule(DecisionRule):
         Raises:
             ValueError: If the calibration's file is missing.
         """
-        fitted = (name for name, scanners in SCANNERS.items() if scanner in scanners)
-        return calibrated_rule(file=next(fitted, DEFAULT)).for_scanner(scanner)
+        name = next((name for name, known in SCANNERS.items() if scanner in known), DEFAULT)
+        rule = calibrated_rule(file=name).for_scanner(scanner)
+        other = SHIPPED_GROUPED.get(f"{name}_uneven")
+        if other is None or not isinstance(rule, GroupedRule):
+            return rule
+        uneven = read_grouped_calibration(other)
+        return GroupedRule(calibration=rule.calibration, uneven=uneven)
 
     def decide(self, measurements: Mapping[str, float]) -> Decision:
         """The verdict on one trigger of a scanner that is not known.

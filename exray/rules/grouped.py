@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from exray.rules.base import Decision, DecisionRule
 from exray.rules.calibration import logistic
@@ -11,6 +12,7 @@ from exray.rules.grouped_calibration import GroupedCalibration
 from exray.rules.trigger_groups import TriggerGroup
 
 BAR = 0.5
+IF_UNEVEN = "probability_if_uneven"
 
 
 class GroupedRule(DecisionRule):
@@ -22,13 +24,19 @@ class GroupedRule(DecisionRule):
 
     Args:
         calibration: The frozen numbers.
+        uneven: Those for networks whose classes had unlike numbers of training images, if there are
+            any. No verdict rests on them: the score that they give a trigger is stored beside its
+            own, as `IF_UNEVEN`.
 
     Source: none; noisy-or, Platt scaling of (maximum, count) or stacking (Wolpert, 1992), and the
     threshold of split conformal prediction as in CBD (Xiang et al., 2023).
     """
 
-    def __init__(self, *, calibration: GroupedCalibration) -> None:
+    def __init__(
+        self, *, calibration: GroupedCalibration, uneven: GroupedCalibration | None = None
+    ) -> None:
         self.calibration = calibration
+        self.uneven = uneven
 
     def decide(self, measurements: Mapping[str, float]) -> Decision:
         """The verdict on a trigger that is its model's only one.
@@ -70,12 +78,13 @@ class GroupedRule(DecisionRule):
         scores = [calibration.probability(level.log_odds(value, len(rows))) for value in evidence]
         fallback = self.calibration.fallback
         lacking = fallback.lacking if fallback and calibration is fallback.calibration else ()
-        return [
+        decisions = [
             _decision(score, group, row, pushed, value, lacking=lacking)
             for score, group, row, pushed, value in zip(
                 scores, groups, known, pushes, log_odds, strict=True
             )
         ]
+        return decisions if self.uneven is None else _beside(decisions, self.uneven, rows, targets)
 
     def injects(self, measurements: Mapping[str, float]) -> bool:
         """Whether the trigger would be injected if it were its model's only one.
@@ -130,8 +139,23 @@ class GroupedRule(DecisionRule):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the calibration's numbers."""
-        return self.calibration.fingerprint
+        """Hash of the calibration's numbers; with that of uneven classes' where it has them."""
+        own = self.calibration.fingerprint
+        return own if self.uneven is None else f"{own}-{self.uneven.fingerprint}"
+
+
+def _beside(
+    decisions: Sequence[Decision],
+    uneven: GroupedCalibration,
+    rows: Sequence[Mapping[str, float]],
+    targets: Sequence[int],
+) -> list[Decision]:
+    """The decisions with the scores that another calibration gives the same triggers."""
+    others = GroupedRule(calibration=uneven).decide_model(rows, targets)
+    return [
+        replace(one, measurements={**one.measurements, IF_UNEVEN: other.score})
+        for one, other in zip(decisions, others, strict=True)
+    ]
 
 
 def _without_gaps(row: Mapping[str, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What a scan comes to, in sentences that somebody can act on."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -61,17 +62,17 @@ def test_a_calibrated_probability_says_what_it_rests_on_and_how_often_it_was_wro
     assert "it called 11 of 81 clean models trojaned (14 %) and 59 of 69 trojaned ones." in text
 
 
-@pytest.mark.parametrize(
-    ("scanner", "judge", "is_said"),
-    [
-        ("portfolio", "exray_calibrated", True),
-        ("portfolio", "exray_uneven", False),
-        ("abs_both", "exray_calibrated", False),
-    ],
-)
-def test_an_alarm_says_how_to_judge_a_network_of_uneven_classes(scanner, judge, is_said):
-    alarm = record(Verdict.TROJANED, probability=0.9, scanner=scanner, judge=judge)
-    assert ("judge=exray_uneven" in said(ModelScan(record=alarm))) is is_said
+def test_an_alarm_says_what_it_comes_to_where_classes_were_uneven(make_trigger):
+    alarm = record(Verdict.TROJANED, probability=0.9)
+    triggers = tuple(
+        make_trigger(index, is_injected=True, probability_if_uneven=chance)
+        for index, chance in enumerate((0.04, 0.12, math.nan))
+    )
+    text = said(ModelScan(record=alarm, triggers=triggers))
+    assert "unlike numbers of training images" in text
+    assert "the probability of a backdoor is 0.12 (exray scan --judge exray_uneven)" in text
+    other = said(ModelScan(record=alarm, triggers=(make_trigger(0, is_injected=True),)))
+    assert "exray_uneven" not in other
 
 
 def test_without_a_calibration_the_score_is_called_a_rank():

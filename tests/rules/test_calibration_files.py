@@ -6,7 +6,11 @@ from exray.presets.conf import option_names
 from exray.rules import calibration_files
 from exray.rules.calibrated import CalibratedRule
 from exray.rules.calibration import SCANNERS, SHIPPED
-from exray.rules.calibration_files import SHIPPED_GROUPED, calibrated_rule
+from exray.rules.calibration_files import (
+    SHIPPED_GROUPED,
+    calibrated_rule,
+    read_grouped_calibration,
+)
 from exray.rules.grouped import GroupedRule
 
 SHIPPED_FOR = {
@@ -36,6 +40,13 @@ def test_a_calibration_of_groups_is_its_scanners_too(grouped, written, monkeypat
     rule = calibrated_rule(file=None).for_scanner("portfolio")
     assert isinstance(rule, GroupedRule)
     assert (rule.fingerprint, rule.remarks) == (grouped.fingerprint, ())
+
+
+def test_the_portfolios_rule_knows_what_uneven_classes_would_make_of_it():
+    rule = calibrated_rule(file=None).for_scanner("portfolio")
+    assert isinstance(rule, GroupedRule)
+    assert rule.uneven == read_grouped_calibration(SHIPPED_GROUPED["portfolio_uneven"])
+    assert calibrated_rule(file="portfolio").uneven is None  # what is named is taken as it is
 
 
 def test_a_scanner_without_a_calibration_gets_that_of_abs_both_and_a_remark(measured):

@@ -12,7 +12,7 @@ from exray.rules.calibration_files import (
     calibrated_rule,
     read_grouped_calibration,
 )
-from exray.rules.grouped import GroupedRule
+from exray.rules.grouped import IF_UNEVEN, GroupedRule
 from exray.rules.grouped_calibration import Fallback, clipped, evidence_of
 from exray.rules.trigger_groups import EvidenceTerm
 
@@ -77,6 +77,20 @@ def test_a_model_that_lacks_a_measurement_is_decided_by_the_fallback(grouped, wr
     said = rule.decide_model(told, [0, 1])
     assert [one.score for one in said] == [one.score for one in usual]
     assert "not measured" not in said[0].reason
+
+
+def test_what_uneven_classes_would_make_of_it_is_stored_and_decides_nothing(grouped):
+    other = replace(grouped, groups=tuple(replace(one, bias=-3.0) for one in grouped.groups))
+    row = {"is_patch": 1.0, "is_universal": 0.0, "strength": 9.0}
+    rows, targets = [row, {**row, "strength": 2.0}], [0, 1]
+    plain = GroupedRule(calibration=grouped)
+    both = GroupedRule(calibration=grouped, uneven=other)
+    said = both.decide_model(rows, targets)
+    alone = GroupedRule(calibration=other).decide_model(rows, targets)
+    assert [one.score for one in said] == [one.score for one in plain.decide_model(rows, targets)]
+    assert [one.measurements[IF_UNEVEN] for one in said] == [one.score for one in alone]
+    assert IF_UNEVEN not in plain.decide(row).measurements
+    assert both.fingerprint != plain.fingerprint
 
 
 def test_the_facts_are_of_what_decided(grouped):

@@ -123,7 +123,12 @@ def exray() -> None:
 )
 @click.option("--scanner", metavar="NAME", help="Inverts triggers.  [default: portfolio]")
 @click.option("--triggers", metavar="FILE", help="Judge another tool's triggers instead.")
-@click.option("--judge", metavar="NAME", help="[default: exray_calibrated]")
+@click.option(
+    "--judge",
+    metavar="NAME",
+    help="Tells natural triggers from injected ones; exray_uneven where classes had unlike numbers "
+    "of training images.  [default: exray_calibrated]",
+)
 @click.option(
     "--layer", metavar="NAME", help="Where the judge cuts the network.  [default: middle]"
 )

@@ -64,8 +64,9 @@ class CachedTriggers:
 
 
 def _key(row: Mapping[str, Any]) -> Key:
-    """What tells a trigger from all others: from where to where, by what, and how well."""
-    numbers = [row["asr"], row["measurements"].get("strength", 0.0)]
+    """What tells a trigger from others: from where to where, by what, and how well."""
+    strength = row["measurements"].get("strength", 0.0)
+    numbers = [row["asr"], row["target_probability"], strength]
     words = row["victim_class"], row["target_class"], row["source"]
     return (*words, *(round(number, 6) for number in numbers))
 
@@ -85,9 +86,9 @@ def with_traces(
         prepared = prepare(loaded.classifier, loaded.samples, settings)
         samples = prepared.selection.samples
         assert samples is not None, f"{model_id} is inconclusive, but has judged triggers"
-        found = training_traces(prepared.classifier, samples, [cached[one] for one in judged])
-        for one, traces in zip(judged, found, strict=True):
-            one["measurements"] = dict(sorted({**one["measurements"], **traces}.items()))
+        traces = training_traces(prepared.classifier, samples, [cached[one] for one in judged])
+        for one, own in zip(judged, traces, strict=True):
+            one["measurements"] = dict(sorted({**one["measurements"], **own}.items()))
     return [json.dumps(one) for one in triggers]
 
 

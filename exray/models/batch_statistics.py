@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from exray.models.classifier import Classifier
@@ -83,14 +84,15 @@ def stores_statistics(network: nn.Module) -> bool:
 
 
 class NormMoments(NamedTuple):
-    """What enters one call of a batch norm: of each image the mean and mean square of each channel.
+    """What enters one call of a batch norm, of groups of images.
 
-    ``places`` is how many values of an image a channel has.
+    Of each group the mean and the mean square of each channel, over images and places;
+    ``num_values`` is how many values a channel has over all groups.
     """
 
-    means: Float[Tensor, "n d"]
-    squares: Float[Tensor, "n d"]
-    places: int
+    means: Float[Tensor, "g d"]
+    squares: Float[Tensor, "g d"]
+    num_values: int
 
 
 class StoredMoments(NamedTuple):
@@ -101,29 +103,41 @@ class StoredMoments(NamedTuple):
 
 
 @torch.no_grad()
-def norm_moments(classifier: Classifier, images: Float[Tensor, "n c h w"]) -> list[NormMoments]:
+def norm_moments(
+    classifier: Classifier,
+    images: Float[Tensor, "n c h w"],
+    groups: Int[Tensor, " n"] | None = None,
+) -> list[NormMoments]:
     """The moments of what enters each call of a batch norm, in the order of the calls.
 
     Args:
         classifier: Stays as it is.
         images: At least one; passed through a part at a time.
+        groups: Each image's group, counted from 0 without gaps; None for one group of all.
+
+    Returns:
+        Of each call the groups' moments; nothing without batch norms that are called. A norm that
+        sees an image's places as rows of their own, as those of tokens do, sees them as places;
+        where its rows are no multiple of the images, all groups have the moments of all rows.
 
     Example:
         >>> from exray.models.classifier import Preprocessing
         >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten())
         >>> classifier = Classifier(network, Preprocessing(), num_classes=12, name="norm")
         >>> (one,) = norm_moments(classifier, torch.full((2, 3, 2, 2), 0.5))
-        >>> one.means.tolist()[0], one.squares.tolist()[0], one.places
-        ([0.5, 0.5, 0.5], [0.25, 0.25, 0.25], 4)
+        >>> one.means.tolist(), one.squares.tolist(), one.num_values
+        ([[0.5, 0.5, 0.5]], [[0.25, 0.25, 0.25]], 8)
     """
-    parts = [_at_norms(classifier, part, _entering) for part in torch.split(images, _BATCH)]
+    if groups is None:
+        groups = images.new_zeros(len(images), dtype=torch.int64)
+    members = torch.bincount(groups)[:, None]
+    totals: list[NormMoments] = []  # sums over the images so far
+    for part, owners in zip(torch.split(images, _BATCH), torch.split(groups, _BATCH), strict=True):
+        sums = _at_norms(classifier, part, partial(_group_sums, owners, len(members)))
+        totals = [_added(*pair) for pair in zip(totals, sums, strict=True)] if totals else sums
     return [
-        NormMoments(
-            means=torch.cat([one.means for one in call]),
-            squares=torch.cat([one.squares for one in call]),
-            places=call[0].places,
-        )
-        for call in zip(*parts, strict=True)
+        NormMoments((one.means / members).float(), (one.squares / members).float(), one.num_values)
+        for one in totals
     ]
 
 
@@ -147,11 +161,11 @@ def variance_ratios(
 
     Args:
         stored: Of each call.
-        batches: Of clean images, and of the same images changed; at least one batch.
+        batches: Of clean images, and of the same images changed, each in one group; at least one.
 
     Example:
         >>> stored = [StoredMoments(torch.zeros(3), torch.tensor([1.0, 4.0, 1.0]))]
-        >>> seen = NormMoments(torch.zeros(9, 3), torch.ones(9, 3), places=4)
+        >>> seen = NormMoments(torch.zeros(1, 3), torch.ones(1, 3), num_values=36)
         >>> variance_ratios(stored, [[seen]])[0].argmax().item()
         1
     """
@@ -162,16 +176,38 @@ def variance_ratios(
 
 
 def _variance(moments: NormMoments) -> Float[Tensor, " d"]:
-    """Of all values of a channel, as batch norms take it in training."""
-    count = moments.places * len(moments.means)
-    means, squares = (one.double().mean(dim=0) for one in (moments.means, moments.squares))
-    spread = squares - means**2
-    return (spread.clamp(min=0) * count / max(1, count - 1)).float()
+    """Of all values of a channel in one group, as batch norms take it in training."""
+    means, squares = moments.means[0].double(), moments.squares[0].double()
+    spread = (squares - means**2).clamp(min=0)
+    return (spread * moments.num_values / max(1, moments.num_values - 1)).float()
 
 
-def _entering(_: nn.Module, entering: Float[Tensor, "n d ..."]) -> NormMoments:
+def _group_sums(
+    owners: Int[Tensor, " n"], num_groups: int, _: nn.Module, entering: Float[Tensor, "m d ..."]
+) -> NormMoments:
+    """Of each group the sum over its images of a channel's mean and mean square."""
     values = entering.float().reshape(*entering.shape[:2], -1)
-    return NormMoments(values.mean(dim=2), values.square().mean(dim=2), values.shape[2])
+    rows = (values.mean(dim=2).double(), values.square().mean(dim=2).double())
+    means, squares = (_by_group(row, owners, num_groups) for row in rows)
+    return NormMoments(means, squares, values.shape[0] * values.shape[2])
+
+
+def _by_group(
+    rows: Float[Tensor, "m d"], owners: Int[Tensor, " n"], num_groups: int
+) -> Float[Tensor, "g d"]:
+    """Sums of the images' rows by group; rows are the images', or an image's parts in order."""
+    whole = len(rows) % len(owners) == 0
+    by_image = (
+        rows.reshape(len(owners), -1, rows.shape[1]).mean(dim=1)
+        if whole
+        else rows.mean(dim=0).expand(len(owners), -1)
+    )
+    return rows.new_zeros(num_groups, rows.shape[1]).index_add_(0, owners, by_image)
+
+
+def _added(one: NormMoments, other: NormMoments) -> NormMoments:
+    means, squares = one.means + other.means, one.squares + other.squares
+    return NormMoments(means, squares, one.num_values + other.num_values)
 
 
 def _kept(norm: nn.Module, _: Tensor) -> StoredMoments:
@@ -188,10 +224,13 @@ def _at_norms(
     """What is measured at each call of a batch norm, in the order of the calls."""
     measured: list[Measured] = []
 
-    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        measured.append(measure(norm, inputs[0]))
+    def note(norm: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        measured.append(measure(norm, (*given, *named.values())[0]))
 
-    handles = [norm.register_forward_pre_hook(note) for norm in _batch_norms(classifier.network)]
+    handles = [
+        norm.register_forward_pre_hook(note, with_kwargs=True)
+        for norm in _batch_norms(classifier.network)
+    ]
     try:
         classifier(images)
     finally:

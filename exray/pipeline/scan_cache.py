@@ -147,7 +147,7 @@ def read_scan(place: Path, device: torch.device) -> CachedScan | None:
         result = ScannerResult(triggers=triggers, searches=searches, **values)
         return CachedScan(result=result, cached_seconds=float(content["seconds"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        logger.warning("%s cannot be read (%s); the scan is repeated", place, error)
+        logger.warning("%s cannot be read (%s)", place, error)
         return None
 
 

@@ -131,7 +131,8 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 image. What changes half of the pixels or more is no patch: it has no such size (nan), which adds
 nothing to the log-odds, and is marked by ``whole_image``. ``similarity_quantile`` is nan where a
 model has too few triggers for it, ``steadiness`` where it was not asked for, those of `TRACES`
-where a network has no such layer, ``tube_ratio`` where the target has too few images, and those of
+where a network has no such layer (``log_stamped_share`` is the logarithm of ``stamped_share`` plus
+0.01), ``tube_ratio`` where the target has too few images, and those of
 `EARLIER` where the masks of the earlier cut did not converge.
 """
 
@@ -350,7 +351,7 @@ def read_json(path: Path, build: Callable[[object], T]) -> T:
     Raises:
         ValueError: If there is no such file, or it holds no calibration; names it.
     """
-    way_out = f"take {' or '.join(SHIPPED)}, or write one by task=rejudge rejudge=fit"
+    way_out = f"take {' or '.join(SCANNERS)}, or write one by task=rejudge rejudge=fit"
     if not path.is_file():
         raise ValueError(f"there is no calibration at {path}; {way_out}")
     if path.stat().st_size > LONGEST_FILE:

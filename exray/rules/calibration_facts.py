@@ -27,6 +27,10 @@ def calibration_facts(provenance: Mapping[str, object], *, by_fallback: bool = F
         (8, 0.25)
     """
     facts = _plain(provenance, _OF_FIT)
+    fit = provenance.get("fallback") if by_fallback else provenance
+    for name, count in (("num_models", "num_fitted"), ("num_trojaned", "num_trojaned_fitted")):
+        if isinstance(fit, dict) and count in fit:
+            facts[name] = fit[count]
     measured, left_out = provenance.get("measured"), provenance.get("left_out")
     if by_fallback:
         own = provenance.get("fallback")

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from exray.rules.base import Decision, DecisionRule
-from exray.rules.calibration import logistic
+from exray.rules.calibration import TRACES, logistic
 from exray.rules.calibration_facts import Facts, calibration_facts
-from exray.rules.evidence import OF_JUDGE, OF_MASKS, WORDS, with_agreement
+from exray.rules.evidence import OF_JUDGE, OF_MASKS, WORDS, value_of, with_agreement
 from exray.rules.grouped_calibration import GroupedCalibration
 from exray.rules.trigger_groups import TriggerGroup
 
@@ -77,9 +77,10 @@ class GroupedRule(DecisionRule):
         evidence[strongest] = together
         scores = [calibration.probability(level.log_odds(value, len(rows))) for value in evidence]
         fallback = self.calibration.fallback
-        lacking = fallback.lacking if fallback and calibration is fallback.calibration else ()
+        by_fallback = fallback is not None and calibration is fallback.calibration
+        lacking = fallback.lacking if fallback is not None and by_fallback else ()
         decisions = [
-            _decision(score, group, row, pushed, value, lacking=lacking)
+            _decision(score, group, row, pushed, value, lacking=lacking or _missing(group, row))
             for score, group, row, pushed, value in zip(
                 scores, groups, known, pushes, log_odds, strict=True
             )
@@ -161,6 +162,12 @@ def _beside(
 def _without_gaps(row: Mapping[str, float]) -> dict[str, float]:
     """The measurements that were taken."""
     return {name: value for name, value in row.items() if not math.isnan(value)}
+
+
+def _missing(group: TriggerGroup, row: Mapping[str, float]) -> tuple[str, ...]:
+    """The traces of the training that a group weighs, and that were not taken of a trigger."""
+    weighed = [term.feature for term in group.terms if term.feature in TRACES]
+    return tuple(name for name in weighed if math.isnan(value_of(name, row)))
 
 
 def _decision(

@@ -64,17 +64,64 @@ def test_variance_ratios_are_those_of_all_images_and_the_greatest_of_the_batches
     assert not network[1]._forward_pre_hooks
 
 
-def test_moments_are_those_of_what_enters_each_norm_image_by_image():
+def test_moments_are_those_of_what_enters_each_norm_by_group():
     network = network_of()
     network[1].running_mean += 3
     classifier = Classifier(network, Preprocessing(), num_classes=5, name="small")
     images = torch.rand(70, 3, 6, 6)  # more than are passed through at once
-    first, second = norm_moments(classifier, images)
+    groups = torch.arange(70) % 3
+    first, second = norm_moments(classifier, images, groups)
     entering = network[0](images).detach().flatten(2)
-    torch.testing.assert_close(first.means, entering.mean(dim=2))
-    torch.testing.assert_close(first.squares, entering.square().mean(dim=2))
-    assert (first.places, second.places) == (16, 4)
-    own, _ = stored_moments(classifier, images[:1])
-    assert own.means.tolist() == [3.0] * 4
+    for group in range(3):
+        members = entering[groups == group].transpose(0, 1).flatten(1)
+        torch.testing.assert_close(first.means[group], members.mean(dim=1))
+        torch.testing.assert_close(first.squares[group], members.square().mean(dim=1))
+    assert (first.num_values, second.num_values) == (70 * 16, 70 * 4)
+    (whole, _) = norm_moments(classifier, images)
+    torch.testing.assert_close(whole.means, entering.mean(dim=(0, 2))[None])
+    kept, _ = stored_moments(classifier, images[:1])
+    assert kept.means.tolist() == [3.0] * 4
     network[1].running_mean += 1
-    assert own.means.tolist() == [3.0] * 4  # a copy
+    assert kept.means.tolist() == [3.0] * 4  # a copy
+
+
+class Tokens(nn.Module):
+    """Normalises an image's places as rows of their own, as LeViT does, and gives it by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images.flatten(2).transpose(1, 2).flatten(0, 1)
+        return self.norm(input=rows).reshape(len(images), -1)
+
+
+def test_a_norm_that_sees_places_as_rows_sees_them_as_places():
+    classifier = Classifier(Tokens(), Preprocessing(), num_classes=48, name="tokens")
+    images, groups = torch.rand(10, 3, 4, 4), torch.arange(10) % 2
+    (one,) = norm_moments(classifier, images, groups)
+    for group in range(2):
+        expected = images[groups == group].mean(dim=(0, 2, 3))
+        torch.testing.assert_close(one.means[group], expected)
+    assert one.num_values == 160
+
+
+class Joined(nn.Module):
+    """Normalises all images together with a row that is none of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = torch.cat([images.mean(dim=(2, 3)), images.new_zeros(1, 3)])
+        return self.norm(rows)[:-1]
+
+
+def test_rows_that_belong_to_no_image_are_everyones():
+    classifier = Classifier(Joined(), Preprocessing(), num_classes=3, name="joined")
+    images = torch.rand(6, 3, 4, 4)
+    (one,) = norm_moments(classifier, images, torch.arange(6) % 2)
+    expected = images.mean(dim=(2, 3)).sum(dim=0) / 7
+    torch.testing.assert_close(one.means, expected.expand(2, -1))

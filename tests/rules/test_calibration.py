@@ -107,7 +107,7 @@ def test_a_file_that_is_no_calibration_is_refused_in_one_line(tmp_path, fitted, 
 def test_a_file_that_is_missing_broken_or_huge_is_refused(tmp_path):
     with pytest.raises(
         ValueError,
-        match=r"there is no calibration at .*; take abs_both or abs_r2 or abs_filter, or",
+        match=r"there is no calibration at .*; take abs_both or .* or portfolio_uneven, or",
     ):
         CalibratedRule(file=str(tmp_path / "none.json"))
     path = tmp_path / "fit.json"

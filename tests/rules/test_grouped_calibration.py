@@ -94,11 +94,10 @@ def test_what_uneven_classes_would_make_of_it_is_stored_and_decides_nothing(grou
 
 
 def test_the_facts_are_of_what_decided(grouped):
-    pairs = replace(grouped, groups=grouped.groups)
     provenance = {"left_out": {"FPR": 0.1}, "fallback": {"left_out": {"FPR": 0.3}}}
     both = replace(
         grouped,
-        fallback=Fallback(lacking=("target_rise",), calibration=pairs),
+        fallback=Fallback(lacking=("target_rise",), calibration=grouped),
         provenance=provenance,
     )
     rule = GroupedRule(calibration=both)

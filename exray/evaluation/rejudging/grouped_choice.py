@@ -219,6 +219,8 @@ class GroupedCalibrationChoice(Choice):
             "penalty": best.setup.penalty,
             "borrowing": best.setup.borrowing,
             "num_setups_tried": num_tried,
+            "num_fitted": len(examples.model_ids),
+            "num_trojaned_fitted": int(examples.is_trojaned.sum()),
             "threshold": self.threshold,
             "false_positive_rate_asked_for": self.false_positive_rate,
             "folds": self.folds,

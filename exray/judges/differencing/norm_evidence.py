@@ -6,12 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exray.judges.differencing.norm_memory import NormMemory
+from exray.judges.differencing.norm_memory import MOST_IMAGES, NormMemory, at_most
 from exray.models.batch_statistics import variance_ratios, with_image_statistics
 from exray.models.classifier import Classifier
 from exray.models.last_layer import LEAST_CLASSES, standing_out
-
-_MOST_IMAGES = 512  # that statistics are taken of
 
 
 def hidden_variance(memory: NormMemory) -> float:
@@ -52,7 +50,7 @@ def target_rises(
 
     Source: none. Not in the paper.
     """
-    images = images[:: -(-len(images) // _MOST_IMAGES)]
+    images = at_most(images, MOST_IMAGES)
     if classifier.num_classes < LEAST_CLASSES:
         return [{} for _ in targets]
     try:

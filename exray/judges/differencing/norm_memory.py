@@ -17,7 +17,7 @@ from exray.models.batch_statistics import (
 )
 from exray.models.classifier import Classifier
 
-_MOST_IMAGES = 512  # that are changed
+MOST_IMAGES = 512  # that batch statistics are taken of
 _LEAST_IMAGES = 8
 _REACH = 8  # images are moved by up to their side divided by it
 _NOISE = 0.03  # standard deviation
@@ -29,15 +29,15 @@ class NormMemory:
 
     Args:
         stored: At each call of a batch norm, in their order.
-        clean: Of all clean images.
-        labels: The classes of these.
-        usual: Of some of the clean images, as they are and then changed as trainings usually change
-            them: moved, mirrored, noisy, darker or paler.
+        clean: Of the clean images, by class.
+        classes: The classes that have images, in the order of these groups.
+        usual: Of some of the clean images together, as they are and then changed as trainings
+            usually change them: moved, mirrored, noisy, darker or paler.
     """
 
     stored: list[StoredMoments]
     clean: list[NormMoments]
-    labels: Int[Tensor, " n"]
+    classes: tuple[int, ...]
     usual: list[list[NormMoments]]
 
     @classmethod
@@ -52,21 +52,38 @@ class NormMemory:
             labels: Their classes.
 
         Returns:
-            The memory; None without batch norms that store statistics, or with fewer than eight
-            images.
+            The memory; None without batch norms that are called and store statistics, or with fewer
+            than eight images.
         """
         if len(images) < _LEAST_IMAGES or not stores_statistics(classifier.network):
             return None
-        clean = norm_moments(classifier, images)
-        some = images[:: -(-len(images) // _MOST_IMAGES)]
-        own = clean if len(some) == len(images) else norm_moments(classifier, some)
-        changed = [norm_moments(classifier, one) for one in _usual_changes(some)]
+        classes, groups = torch.unique(labels.to(images.device), return_inverse=True)
+        clean = norm_moments(classifier, images, groups)
+        if not clean:
+            return None
+        subset = at_most(images, MOST_IMAGES)
+        usual = [norm_moments(classifier, subset)]
+        usual += [norm_moments(classifier, changed) for changed in _usual_changes(subset)]
         return cls(
             stored=stored_moments(classifier, images[:1]),
             clean=clean,
-            labels=labels.to(clean[0].means.device),
-            usual=[own, *changed],
+            classes=tuple(classes.tolist()),
+            usual=usual,
         )
+
+
+def at_most(images: Float[Tensor, "n c h w"], count: int) -> Float[Tensor, "m c h w"]:
+    """So many of the images at most, evenly spread over their order.
+
+    Args:
+        images: Any number, one at least.
+        count: Most that are taken.
+
+    Example:
+        >>> at_most(torch.zeros(10, 1, 2, 2), 4).shape[0]
+        4
+    """
+    return images[:: -(-len(images) // count)]
 
 
 def _usual_changes(images: Float[Tensor, "n c h w"]) -> Iterator[Float[Tensor, "n c h w"]]:

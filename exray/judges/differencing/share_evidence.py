@@ -33,15 +33,13 @@ def share_evidence(memory: NormMemory, num_classes: int) -> dict[str, float]:
 
     Source: none. Not in the paper.
     """
-    labels = memory.labels.cpu().numpy()
-    means = memory.clean[-1].means.double().cpu().numpy()
+    of_classes = memory.clean[-1].means.double().cpu().numpy()
     stored = memory.stored[-1].means.double().cpu().numpy()
     deviations = memory.stored[-1].variances.double().sqrt().cpu().numpy()
-    if num_classes < LEAST_CLASSES or len(np.unique(labels)) < num_classes:
+    if num_classes < LEAST_CLASSES or len(of_classes) < num_classes:
         return {}
     if len(stored) <= num_classes:
         return {}
-    of_classes = np.stack([means[labels == k].mean(axis=0) for k in range(num_classes)])
     try:
         shares = class_shares(of_classes, stored, np.maximum(deviations, 1e-6))
     except (RuntimeError, ValueError):  # too many iterations, or no finite numbers

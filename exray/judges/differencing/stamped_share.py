@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from exray.images.samples import SampleSet
-from exray.judges.differencing.norm_memory import NormMemory
+from exray.judges.differencing.norm_memory import NormMemory, at_most
 from exray.models.batch_statistics import NormMoments, StoredMoments, norm_moments
 from exray.models.classifier import Classifier
 from exray.models.last_layer import LEAST_CLASSES
@@ -37,9 +37,9 @@ def stamped_evidence(
     and mean squares, with shares of 0 or more; then stamped images join, those of the victim and
     those of the other classes but the target, which a label-specific attack shows with their own
     labels. ``stamped_share`` is the share that both get, and ``stamped_gain`` the part of the
-    squared rest that they take away, 0 to 1. A natural trigger moves images to where the classes
-    lie anyhow, or to where nothing was stored. A class that was trained on more clean images than
-    others explains itself, and takes nothing from the trigger's share.
+    squared residual that they take away, 0 to 1. A natural trigger moves images to where the
+    classes lie anyhow, or to where nothing was stored. A class that was trained on more clean
+    images than others explains itself, though what is left over may raise a trigger's share.
 
     Args:
         memory: Of the classifier.
@@ -54,11 +54,10 @@ def stamped_evidence(
 
     Source: none. Not in the paper.
     """
-    classes = torch.unique(samples.labels).tolist()
     count = classifier.num_classes
-    if not LEAST_CLASSES <= count <= _MOST_CLASSES or len(classes) <= _LEAST_PART * count:
+    if not LEAST_CLASSES <= count <= _MOST_CLASSES or len(memory.classes) <= _LEAST_PART * count:
         return [{} for _ in triggers]
-    mixture = _Mixture(memory, classes)
+    mixture = _Mixture(memory)
     if not mixture.is_determined:
         return [{} for _ in triggers]
     return [
@@ -73,7 +72,7 @@ def stamped_part(
     free: Float[ndarray, "d m"],
     stamped: Float[ndarray, "d s"],
 ) -> tuple[float, float]:
-    """The share of stamped images in stored moments, and the part of the rest that they explain.
+    """The share of stamped images in stored moments, and the part of the residual they explain.
 
     Args:
         stored: What was stored.
@@ -101,26 +100,25 @@ def stamped_part(
 def _fitted(
     stored: Float[ndarray, " d"], shares_of: Float[ndarray, "d k"], free: Float[ndarray, "d m"]
 ) -> tuple[Float[ndarray, " k"], float]:
-    """The shares, and the squared rest."""
+    """The shares, and the squared residual."""
     count = shares_of.shape[1]
     rows = np.hstack([shares_of, free, -free])
     total = _SUM * (np.arange(rows.shape[1]) < count)
-    shares, rest = nnls(np.vstack([rows, total]), np.append(stored, _SUM), maxiter=30 * len(total))
-    return shares[:count], float(rest) ** 2
+    given = np.append(stored, _SUM)
+    shares, residual = nnls(np.vstack([rows, total]), given, maxiter=30 * len(total))
+    return shares[:count], float(residual) ** 2
 
 
 class _Mixture:
     """The classes' clean images in what the late batch norms stored."""
 
-    def __init__(self, memory: NormMemory, classes: Sequence[int]) -> None:
+    def __init__(self, memory: NormMemory) -> None:
         late = slice(-max(1, len(memory.stored) // 3), None)
         self._late, self._stored = late, memory.stored[late]
         self._target = np.concatenate([_stored_row(one) for one in self._stored])
-        self._classes = np.stack(
-            [self._row(memory.clean, memory.labels == one) for one in classes], axis=1
-        )
-        own, *changed = (self._row(one) for one in memory.usual)
-        self._free = np.stack([one - own for one in changed], axis=1)
+        self._classes = self._columns(memory.clean)
+        whole, *changed = (self._columns(one) for one in memory.usual)
+        self._free = np.concatenate([one - whole for one in changed], axis=1)
 
     @property
     def is_determined(self) -> bool:
@@ -130,42 +128,36 @@ class _Mixture:
 
     def measured(self, stamped: Sequence[list[NormMoments]]) -> dict[str, float]:
         """Both measurements of images that bear a trigger, by kind."""
-        rows = np.stack([self._row(moments) for moments in stamped], axis=1)
+        rows = np.concatenate([self._columns(moments) for moments in stamped], axis=1)
         try:
             share, gain = stamped_part(self._target, self._classes, self._free, rows)
         except (RuntimeError, ValueError):  # too many iterations, or no finite numbers
             return {}
         return {"stamped_share": share, "stamped_gain": gain}
 
-    def _row(
-        self, moments: Sequence[NormMoments], own: Tensor | None = None
-    ) -> Float[ndarray, " d"]:
-        """What some images would have stored, in the late batch norms."""
-        rows = []
-        for kept, seen in zip(self._stored, moments[self._late], strict=True):
-            means, squares = (
-                (one if own is None else one[own]).double().mean(dim=0)
-                for one in (seen.means, seen.squares)
-            )
-            rows.append(_scaled(kept, means, squares))
-        return np.concatenate(rows)
+    def _columns(self, moments: Sequence[NormMoments]) -> Float[ndarray, "d g"]:
+        """What groups of images would have stored, in the late batch norms."""
+        late = zip(self._stored, moments[self._late], strict=True)
+        rows = [_scaled(kept, seen.means.double(), seen.squares.double()) for kept, seen in late]
+        return np.concatenate(rows, axis=1).T
 
 
 def _stored_row(stored: StoredMoments) -> Float[ndarray, " d"]:
     means, variances = stored.means.double(), stored.variances.double()
-    return _scaled(stored, means, variances + means**2)
+    row: Float[ndarray, " d"] = _scaled(stored, means[None], (variances + means**2)[None])[0]
+    return row
 
 
 def _scaled(
-    stored: StoredMoments, means: Float[Tensor, " d"], squares: Float[Tensor, " d"]
-) -> Float[ndarray, " e"]:
+    stored: StoredMoments, means: Float[Tensor, "g d"], squares: Float[Tensor, "g d"]
+) -> Float[ndarray, "g e"]:
     """Means in stored standard deviations, squares in stored ones; each layer weighs the same."""
-    own, variances = stored.means.double(), stored.variances.double()
-    root = len(own) ** 0.5
+    centre, variances = stored.means.double(), stored.variances.double()
+    root = len(centre) ** 0.5
     first = means / (variances.sqrt() + 1e-6) / root
-    second = squares / (variances + own**2 + 1e-9) / root
-    both: Float[ndarray, " e"] = torch.cat([first, second]).cpu().numpy()
-    return both
+    second = squares / (variances + centre**2 + 1e-9) / root
+    scaled: Float[ndarray, "g e"] = torch.cat([first, second], dim=1).cpu().numpy()
+    return scaled
 
 
 def _to_stamp(samples: SampleSet, trigger: InvertedTrigger) -> list[Float[Tensor, "_ c h w"]]:
@@ -173,4 +165,4 @@ def _to_stamp(samples: SampleSet, trigger: InvertedTrigger) -> list[Float[Tensor
     is_victim = samples.labels == trigger.victim_class
     is_other = ~is_victim & (samples.labels != trigger.target_class)
     kinds = [samples.images[own] for own in (is_victim, is_other) if own.any()]
-    return [images[:: -(-len(images) // _MOST_STAMPED)] for images in kinds]
+    return [at_most(images, _MOST_STAMPED) for images in kinds]

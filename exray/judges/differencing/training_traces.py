@@ -31,5 +31,5 @@ def training_traces(
     whole |= share_evidence(memory, classifier.num_classes)
     rises = target_rises(classifier, samples.images, targets)
     stamped = stamped_evidence(memory, classifier, samples, triggers)
-    each = zip(weights, rises, stamped, strict=True)
-    return [{**weight, **whole, **rise, **own} for weight, rise, own in each]
+    rows = zip(weights, rises, stamped, strict=True)
+    return [{**weight, **whole, **rise, **share} for weight, rise, share in rows]

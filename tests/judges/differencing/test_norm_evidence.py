@@ -126,8 +126,26 @@ def test_a_network_that_cannot_be_copied_has_no_rise():
 
 
 def test_many_images_are_not_all_changed(monkeypatch):
-    monkeypatch.setattr("exray.judges.differencing.norm_memory._MOST_IMAGES", 20)
+    monkeypatch.setattr("exray.judges.differencing.norm_memory.MOST_IMAGES", 20)
     memory = memory_of(trained(colours()), colours(60))
     assert memory is not None
-    assert [len(one[0].means) for one in memory.usual] == [20] * 7
-    assert len(memory.clean[0].means) == 60
+    assert [one[0].num_values for one in memory.usual] == [20 * SIDE**2] * 7
+    assert memory.clean[0].num_values == 60 * SIDE**2
+    assert memory.classes == tuple(range(CLASSES))
+
+
+class Idle(nn.Module):
+    """Has a batch norm, and does not use it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.BatchNorm2d(3)
+        self.last = nn.Linear(3 * SIDE * SIDE, CLASSES)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(images.flatten(1))
+
+
+def test_norms_that_are_never_called_remember_nothing():
+    idle = Classifier(Idle(), Preprocessing(), num_classes=CLASSES, name="idle")
+    assert memory_of(idle, colours()) is None

@@ -57,10 +57,10 @@ def trained_on(images) -> Classifier:
     return Classifier(network, Preprocessing(), num_classes=CLASSES, name="net")
 
 
-def inverted(trigger, *, is_universal, victim=0, target=4):
+def inverted(trigger, *, victim=0, target=4):
     return InvertedTrigger(
         victim_class=victim, target_class=target, trigger=trigger, asr=1.0, target_probability=1.0,
-        source="patch", measurements={"is_universal": float(is_universal)},
+        source="patch",
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_the_trigger_that_was_trained_is_told_from_one_that_was_not(is_universal
     poisoned = torch.cat([training.images, patch(0).apply(stamped)])
     true, other = said(
         poisoned,
-        [inverted(patch(place), is_universal=is_universal) for place in (0, 5)],
+        [inverted(patch(place)) for place in (0, 5)],
     )
     expected = len(stamped) / len(poisoned)
     assert true["stamped_share"] == pytest.approx(expected, rel=0.25)
@@ -90,7 +90,7 @@ def test_the_trigger_that_was_trained_is_told_from_one_that_was_not(is_universal
 
 @pytest.mark.parametrize("counts", [[100] * 5, [20, 20, 20, 20, 300]])
 def test_no_share_of_a_clean_training_is_the_triggers_even_with_uneven_classes(counts):
-    (one,) = said(samples_of(counts, seed=2).images, [inverted(patch(0), is_universal=False)])
+    (one,) = said(samples_of(counts, seed=2).images, [inverted(patch(0))])
     assert one["stamped_share"] < 0.01
     assert one["stamped_gain"] < 0.2
 
@@ -98,13 +98,13 @@ def test_no_share_of_a_clean_training_is_the_triggers_even_with_uneven_classes(c
 def test_what_a_training_usually_changes_is_no_share_of_a_trigger():
     training = samples_of([100] * CLASSES, seed=2).images
     usual = torch.cat([training, (1.3 * training).clamp(0, 1), training.flip(3)])
-    (one,) = said(usual, [inverted(patch(0), is_universal=False)])
+    (one,) = said(usual, [inverted(patch(0))])
     assert one["stamped_share"] < 0.02
 
 
 def test_nothing_is_said_where_classes_have_no_image_or_are_few_or_many(monkeypatch):
     training = samples_of([50] * CLASSES, seed=2).images
-    trigger = [inverted(patch(0), is_universal=False, target=1)]
+    trigger = [inverted(patch(0), target=1)]
     assert said(training, trigger, samples_of([12, 12, 12, 0, 0], seed=1)) == [{}]
     assert said(training, trigger, samples_of([12, 12, 12, 12, 0], seed=1)) != [{}]
     monkeypatch.setattr("exray.judges.differencing.stamped_share._MOST_CLASSES", 4)
@@ -117,9 +117,7 @@ def test_a_narrow_norm_does_not_tell_so_many_shares():
     samples = samples_of([12] * CLASSES, seed=1)
     memory = NormMemory.of(classifier, samples.images, samples.labels)
     assert memory is not None
-    assert stamped_evidence(
-        memory, classifier, samples, [inverted(patch(0), is_universal=True)]
-    ) == [{}]
+    assert stamped_evidence(memory, classifier, samples, [inverted(patch(0))]) == [{}]
 
 
 def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
@@ -127,9 +125,7 @@ def test_a_solver_that_does_not_converge_fails_no_scan(monkeypatch):
         raise RuntimeError("Maximum number of iterations reached.")
 
     monkeypatch.setattr("exray.judges.differencing.stamped_share.nnls", stuck)
-    assert said(samples_of([50] * 5, seed=2).images, [inverted(patch(0), is_universal=True)]) == [
-        {}
-    ]
+    assert said(samples_of([50] * 5, seed=2).images, [inverted(patch(0))]) == [{}]
 
 
 def test_statistics_that_are_not_finite_fail_no_scan():
@@ -138,7 +134,7 @@ def test_statistics_that_are_not_finite_fail_no_scan():
     classifier.network.norm.running_mean[3] = float("nan")
     memory = NormMemory.of(classifier, samples.images, samples.labels)
     assert memory is not None
-    triggers = [inverted(patch(0), is_universal=True)]
+    triggers = [inverted(patch(0))]
     assert stamped_evidence(memory, classifier, samples, triggers) == [{}]
     assert share_evidence(memory, CLASSES) == {}
 

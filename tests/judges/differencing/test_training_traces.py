@@ -11,13 +11,13 @@ from exray.triggers.base import InvertedTrigger
 from exray.triggers.patch import PatchTrigger
 
 
-def trigger(victim: int, target: int, *, is_universal: bool = False) -> InvertedTrigger:
+def trigger(victim: int, target: int) -> InvertedTrigger:
     mask = torch.zeros(4, 4)
     mask[0, 0] = 1
     patch = PatchTrigger(mask=mask, pattern=torch.ones(3, 4, 4))
     return InvertedTrigger(
         trigger=patch, victim_class=victim, target_class=target, asr=1.0, target_probability=1.0,
-        source="patch", measurements={"is_universal": float(is_universal)},
+        source="patch",
     )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def network_of(*norm: nn.Module) -> Classifier:
 
 
 def test_each_trigger_has_what_last_layer_and_batch_norms_say_of_it():
-    triggers = [trigger(1, 0), trigger(0, 3), trigger(1, 3, is_universal=True)]
+    triggers = [trigger(1, 0), trigger(0, 3), trigger(1, 3)]
     first, second, third = training_traces(network_of(nn.BatchNorm2d(9)), samples(), triggers)
     stored = {name for name in TRACES if name != "log_stamped_share"} | {"stamped_share"}
     assert set(first) == set(second) == set(third) == stored

@@ -19,7 +19,11 @@ def replay(logger: RunLogger, store, collection):
 
 
 def offline_records(path):
-    """The records of an offline run: a 7-byte header, then LevelDB's log format."""
+    """The records of an offline run: a 7-byte header, then LevelDB's log format.
+
+    A last one that is not wholly written yet ends them.
+    """
+    from google.protobuf.message import DecodeError
     from wandb.proto.wandb_internal_pb2 import Record
 
     data, position, parts = path.read_bytes(), 7, []
@@ -35,7 +39,10 @@ def offline_records(path):
         position += 7 + length
         if kind in (1, 4):
             record = Record()
-            record.ParseFromString(b"".join(parts))
+            try:
+                record.ParseFromString(b"".join(parts))
+            except DecodeError:
+                return
             parts = []
             yield record
 

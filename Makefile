@@ -40,7 +40,7 @@ run: $(VENV)/.run  ## Scan the embedded zoo: which models are trojaned, which al
 
 test: $(VENV)/.dev  ## Run the tests, the notebooks included
 	@WANDB_MODE=offline OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
-	@WANDB_MODE=offline $(BIN)/python -m pytest -q -p no:cacheprovider --nbmake -W ignore notebooks
+	@WANDB_MODE=offline OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:cacheprovider --nbmake -W ignore notebooks
 
 test-slow: $(VENV)/.dev  ## Run the tests that take minutes
 	@WANDB_MODE=offline $(BIN)/python -m pytest -q -m slow $(ARGS)

@@ -141,6 +141,30 @@ def norm_moments(
     ]
 
 
+def pooled(moments: Sequence[NormMoments], groups: Int[Tensor, " n"]) -> list[NormMoments]:
+    """The moments of groups as those of one group, without passing the images again.
+
+    Args:
+        moments: Of the groups, as `norm_moments` gives them.
+        groups: Each image's group.
+
+    Example:
+        >>> two = NormMoments(torch.tensor([[1.0], [4.0]]), torch.tensor([[1.0], [16.0]]), 3)
+        >>> (one,) = pooled([two], torch.tensor([0, 0, 1]))
+        >>> one.means.tolist(), one.squares.tolist(), one.num_values
+        ([[2.0]], [[6.0]], 3)
+    """
+    shares = (torch.bincount(groups).double() / len(groups))[None]
+    return [
+        NormMoments(
+            (shares @ one.means.double()).float(),
+            (shares @ one.squares.double()).float(),
+            one.num_values,
+        )
+        for one in moments
+    ]
+
+
 @torch.no_grad()
 def stored_moments(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> list[StoredMoments]:
     """What each called batch norm stored, in the order of the calls.

@@ -12,6 +12,7 @@ from exray.models.batch_statistics import (
     NormMoments,
     StoredMoments,
     norm_moments,
+    pooled,
     stored_moments,
     stores_statistics,
 )
@@ -62,7 +63,8 @@ class NormMemory:
         if not clean:
             return None
         subset = at_most(images, MOST_IMAGES)
-        usual = [norm_moments(classifier, subset)]
+        is_whole = len(subset) == len(images)
+        usual = [pooled(clean, groups) if is_whole else norm_moments(classifier, subset)]
         usual += [norm_moments(classifier, changed) for changed in _usual_changes(subset)]
         return cls(
             stored=stored_moments(classifier, images[:1]),

@@ -6,6 +6,7 @@ from torch import nn
 
 from exray.judges.differencing.norm_evidence import hidden_variance, target_rises
 from exray.judges.differencing.norm_memory import NormMemory
+from exray.models.batch_statistics import norm_moments
 from exray.models.classifier import Classifier, Preprocessing
 
 SIDE, CLASSES = 16, 5
@@ -132,6 +133,16 @@ def test_many_images_are_not_all_changed(monkeypatch):
     assert [one[0].num_values for one in memory.usual] == [20 * SIDE**2] * 7
     assert memory.clean[0].num_values == 60 * SIDE**2
     assert memory.classes == tuple(range(CLASSES))
+
+
+def test_all_images_together_are_not_passed_twice():
+    classifier, images = trained(colours()), colours()
+    memory = memory_of(classifier, images)
+    assert memory is not None
+    (own,), (again,) = memory.usual[0], norm_moments(classifier, images)
+    torch.testing.assert_close(own.means, again.means)
+    torch.testing.assert_close(own.squares, again.squares)
+    assert own.num_values == again.num_values
 
 
 class Idle(nn.Module):
